@@ -1,0 +1,124 @@
+//! What may be proposed. Drafts are typed: no bytes of a caller ever become an entry unread.
+
+use writ_protocol::action::Opening;
+use writ_protocol::entry::{Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder};
+use writ_protocol::order::ControlState;
+use writ_protocol::statement::{Claim, Signed};
+use writ_protocol::{Body, Code, Refusal};
+use writ_tlog::{Hash, Origin};
+
+/// An entry to be. Control entries get their place in the chain from the sequencer; what a draft says of it is overwritten.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "drafts are moved once, into the queue")]
+pub enum Draft {
+    /// Enrol or renew a gateway.
+    Gateway(Enrolment),
+    /// Revoke.
+    Revocation(Revocation),
+    /// Halt.
+    Halt(Halt),
+    /// A signed root statement.
+    RootOrder(Vec<u8>),
+    /// Permit.
+    Grant(Grant),
+    /// Refuse.
+    Denial(Denial),
+    /// Let wait.
+    Hold(Hold),
+    /// A gateway's signed statement; it becomes the entry that its kind names.
+    Statement(Vec<u8>),
+    /// Erase values from the vault.
+    Erasure(Erasure),
+}
+
+impl Draft {
+    /// The body it becomes at this point of the control chain.
+    pub(crate) fn into_body(self, control: Control, origin: &Origin) -> Result<Body, Refusal> {
+        Ok(match self {
+            Self::Gateway(body) => Body::Gateway(Enrolment { control, ..body }),
+            Self::Revocation(body) => Body::Revocation(Revocation { control, ..body }),
+            Self::Halt(body) => Body::Halt(Halt { control, ..body }),
+            Self::RootOrder(statement) => {
+                Body::RootOrder(RootOrder { control, statement: writ_protocol::cbor::Bytes(statement) })
+            }
+            Self::Grant(body) => Body::Grant(body),
+            Self::Denial(body) => Body::Denial(body),
+            Self::Hold(body) => Body::Hold(body),
+            Self::Statement(statement) => {
+                let claim = Signed::decode(&statement)?.gateway_claims(origin)?.claim;
+                let evidence = Evidence { statement: writ_protocol::cbor::Bytes(statement) };
+                match claim {
+                    Claim::Spent { .. } => Body::Spend(evidence),
+                    Claim::Started { .. } => Body::Start(evidence),
+                    Claim::Ended { .. } => Body::Outcome(evidence),
+                    Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(evidence),
+                }
+            }
+            Self::Erasure(body) => Body::Erasure(body),
+        })
+    }
+}
+
+/// What is appended: a draft, what it commits to, and what must still be true when it is sequenced.
+pub struct Proposal {
+    /// The entry to be.
+    pub draft: Draft,
+    /// The values behind its commitments, made durable in the transaction of the entry, so never later than it.
+    pub openings: Vec<Opening>,
+    /// What the decision read; asked again in sequence (Invariant 5).
+    pub reads: Box<dyn Recheck>,
+}
+
+impl Proposal {
+    /// A proposal that read nothing that can change.
+    pub fn new(draft: Draft) -> Self {
+        Self { draft, openings: Vec::new(), reads: Box::new(ReadNothing) }
+    }
+
+    /// With the values behind its commitments.
+    #[must_use]
+    pub fn with_openings(mut self, openings: Vec<Opening>) -> Self {
+        self.openings = openings;
+        self
+    }
+
+    /// With what the decision read.
+    #[must_use]
+    pub fn with_reads(mut self, reads: impl Recheck + 'static) -> Self {
+        self.reads = Box::new(reads);
+        self
+    }
+}
+
+/// The read set of a decision: asked when the proposal is sequenced, after everything before it. An error refuses the proposal, and
+/// its asker decides again.
+pub trait Recheck: Send {
+    /// Whether what was read is still so.
+    fn recheck(&self, state: &ControlState) -> Result<(), Refusal>;
+}
+
+/// An empty read set.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadNothing;
+
+impl Recheck for ReadNothing {
+    fn recheck(&self, _state: &ControlState) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// A decision that stands on everything the control chain says: it holds only while the chain has not grown.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadControl {
+    /// The control head at the time of the decision.
+    pub head: Hash,
+}
+
+impl Recheck for ReadControl {
+    fn recheck(&self, state: &ControlState) -> Result<(), Refusal> {
+        if state.head().head == self.head {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::FactsChanged, "the control chain has grown since the decision; decide again"))
+    }
+}

@@ -1,0 +1,31 @@
+//! The ledger: an append-only Merkle log of entries, one durable transaction a batch, proofs at once.
+//!
+//! One thread sequences ([`Ledger`]); anyone may read beside it ([`Reader`]); `writ audit` trusts neither ([`audit`]). This crate knows how entries are
+//! ordered, stored and proved. It must never know how anything is decided: drafts come to it typed, and leave it as entries.
+
+mod batch;
+mod draft;
+mod error;
+mod head;
+mod keys;
+mod ledger;
+mod mark;
+mod phase;
+mod place;
+mod receipt;
+mod records;
+mod schema;
+mod sequencer;
+mod store;
+mod vault;
+
+pub use draft::{Draft, Proposal, ReadControl, ReadNothing, Recheck};
+pub use error::LedgerError;
+pub use keys::LedgerSigner;
+pub use ledger::{Ledger, Options};
+pub use mark::Mark;
+pub use phase::{Observer, Phase};
+pub use place::Place;
+pub use receipt::Receipt;
+pub use sequencer::{Clock, Published};
+pub use store::StoredEntry;

@@ -1,0 +1,243 @@
+//! The projections: what the rules of order look up, kept in the transaction of the entries they come from.
+
+use crate::error::LedgerError;
+use crate::store::{self, sql, unsql};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+use writ_protocol::entry::{EntryRef, Grant, Hold, Positive};
+use writ_protocol::order::{Accepted, Execution, ExecutionState, Lookup, Records};
+use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
+use writ_protocol::{Body, Code, ExecutionId, Name};
+use writ_tlog::{Hash, LeafIndex, Origin};
+
+/// Looks things up in the projections (`index`) and, for what they point to, in the entries (`entries`). They are the same database,
+/// except in an audit, which fills fresh projections from the entries it reads.
+pub(crate) struct StoredRecords<'a> {
+    pub(crate) projections: &'a Connection,
+    pub(crate) entries: &'a Connection,
+    pub(crate) origin: &'a Origin,
+}
+
+impl StoredRecords<'_> {
+    fn one<T>(
+        &self,
+        query: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, LedgerError> {
+        Ok(self.projections.prepare_cached(query)?.query_row(params, read).optional()?)
+    }
+}
+
+fn lookup<T>(found: Option<T>) -> Lookup<T> {
+    found.map_or(Lookup::Absent, Lookup::Found)
+}
+
+impl Records for StoredRecords<'_> {
+    type Error = LedgerError;
+
+    fn grant(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Grant>, LedgerError> {
+        store::grant(self.entries, self.origin, at, entry).map(lookup)
+    }
+
+    fn execution(&self, id: &ExecutionId) -> Result<Lookup<Execution>, LedgerError> {
+        let row = self.one(
+            "SELECT grant_idx, gateway, state, result FROM execution WHERE id = ?1",
+            [id.as_bytes()],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, Option<String>>(3)?,
+                ))
+            },
+        )?;
+        let Some((grant, gateway, state, result)) = row else { return Ok(Lookup::Absent) };
+        let grant = LeafIndex::new(unsql(grant)?);
+        let stored = store::entry(self.entries, grant)?
+            .ok_or_else(|| LedgerError::inconsistent(format!("{id} is of entry {grant}, which is not there")))?;
+        let gateway = Name::new(gateway).map_err(|error| LedgerError::inconsistent(error.to_string()))?;
+        let state = state_from(&state, result.as_deref())
+            .ok_or_else(|| LedgerError::inconsistent(format!("{id} is in no known state")))?;
+        Ok(Lookup::Found(Execution { id: *id, writ: stored.hash, grant, gateway, state }))
+    }
+
+    fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, LedgerError> {
+        let found = self.one(
+            "SELECT execution FROM spent WHERE grant_idx = ?1 AND usage = ?2",
+            (sql(grant.get()), sql(usage.get())),
+            |row| row.get::<_, [u8; 16]>(0),
+        )?;
+        Ok(lookup(found.map(ExecutionId::from_bytes)))
+    }
+
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, LedgerError> {
+        let open =
+            self.one("SELECT 1 FROM hold WHERE idx = ?1 AND resolved_idx IS NULL", [sql(at.get())], |_| Ok(()))?;
+        match open {
+            Some(()) => store::hold(self.entries, self.origin, at, entry).map(lookup),
+            None => Ok(Lookup::Absent),
+        }
+    }
+
+    fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, LedgerError> {
+        let last: Option<i64> = self
+            .one(
+                "SELECT max(seq) FROM statement WHERE gateway = ?1 AND epoch = ?2",
+                (gateway.as_str(), sql(epoch.get())),
+                |row| row.get(0),
+            )?
+            .flatten();
+        last.map(unsql).transpose().map(lookup)
+    }
+
+    fn id(&self, id: &[u8; 16]) -> Result<Lookup<()>, LedgerError> {
+        self.one("SELECT 1 FROM used_id WHERE id = ?1", [id], |_| Ok(())).map(lookup)
+    }
+
+    fn commitment(&self, at: LeafIndex, commitment: &Hash) -> Result<Lookup<()>, LedgerError> {
+        let erased = self.one(
+            "SELECT 1 FROM erased WHERE idx = ?1 AND commitment = ?2",
+            (sql(at.get()), commitment.as_bytes()),
+            |_| Ok(()),
+        )?;
+        if erased.is_some() {
+            return Ok(Lookup::Absent);
+        }
+        let Some(stored) = store::entry(self.entries, at)? else { return Ok(Lookup::Absent) };
+        let held = stored.decode(self.origin)?.body.commitments();
+        Ok(lookup(held.iter().any(|(_, held)| held == commitment).then_some(())))
+    }
+}
+
+/// Takes one accepted entry into the projections.
+pub(crate) fn project(
+    projections: &Connection,
+    at: LeafIndex,
+    body: &Body,
+    accepted: &Accepted,
+) -> Result<(), LedgerError> {
+    let index = sql(at.get());
+    if let Some(control) = body.control() {
+        run(projections, "INSERT INTO control (seq, idx) VALUES (?1, ?2)", (sql(control.seq), index))?;
+    }
+    if let Some(request) = body.request() {
+        // A grant or denial that resolves a hold may answer the hold's own request: the newest answer counts.
+        run(
+            projections,
+            "INSERT INTO request (key, digest, idx) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET digest = excluded.digest, idx = excluded.idx",
+            (request.key.as_bytes(), request.digest.as_bytes(), index),
+        )?;
+    }
+    let id = body.own_id().or(accepted.root().map(|root| *root.id.as_bytes()));
+    if let Some(id) = id {
+        run(projections, "INSERT INTO used_id (id, idx) VALUES (?1, ?2)", (id, index))?;
+    }
+    match body {
+        Body::Grant(grant) => {
+            if let Some((execution, gateway)) = grant.admitted_execution() {
+                begin(projections, index, &execution, at, Positive::ONE, &gateway)?;
+            }
+            resolve(projections, index, grant.hold.as_ref())?;
+        }
+        Body::Denial(denial) => resolve(projections, index, denial.hold.as_ref())?,
+        Body::Hold(_) => run(projections, "INSERT INTO hold (idx, resolved_idx) VALUES (?1, NULL)", [index])?,
+        Body::Erasure(erasure) => {
+            for erased in erasure.erased.as_slice() {
+                run(
+                    projections,
+                    "INSERT INTO erased (idx, commitment, by_idx) VALUES (?1, ?2, ?3)",
+                    (sql(erased.index), erased.commitment.as_bytes(), index),
+                )?;
+            }
+        }
+        Body::Spend(_) | Body::Start(_) | Body::Outcome(_) | Body::Report(_) => match accepted {
+            Accepted::Evidence(statement) => evidence(projections, index, statement)?,
+            Accepted::AsItStands | Accepted::Root(_) => {}
+        },
+        Body::Genesis(_)
+        | Body::Gateway(_)
+        | Body::Revocation(_)
+        | Body::Halt(_)
+        | Body::RootOrder(_)
+        | Body::Seal(_) => {}
+    }
+    run(projections, "UPDATE projected SET size = ?1", [index + 1])
+}
+
+fn resolve(projections: &Connection, index: i64, hold: Option<&EntryRef>) -> Result<(), LedgerError> {
+    match hold {
+        Some(hold) => run(projections, "UPDATE hold SET resolved_idx = ?1 WHERE idx = ?2", (index, sql(hold.index))),
+        None => Ok(()),
+    }
+}
+
+fn begin(
+    projections: &Connection,
+    index: i64,
+    execution: &ExecutionId,
+    grant: LeafIndex,
+    usage: Positive,
+    gateway: &Name,
+) -> Result<(), LedgerError> {
+    let (grant, usage) = (sql(grant.get()), sql(usage.get()));
+    run(
+        projections,
+        "INSERT INTO execution (id, grant_idx, usage, gateway, state, begun_idx) VALUES (?1, ?2, ?3, ?4, 'spent', ?5)",
+        (execution.as_bytes(), grant, usage, gateway.as_str(), index),
+    )?;
+    run(
+        projections,
+        "INSERT INTO spent (grant_idx, usage, execution) VALUES (?1, ?2, ?3)",
+        (grant, usage, execution.as_bytes()),
+    )
+}
+
+fn evidence(projections: &Connection, index: i64, statement: &GatewayStatement) -> Result<(), LedgerError> {
+    run(
+        projections,
+        "INSERT INTO statement (gateway, epoch, seq, idx) VALUES (?1, ?2, ?3, ?4)",
+        (statement.gateway.as_str(), sql(statement.epoch.get()), sql(statement.seq.get()), index),
+    )?;
+    match &statement.claim {
+        Claim::Spent { index: grant, execution, usage, .. } => {
+            begin(projections, index, execution, LeafIndex::new(*grant), *usage, &statement.gateway)
+        }
+        Claim::Started { execution, .. } => run(
+            projections,
+            "UPDATE execution SET state = 'started', started_idx = ?1 WHERE id = ?2",
+            (index, execution.as_bytes()),
+        ),
+        Claim::Ended { execution, result, .. } => run(
+            projections,
+            "UPDATE execution SET state = 'ended', result = ?1, ended_idx = ?2 WHERE id = ?3",
+            (result.to_string(), index, execution.as_bytes()),
+        ),
+        Claim::Refused { .. } | Claim::Heartbeat { .. } => Ok(()),
+    }
+}
+
+fn run(projections: &Connection, statement: &str, params: impl Params) -> Result<(), LedgerError> {
+    projections.prepare_cached(statement)?.execute(params)?;
+    Ok(())
+}
+
+fn state_from(state: &str, result: Option<&str>) -> Option<ExecutionState> {
+    match (state, result) {
+        ("spent", None) => Some(ExecutionState::Spent),
+        ("started", None) => Some(ExecutionState::Started),
+        ("ended", Some(result)) => ending_from(result).map(ExecutionState::Ended),
+        _ => None,
+    }
+}
+
+fn ending_from(text: &str) -> Option<Ending> {
+    match text.split_once(':') {
+        Some(("exited", status)) => status.parse().ok().map(Ending::Exited),
+        Some(("signaled", number)) => number.parse().ok().and_then(Signal::new).map(Ending::Signaled),
+        Some(("terminated", code)) => Code::from_str_exact(code).map(Ending::Terminated),
+        None if text == "unknown" => Some(Ending::Unknown),
+        Some(_) | None => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! The layout of the store. Everything below `-- projections` can be dropped and rebuilt from the entries; `writ audit` does just that and compares.
+
+use crate::error::LedgerError;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// Changes with the layout; a release refuses a layout it does not know.
+pub(crate) const LAYOUT: i64 = 1;
+/// "WRIT", so that other databases are not taken for ours.
+const APPLICATION_ID: i64 = 0x5752_4954;
+
+const TABLES: &str = "
+CREATE TABLE ledger (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    origin TEXT NOT NULL,
+    -- Raised by each node that opens the store: whoever finds another number than its own has lost it.
+    generation INTEGER NOT NULL
+) STRICT;
+CREATE TABLE entry (idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+-- Full tiles only; `root` stands first so that a partial tile above is read without their hashes.
+CREATE TABLE tile (level INTEGER, n INTEGER, root BLOB NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT;
+CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
+-- Salts and values behind commitments; NULL once erased. Not derivable from the entries, by design.
+CREATE TABLE vault (
+    idx INTEGER, commitment BLOB, kind TEXT NOT NULL, salt BLOB, value BLOB,
+    PRIMARY KEY (idx, commitment)
+) STRICT, WITHOUT ROWID;
+";
+
+const PROJECTIONS: &str = "
+CREATE TABLE projected (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL) STRICT;
+CREATE TABLE control (seq INTEGER PRIMARY KEY, idx INTEGER NOT NULL) STRICT;
+CREATE TABLE request (key BLOB PRIMARY KEY, digest BLOB NOT NULL, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE used_id (id BLOB PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE execution (
+    id BLOB PRIMARY KEY, grant_idx INTEGER NOT NULL, usage INTEGER NOT NULL, gateway TEXT NOT NULL,
+    state TEXT NOT NULL, result TEXT, begun_idx INTEGER NOT NULL, started_idx INTEGER, ended_idx INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE spent (grant_idx INTEGER, usage INTEGER, execution BLOB NOT NULL, PRIMARY KEY (grant_idx, usage)) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (idx INTEGER PRIMARY KEY, resolved_idx INTEGER) STRICT;
+CREATE TABLE statement (
+    gateway TEXT, epoch INTEGER, seq INTEGER, idx INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (idx INTEGER, commitment BLOB, by_idx INTEGER NOT NULL, PRIMARY KEY (idx, commitment)) STRICT, WITHOUT ROWID;
+";
+
+/// The projections, with the columns that order them: what an audit compares.
+pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
+    ("projected", "one"),
+    ("control", "seq"),
+    ("request", "key"),
+    ("used_id", "id"),
+    ("execution", "id"),
+    ("spent", "grant_idx, usage"),
+    ("hold", "idx"),
+    ("statement", "gateway, epoch, seq"),
+    ("erased", "idx, commitment"),
+];
+
+/// Makes the tables of a new store.
+pub(crate) fn create(connection: &Connection, origin: &str) -> Result<(), LedgerError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(TABLES)?;
+    connection.execute_batch(PROJECTIONS)?;
+    connection.execute("INSERT INTO ledger (one, origin, generation) VALUES (1, ?1, 0)", [origin])?;
+    connection.execute("INSERT INTO projected (one, size) VALUES (1, 0)", [])?;
+    connection
+        .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; COMMIT"))?;
+    Ok(())
+}
+
+/// Projections in memory, for an audit to fill from the entries.
+pub(crate) fn projections_in_memory() -> Result<Connection, LedgerError> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(TABLES)?;
+    connection.execute_batch(PROJECTIONS)?;
+    connection.execute("INSERT INTO projected (one, size) VALUES (1, 0)", [])?;
+    tune_cache(&connection);
+    Ok(connection)
+}
+
+/// Opens a store for writing: every commit is on stable storage when it returns.
+pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, LedgerError> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA journal_mode = WAL")?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF",
+    )?;
+    tune_cache(&connection);
+    Ok(connection)
+}
+
+/// Opens a store for reading beside a running node.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF")?;
+    tune_cache(&connection);
+    Ok(connection)
+}
+
+fn tune_cache(connection: &Connection) {
+    connection.set_prepared_statement_cache_capacity(64);
+}
+
+/// Refuses a database that is not a ledger of this layout; returns the origin it is of.
+pub(crate) fn identify(connection: &Connection) -> Result<String, LedgerError> {
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(LedgerError::inconsistent("it is not the database of a ledger"));
+    }
+    let found = pragma("user_version")?;
+    if found != LAYOUT {
+        return Err(LedgerError::Layout { found, known: LAYOUT });
+    }
+    Ok(connection.query_row("SELECT origin FROM ledger", [], |row| row.get(0))?)
+}

@@ -1,0 +1,211 @@
+//! The one thread that writes. It owns the connection, the head, the keys and the mark.
+
+use crate::batch::{Batch, Outcome};
+use crate::draft::Proposal;
+use crate::error::LedgerError;
+use crate::head::Head;
+use crate::keys::LedgerSigner;
+use crate::mark::MarkFile;
+use crate::phase::{Observer, Phase};
+use crate::receipt::Receipt;
+use crate::store::{self, StoredNodes};
+use rusqlite::Connection;
+use std::fs::File;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, RwLock};
+use writ_protocol::order::ControlState;
+use writ_protocol::{Code, Refusal};
+use writ_tlog::{LeafIndex, Overlay, VerifiedCheckpoint, prove_inclusion};
+
+/// Proposals in one batch, at most.
+const BATCH_PROPOSALS_MAX: usize = 1024;
+/// Vault bytes in one batch, at most (one proposal may exceed it alone).
+const BATCH_VAULT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How far the clock may be behind the last seal before nothing is recorded any more.
+const CLOCK_BEHIND_MS_MAX: u64 = 5_000;
+
+/// Tells the time, in milliseconds since 1970.
+pub type Clock = dyn Fn() -> u64 + Send;
+/// Where an answer goes.
+pub(crate) type Reply = Box<dyn FnOnce(Result<Receipt, LedgerError>) + Send>;
+
+pub(crate) struct Message {
+    pub(crate) proposal: Proposal,
+    pub(crate) reply: Reply,
+}
+
+/// What everybody may read: the newest durable state.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The newest checkpoint.
+    pub checkpoint: Arc<VerifiedCheckpoint>,
+    /// What the control chain says there.
+    pub control: Arc<ControlState>,
+}
+
+impl Published {
+    pub(crate) fn of(head: &Head) -> Self {
+        Self { checkpoint: head.checkpoint.clone(), control: head.control.clone() }
+    }
+}
+
+pub(crate) struct Sequencer {
+    pub(crate) connection: Connection,
+    pub(crate) head: Head,
+    pub(crate) generation: i64,
+    pub(crate) signer: LedgerSigner,
+    pub(crate) mark: MarkFile,
+    pub(crate) clock: Box<Clock>,
+    pub(crate) observer: Box<Observer>,
+    pub(crate) published: Arc<RwLock<Published>>,
+    /// Held as long as this node may write.
+    pub(crate) _lock: File,
+}
+
+impl Sequencer {
+    /// Runs until every sender is gone or nothing can be recorded any more. Returns why it stopped, if something was wrong.
+    pub(crate) fn run(mut self, queue: &Receiver<Message>) -> Result<(), LedgerError> {
+        loop {
+            (self.observer)(Phase::Idle);
+            let Ok(first) = queue.recv() else { break };
+            let messages = drain(first, queue);
+            if let Err(stopped) = self.batch(messages) {
+                let why = stopped.to_string();
+                while let Ok(message) = queue.try_recv() {
+                    (message.reply)(Err(LedgerError::Stopped(why.clone())));
+                }
+                return Err(stopped);
+            }
+        }
+        self.mark.sync()
+    }
+
+    /// Records one batch and answers it. An `Err` means that this node must not go on.
+    fn batch(&mut self, messages: Vec<Message>) -> Result<(), LedgerError> {
+        let (proposals, replies): (Vec<_>, Vec<_>) =
+            messages.into_iter().map(|message| (message.proposal, message.reply)).unzip();
+        match self.record(proposals) {
+            Ok(outcomes) => {
+                self.answer(outcomes, replies);
+                self.head.tree.trim();
+                self.still_ours()
+            }
+            Err(error) => {
+                for reply in replies {
+                    reply(Err(as_answer(&error)));
+                }
+                self.recover(error)
+            }
+        }
+    }
+
+    fn record(&mut self, proposals: Vec<Proposal>) -> Result<Vec<Outcome>, LedgerError> {
+        let now_ms = self.trusted_time()?;
+        let mut batch = Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?;
+        let outcomes = proposals.into_iter().map(|proposal| batch.add(proposal)).collect::<Result<Vec<_>, _>>()?;
+        if batch.is_empty() {
+            self.connection.execute_batch("ROLLBACK")?;
+            return Ok(outcomes);
+        }
+        let head = batch.commit(&self.signer, now_ms)?;
+        // Durable from here on. The mark moves before anything is published, so that whatever anyone has seen is at or below it.
+        self.head = head;
+        (self.observer)(Phase::Mark);
+        self.mark.record(self.head.mark())?;
+        (self.observer)(Phase::Publish);
+        let mut published = self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *published = Published::of(&self.head);
+        drop(published);
+        Ok(outcomes)
+    }
+
+    /// A clock that has gone back would let seals and windows lie, so nothing is recorded until it agrees again.
+    fn trusted_time(&self) -> Result<u64, LedgerError> {
+        let now_ms = (self.clock)();
+        let last_ms = self.head.seal.time_ms;
+        if now_ms.saturating_add(CLOCK_BEHIND_MS_MAX) >= last_ms {
+            return Ok(now_ms);
+        }
+        let why = format!("the clock is {} ms behind the last seal; set it right", last_ms - now_ms);
+        Err(LedgerError::Refused(Refusal::new(Code::ClockUntrusted, why)))
+    }
+
+    fn answer(&self, outcomes: Vec<Outcome>, replies: Vec<Reply>) {
+        for (outcome, reply) in outcomes.into_iter().zip(replies) {
+            reply(match outcome {
+                Outcome::Appended { index, bytes, .. } => self.receipt(index, bytes, false),
+                Outcome::Known(index) => self.known(index),
+                Outcome::Refused(refusal) => Err(refusal.into()),
+            });
+        }
+    }
+
+    fn known(&self, index: LeafIndex) -> Result<Receipt, LedgerError> {
+        let stored = store::entry(&self.connection, index)?
+            .ok_or_else(|| LedgerError::inconsistent(format!("entry {index} is missing")))?;
+        self.receipt(index, stored.bytes.into(), true)
+    }
+
+    fn receipt(&self, index: LeafIndex, entry: Arc<[u8]>, repeated: bool) -> Result<Receipt, LedgerError> {
+        let size = self.head.tree.size();
+        // Fresh entries are proved from memory alone; only an older one needs the store.
+        let nodes = Overlay::new(&self.head.tree, StoredNodes::new(&self.connection, size));
+        let proof =
+            prove_inclusion(index, size, &nodes).map_err(|error| LedgerError::inconsistent(error.to_string()))?;
+        Ok(Receipt { index, entry, proof, checkpoint: self.head.checkpoint.clone(), repeated })
+    }
+
+    /// After new ledger keys were ordered, the old ones may not sign again.
+    fn still_ours(&self) -> Result<(), LedgerError> {
+        if self.signer.key_pair()? == *self.head.control.keys() {
+            return Ok(());
+        }
+        Err(LedgerError::Stopped(
+            "the ledger's keys were replaced by a root order; start again with the new keys".to_owned(),
+        ))
+    }
+
+    /// After a failed batch: go on only from what is certainly on disk, and only after faults that leave that certain.
+    fn recover(&mut self, error: LedgerError) -> Result<(), LedgerError> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        match &error {
+            LedgerError::Refused(_) => Ok(()),
+            LedgerError::Store(error) if leaves_the_store_certain(error) => {
+                // The outcome is read again before anything is signed on top of it.
+                let origin = self.head.control.origin().clone();
+                let head = Head::load(&self.connection, &origin)?;
+                head.agrees_with(&self.connection, self.head.mark())?;
+                self.head = head;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+/// A full disk and a busy database are refused before the commit; a failed sync is not certain, so it stops the node.
+fn leaves_the_store_certain(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::DatabaseBusy))
+}
+
+fn as_answer(error: &LedgerError) -> LedgerError {
+    match error {
+        LedgerError::Refused(refusal) => LedgerError::Refused(refusal.clone()),
+        other => LedgerError::NotRecorded(other.to_string()),
+    }
+}
+
+fn drain(first: Message, queue: &Receiver<Message>) -> Vec<Message> {
+    let vault_bytes =
+        |message: &Message| message.proposal.openings.iter().map(|opening| opening.value.len()).sum::<usize>();
+    let mut bytes = vault_bytes(&first);
+    let mut messages = vec![first];
+    while messages.len() < BATCH_PROPOSALS_MAX && bytes < BATCH_VAULT_BYTES_MAX {
+        let Ok(message) = queue.try_recv() else { break };
+        bytes += vault_bytes(&message);
+        messages.push(message);
+    }
+    messages
+}

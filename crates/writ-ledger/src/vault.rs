@@ -1,0 +1,96 @@
+//! The vault: salts and values behind commitments, erasable (Invariant 10). It lives in the store, in the transaction of the entry, so a
+//! value is never later durable than what commits to it; and it is no projection, because it cannot be rebuilt, by design.
+
+use crate::error::LedgerError;
+use crate::store::sql;
+use rusqlite::{Connection, OptionalExtension};
+use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::entry::Erasure;
+use writ_protocol::{Body, Code, Refusal};
+use writ_tlog::{Hash, LeafIndex};
+
+/// The openings of a proposal must be exactly those of the action and the facts its entry commits to; a request's may come along.
+pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
+    let held = body.commitments();
+    let opened: Vec<Hash> = openings.iter().map(Opening::commitment).collect();
+    for (opening, commitment) in openings.iter().zip(&opened) {
+        opening.judge_value()?;
+        if !held.contains(&(opening.kind, *commitment)) {
+            return Err(Refusal::new(
+                Code::CommitmentMismatch,
+                format!("an opening of kind `{}` opens nothing in the entry", opening.kind.as_str()),
+            ));
+        }
+    }
+    for (kind, commitment) in &held {
+        if required(*kind) && !opened.contains(commitment) {
+            return Err(Refusal::new(
+                Code::CommitmentMismatch,
+                format!("the value behind the commitment of kind `{}` is not in the proposal", kind.as_str()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the vault must hold the value as long as it is not erased.
+pub(crate) fn required(kind: CommitmentKind) -> bool {
+    match kind {
+        CommitmentKind::Action | CommitmentKind::Facts => true,
+        CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => false,
+    }
+}
+
+/// Keeps the values of an entry.
+pub(crate) fn deposit(connection: &Connection, at: LeafIndex, openings: &[Opening]) -> Result<(), LedgerError> {
+    for opening in openings {
+        connection
+            .prepare_cached("INSERT INTO vault (idx, commitment, kind, salt, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute((
+                sql(at.get()),
+                opening.commitment().as_bytes(),
+                opening.kind.as_str(),
+                &opening.salt,
+                &opening.value,
+            ))?;
+    }
+    Ok(())
+}
+
+/// Overwrites salts and values (`secure_delete` zeroes what they leave behind); the rows stay, so that a loss can be told from an erasure.
+pub(crate) fn erase(connection: &Connection, erasure: &Erasure) -> Result<(), LedgerError> {
+    for erased in erasure.erased.as_slice() {
+        connection
+            .prepare_cached("UPDATE vault SET salt = NULL, value = NULL WHERE idx = ?1 AND commitment = ?2")?
+            .execute((sql(erased.index), erased.commitment.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// What the vault holds for one commitment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Value(Opening),
+    Erased,
+    Nothing,
+}
+
+/// Looks up a value.
+pub(crate) fn lookup(connection: &Connection, at: LeafIndex, commitment: &Hash) -> Result<Held, LedgerError> {
+    type Row = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+    let found: Option<Row> = connection
+        .prepare_cached("SELECT kind, salt, value FROM vault WHERE idx = ?1 AND commitment = ?2")?
+        .query_row((sql(at.get()), commitment.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let damaged = || LedgerError::inconsistent(format!("the vault row of entry {at} is damaged"));
+    match found {
+        None => Ok(Held::Nothing),
+        Some((_, None, None)) => Ok(Held::Erased),
+        Some((kind, Some(salt), Some(value))) => {
+            let kind = CommitmentKind::from_str_exact(&kind).ok_or_else(damaged)?;
+            let salt = <[u8; 32]>::try_from(salt).map_err(|_| damaged())?;
+            Ok(Held::Value(Opening { kind, salt, value }))
+        }
+        Some(_) => Err(damaged()),
+    }
+}

@@ -1,0 +1,62 @@
+use crate::entry::{Grant, Hold, Positive};
+use crate::id::ExecutionId;
+use crate::name::Name;
+use crate::order::{Execution, Lookup, Records};
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use writ_tlog::{Hash, LeafIndex};
+
+/// What the entries of one bundle say. It never claims that something does not exist in the ledger, except what the story itself excludes.
+#[derive(Default)]
+pub(super) struct StoryRecords {
+    pub(super) grants: BTreeMap<LeafIndex, (Hash, Grant)>,
+    pub(super) executions: BTreeMap<ExecutionId, Execution>,
+    /// Executions in the order of their beginning.
+    pub(super) order: Vec<ExecutionId>,
+    pub(super) spent: BTreeMap<(LeafIndex, Positive), ExecutionId>,
+    pub(super) ids: BTreeSet<[u8; 16]>,
+}
+
+impl StoryRecords {
+    pub(super) fn begin(&mut self, execution: Execution, usage: Positive) {
+        self.spent.insert((execution.grant, usage), execution.id);
+        self.order.push(execution.id);
+        self.executions.insert(execution.id, execution);
+    }
+}
+
+impl Records for StoryRecords {
+    type Error = Infallible;
+
+    fn grant(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Grant>, Infallible> {
+        Ok(match self.grants.get(&at) {
+            Some((hash, grant)) if hash == entry => Lookup::Found(grant.clone()),
+            Some(_) => Lookup::Absent,
+            None => Lookup::Unknown,
+        })
+    }
+
+    fn execution(&self, id: &ExecutionId) -> Result<Lookup<Execution>, Infallible> {
+        Ok(self.executions.get(id).cloned().map_or(Lookup::Unknown, Lookup::Found))
+    }
+
+    fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, Infallible> {
+        Ok(self.spent.get(&(grant, usage)).copied().map_or(Lookup::Unknown, Lookup::Found))
+    }
+
+    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn last_seq(&self, _gateway: &Name, _epoch: Positive) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn id(&self, id: &[u8; 16]) -> Result<Lookup<()>, Infallible> {
+        Ok(if self.ids.contains(id) { Lookup::Found(()) } else { Lookup::Unknown })
+    }
+
+    fn commitment(&self, _at: LeafIndex, _commitment: &Hash) -> Result<Lookup<()>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+}

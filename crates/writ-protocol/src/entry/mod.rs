@@ -1,0 +1,403 @@
+//! Entries (`spec/entry.md`): what stands at each index of a ledger.
+//!
+//! **A new entry type goes here**: a body in one of the submodules, a variant of [`Body`], a row in `spec/entry.md`, its CDDL, vectors,
+//! its rules in [`crate::order`], and the projection in `writ-ledger`; the compiler names each place that must decide about it.
+
+mod control;
+mod decision;
+mod parts;
+mod record;
+
+pub use control::*;
+pub use decision::*;
+pub use parts::*;
+pub use record::*;
+
+use crate::action::CommitmentKind;
+use crate::cbor::{Decode, Encode, Reader, Writer};
+use crate::refusal::{Code, Refusal};
+use crate::statement::Signed;
+use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash};
+
+const CONTEXT: &str = "writ.entry";
+const VERSION: u64 = 1;
+
+/// One record of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The ledger it belongs to.
+    pub origin: Origin,
+    /// What it records.
+    pub body: Body,
+}
+
+/// What an entry records, one variant a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is decoded at a time and it is used at once")]
+pub enum Body {
+    /// The ledger begins.
+    Genesis(Genesis),
+    /// A gateway is enrolled or renewed.
+    Gateway(Enrolment),
+    /// Something is no longer trusted.
+    Revocation(Revocation),
+    /// Everything stops.
+    Halt(Halt),
+    /// A statement of the root.
+    RootOrder(RootOrder),
+    /// A permit.
+    Grant(Grant),
+    /// A refusal by the authority.
+    Denial(Denial),
+    /// A request waits.
+    Hold(Hold),
+    /// A use was consumed.
+    Spend(Evidence),
+    /// An execution began.
+    Start(Evidence),
+    /// An execution ended.
+    Outcome(Evidence),
+    /// A gateway refused something, or is alive.
+    Report(Evidence),
+    /// Values were erased.
+    Erasure(Erasure),
+    /// A batch ends.
+    Seal(Seal),
+}
+
+/// The type of an entry, without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the variants are those of `Body`")]
+pub enum EntryType {
+    Genesis,
+    Gateway,
+    Revocation,
+    Halt,
+    RootOrder,
+    Grant,
+    Denial,
+    Hold,
+    Spend,
+    Start,
+    Outcome,
+    Report,
+    Erasure,
+    Seal,
+}
+
+impl EntryType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[
+        Self::Genesis,
+        Self::Gateway,
+        Self::Revocation,
+        Self::Halt,
+        Self::RootOrder,
+        Self::Grant,
+        Self::Denial,
+        Self::Hold,
+        Self::Spend,
+        Self::Start,
+        Self::Outcome,
+        Self::Report,
+        Self::Erasure,
+        Self::Seal,
+    ];
+
+    /// The string in the entry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Genesis => "genesis",
+            Self::Gateway => "gateway",
+            Self::Revocation => "revocation",
+            Self::Halt => "halt",
+            Self::RootOrder => "root-order",
+            Self::Grant => "grant",
+            Self::Denial => "denial",
+            Self::Hold => "hold",
+            Self::Spend => "spend",
+            Self::Start => "start",
+            Self::Outcome => "outcome",
+            Self::Report => "report",
+            Self::Erasure => "erasure",
+            Self::Seal => "seal",
+        }
+    }
+}
+
+impl Body {
+    /// Its type.
+    pub fn entry_type(&self) -> EntryType {
+        match self {
+            Self::Genesis(_) => EntryType::Genesis,
+            Self::Gateway(_) => EntryType::Gateway,
+            Self::Revocation(_) => EntryType::Revocation,
+            Self::Halt(_) => EntryType::Halt,
+            Self::RootOrder(_) => EntryType::RootOrder,
+            Self::Grant(_) => EntryType::Grant,
+            Self::Denial(_) => EntryType::Denial,
+            Self::Hold(_) => EntryType::Hold,
+            Self::Spend(_) => EntryType::Spend,
+            Self::Start(_) => EntryType::Start,
+            Self::Outcome(_) => EntryType::Outcome,
+            Self::Report(_) => EntryType::Report,
+            Self::Erasure(_) => EntryType::Erasure,
+            Self::Seal(_) => EntryType::Seal,
+        }
+    }
+
+    /// Its place in the control chain, if it is a control entry.
+    pub fn control(&self) -> Option<&Control> {
+        match self {
+            Self::Genesis(_) => Some(&Genesis::CONTROL),
+            Self::Gateway(body) => Some(&body.control),
+            Self::Revocation(body) => Some(&body.control),
+            Self::Halt(body) => Some(&body.control),
+            Self::RootOrder(body) => Some(&body.control),
+            Self::Grant(_)
+            | Self::Denial(_)
+            | Self::Hold(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// The request it answers, if it answers one.
+    pub fn request(&self) -> Option<&RequestRef> {
+        match self {
+            Self::Gateway(body) => Some(&body.request),
+            Self::Revocation(body) => Some(&body.request),
+            Self::Halt(body) => Some(&body.request),
+            Self::Grant(body) => Some(&body.request),
+            Self::Denial(body) => Some(&body.request),
+            Self::Hold(body) => Some(&body.request),
+            Self::Erasure(body) => Some(&body.request),
+            Self::Genesis(_)
+            | Self::RootOrder(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// The id it gives to what it records, unique in the ledger. (A root order's id is inside its statement.)
+    pub fn own_id(&self) -> Option<[u8; 16]> {
+        match self {
+            Self::Revocation(body) => Some(*body.id.as_bytes()),
+            Self::Halt(body) => Some(*body.id.as_bytes()),
+            Self::Grant(body) => Some(*body.id.as_bytes()),
+            Self::Denial(body) => Some(*body.id.as_bytes()),
+            Self::Hold(body) => Some(*body.id.as_bytes()),
+            Self::Erasure(body) => Some(*body.id.as_bytes()),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::RootOrder(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// The hold that it resolves, if it resolves one.
+    pub fn resolves(&self) -> Option<&EntryRef> {
+        match self {
+            Self::Grant(body) => body.hold.as_ref(),
+            Self::Denial(body) => body.hold.as_ref(),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::RootOrder(_)
+            | Self::Hold(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// The commitments it holds: what an opening may open and an erasure may erase.
+    pub fn commitments(&self) -> Vec<(CommitmentKind, Hash)> {
+        let mut held = Vec::new();
+        match self {
+            Self::Grant(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Denial(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.extend(body.facts.map(|facts| (CommitmentKind::Facts, facts)));
+            }
+            Self::Hold(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::Erasure(_)
+            | Self::Genesis(_)
+            | Self::RootOrder(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Seal(_) => {}
+        }
+        held.extend(self.request().map(|request| (CommitmentKind::Request, request.digest)));
+        held
+    }
+
+    /// The signed statement it carries, if it carries one.
+    pub fn statement(&self) -> Option<&[u8]> {
+        match self {
+            Self::RootOrder(body) => Some(&body.statement.0),
+            Self::Spend(body) | Self::Start(body) | Self::Outcome(body) | Self::Report(body) => Some(&body.statement.0),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::Grant(_)
+            | Self::Denial(_)
+            | Self::Hold(_)
+            | Self::Erasure(_)
+            | Self::Seal(_) => None,
+        }
+    }
+}
+
+impl Entry {
+    /// The bytes of this entry: the only ones it can have.
+    pub fn encode(&self) -> Result<Vec<u8>, Refusal> {
+        let bytes = self.to_cbor();
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(too_large(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads an entry of the ledger `origin`, in the order of judgement of `spec/entry.md`.
+    pub fn decode(bytes: &[u8], origin: &Origin) -> Result<Self, Refusal> {
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(too_large(bytes.len()));
+        }
+        let mut reader = Reader::checked(bytes)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let entry_type = (envelope.version == VERSION)
+            .then(|| EntryType::ALL.iter().copied().find(|known| known.as_str() == envelope.kind))
+            .flatten()
+            .ok_or_else(|| envelope.unsupported("entry"))?;
+        let found = envelope.origin(origin, "entry")?;
+        let body = decode_body(entry_type, &mut reader)?;
+        if let Some(statement) = body.statement() {
+            Signed::decode(statement)?;
+        }
+        Ok(Self { origin: found, body })
+    }
+
+    /// The entry hash of bytes: what everything else refers to.
+    pub fn hash(bytes: &[u8]) -> Hash {
+        leaf_hash(bytes)
+    }
+}
+
+fn too_large(length: usize) -> Refusal {
+    Refusal::malformed(format_args!(
+        "an entry has at most {ENTRY_BYTES_MAX} bytes, this one has {length}; large values belong in the vault"
+    ))
+}
+
+fn decode_body(entry_type: EntryType, reader: &mut Reader<'_>) -> Result<Body, Refusal> {
+    Ok(match entry_type {
+        EntryType::Genesis => Body::Genesis(Genesis::decode(reader)?),
+        EntryType::Gateway => Body::Gateway(Enrolment::decode(reader)?),
+        EntryType::Revocation => Body::Revocation(Revocation::decode(reader)?),
+        EntryType::Halt => Body::Halt(Halt::decode(reader)?),
+        EntryType::RootOrder => Body::RootOrder(RootOrder::decode(reader)?),
+        EntryType::Grant => Body::Grant(Grant::decode(reader)?),
+        EntryType::Denial => Body::Denial(Denial::decode(reader)?),
+        EntryType::Hold => Body::Hold(Hold::decode(reader)?),
+        EntryType::Spend => Body::Spend(Evidence::decode(reader)?),
+        EntryType::Start => Body::Start(Evidence::decode(reader)?),
+        EntryType::Outcome => Body::Outcome(Evidence::decode(reader)?),
+        EntryType::Report => Body::Report(Evidence::decode(reader)?),
+        EntryType::Erasure => Body::Erasure(Erasure::decode(reader)?),
+        EntryType::Seal => Body::Seal(Seal::decode(reader)?),
+    })
+}
+
+impl Encode for Entry {
+    fn encode(&self, writer: &mut Writer) {
+        writer.array(5);
+        writer.text(CONTEXT);
+        writer.text(self.body.entry_type().as_str());
+        writer.uint(VERSION);
+        self.origin.encode(writer);
+        match &self.body {
+            Body::Genesis(body) => body.encode(writer),
+            Body::Gateway(body) => body.encode(writer),
+            Body::Revocation(body) => body.encode(writer),
+            Body::Halt(body) => body.encode(writer),
+            Body::RootOrder(body) => body.encode(writer),
+            Body::Grant(body) => body.encode(writer),
+            Body::Denial(body) => body.encode(writer),
+            Body::Hold(body) => body.encode(writer),
+            Body::Spend(body) | Body::Start(body) | Body::Outcome(body) | Body::Report(body) => {
+                body.encode(writer);
+            }
+            Body::Erasure(body) => body.encode(writer),
+            Body::Seal(body) => body.encode(writer),
+        }
+    }
+}
+
+/// `[context, kind, version, origin, body]` up to the body: entries and statements begin alike.
+pub(crate) struct Envelope<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) version: u64,
+    origin: &'a str,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads all but the body, whose being a map is judged here too, before kind and version.
+    pub(crate) fn read(reader: &mut Reader<'a>, context: &'static str) -> Result<Self, Refusal> {
+        reader.tuple(5)?;
+        if reader.text()? != context {
+            return Err(Refusal::malformed(format_args!("expected the context `{context}`")));
+        }
+        let envelope = Self { kind: reader.text()?, version: reader.uint()?, origin: reader.text()? };
+        reader.clone().map()?;
+        Ok(envelope)
+    }
+
+    pub(crate) fn unsupported(&self, what: &str) -> Refusal {
+        let Self { kind, version, .. } = self;
+        Refusal::new(
+            Code::UnsupportedVersion,
+            format!(
+                "{what} of type `{kind}` version {version} is not known to this reader; a newer release may know it"
+            ),
+        )
+    }
+
+    /// The origin, which must be that of the ledger it was read from.
+    pub(crate) fn origin(&self, expected: &Origin, what: &str) -> Result<Origin, Refusal> {
+        if self.origin == expected.as_str() {
+            return Ok(expected.clone());
+        }
+        Err(Refusal::new(
+            Code::UnknownAuthority,
+            format!("{what} of the ledger `{}`, expected `{expected}`", self.origin),
+        ))
+    }
+}

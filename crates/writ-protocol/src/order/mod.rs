@@ -1,0 +1,155 @@
+//! The rules of order (`spec/ledger.md`): what a ledger accepts, given everything before it.
+//!
+//! There is one implementation with three users: the sequencer (before it appends), the audit (from the entries alone) and the
+//! verifier of bundles. They differ in where they look things up, which is all that [`Records`] says.
+
+mod control;
+mod rules;
+
+pub use control::{ControlState, GatewayRecord};
+pub use rules::{judge, revoked};
+
+use crate::entry::{Grant, Hold, Positive};
+use crate::id::ExecutionId;
+use crate::name::Name;
+use crate::refusal::Refusal;
+use crate::statement::{Ending, GatewayStatement, RootStatement};
+use std::convert::Infallible;
+use writ_tlog::{Hash, LeafIndex};
+
+/// The answer of records that may not be complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// It is there.
+    Found(T),
+    /// It is certain that there is none.
+    Absent,
+    /// These records cannot say: a bundle holds one story, not the ledger.
+    Unknown,
+}
+
+/// What was recorded before the entry that is judged.
+pub trait Records {
+    /// Why a look-up failed.
+    type Error;
+
+    /// The grant at this index, if it has this entry hash.
+    fn grant(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Grant>, Self::Error>;
+    /// An execution.
+    fn execution(&self, id: &ExecutionId) -> Result<Lookup<Execution>, Self::Error>;
+    /// The execution for which this use of the grant at this index was spent.
+    fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, Self::Error>;
+    /// The hold at this index, if it has this entry hash and nothing has resolved it yet.
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, Self::Error>;
+    /// The last statement number of a gateway's epoch.
+    fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, Self::Error>;
+    /// Whether an id, of any kind but request keys, was recorded before.
+    fn id(&self, id: &[u8; 16]) -> Result<Lookup<()>, Self::Error>;
+    /// Whether the entry at this index holds this commitment and no erasure has named it.
+    fn commitment(&self, at: LeafIndex, commitment: &Hash) -> Result<Lookup<()>, Self::Error>;
+}
+
+/// Records that know nothing: with them only the control chain itself is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRecords;
+
+impl Records for NoRecords {
+    type Error = Infallible;
+
+    fn grant(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Grant>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn execution(&self, _id: &ExecutionId) -> Result<Lookup<Execution>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn spent(&self, _grant: LeafIndex, _usage: Positive) -> Result<Lookup<ExecutionId>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn last_seq(&self, _gateway: &Name, _epoch: Positive) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn id(&self, _id: &[u8; 16]) -> Result<Lookup<()>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn commitment(&self, _at: LeafIndex, _commitment: &Hash) -> Result<Lookup<()>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+}
+
+/// One governed run, as far as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Entry hash of its grant.
+    pub writ: Hash,
+    /// Index of its grant.
+    pub grant: LeafIndex,
+    /// The gateway that executes it.
+    pub gateway: Name,
+    /// How far it has come.
+    pub state: ExecutionState,
+}
+
+/// How far an execution has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutionState {
+    /// Its use is consumed.
+    Spent,
+    /// It runs.
+    Started,
+    /// It is over.
+    Ended(Ending),
+}
+
+impl ExecutionState {
+    /// The stable string, without the result.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Spent => "spent",
+            Self::Started => "started",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+/// What the rules found in an entry they accept, so that nobody has to read a statement twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Nothing more than its body says.
+    AsItStands,
+    /// A statement whose gateway signature verifies.
+    Evidence(GatewayStatement),
+    /// A statement that enough root members have signed.
+    Root(RootStatement),
+}
+
+impl Accepted {
+    /// The root's statement, if it is one.
+    pub fn root(&self) -> Option<&RootStatement> {
+        match self {
+            Self::Root(statement) => Some(statement),
+            Self::AsItStands | Self::Evidence(_) => None,
+        }
+    }
+}
+
+/// The entry is against the rules, or the records could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError<E> {
+    /// Against the rules.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The look-up failed: nothing is known, so nothing is accepted (Invariant 2).
+    #[error("the records could not be read")]
+    Records(#[source] E),
+}

@@ -1,0 +1,451 @@
+use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
+use crate::entry::{
+    AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType, Erasure, Grant, Place,
+    Principal, Target,
+};
+use crate::name::Name;
+use crate::refusal::{Code, Refusal};
+use crate::statement::{Claim, Ending, GatewayStatement, RootCommand, RootStatement, Signed};
+use writ_tlog::{Hash, LeafIndex, Origin};
+
+/// Decides whether `entry` may stand at index `at`, after everything in `control` and `records`.
+///
+/// Genesis, seals and the uniqueness of request keys are the sequencer's: they are about batches, not about meaning.
+pub fn judge<R: Records>(
+    control: &ControlState,
+    records: &R,
+    at: LeafIndex,
+    entry: &Entry,
+) -> Result<Accepted, OrderError<R::Error>> {
+    if let Some(link) = entry.body.control() {
+        control.continues(link)?;
+    }
+    let rules = Rules { control, records, at };
+    match &entry.body {
+        Body::Genesis(_) => Err(refuse(Code::ControlChainBroken, "a second genesis"))?,
+        Body::Gateway(enrolment) => rules.enrolment(enrolment).map(|()| Accepted::AsItStands),
+        Body::Revocation(revocation) => rules.new_id(revocation.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::Halt(halt) => rules.new_id(halt.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::RootOrder(order) => rules.root_order(&order.statement.0).map(Accepted::Root),
+        Body::Grant(grant) => rules.grant(grant).map(|()| Accepted::AsItStands),
+        Body::Denial(denial) => rules.denial(denial).map(|()| Accepted::AsItStands),
+        Body::Hold(hold) => rules.new_id(hold.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
+            rules.evidence(entry.body.entry_type(), &evidence.statement.0).map(Accepted::Evidence)
+        }
+        Body::Erasure(erasure) => rules.erasure(erasure).map(|()| Accepted::AsItStands),
+        Body::Seal(_) => Ok(Accepted::AsItStands),
+    }
+}
+
+/// The first entry that revokes a grant or something it rests on, its ancestors included as far as `records` know them.
+pub fn revoked<R: Records>(
+    control: &ControlState,
+    records: &R,
+    writ: Option<&Hash>,
+    grant: &Grant,
+) -> Result<Option<LeafIndex>, R::Error> {
+    let mut found = own_revocation(control, writ, grant);
+    let mut cause = grant.cause.clone();
+    // Depth falls by one with each ancestor (the rules of grants), so this ends; the count says so to the reader.
+    for _ in 0..grant.cause.depth() {
+        let Place::Caused { parent, origin, .. } = &cause.place else { break };
+        found = earlier(found, lineage_revocation(control, &parent.ledger, &parent.entry));
+        found = earlier(found, lineage_revocation(control, &origin.ledger, &origin.entry));
+        if parent.ledger != *control.origin() {
+            break;
+        }
+        match records.grant(LeafIndex::new(parent.index), &parent.entry)? {
+            Lookup::Found(ancestor) => {
+                found = earlier(found, own_revocation(control, Some(&parent.entry), &ancestor));
+                cause = ancestor.cause.clone();
+            }
+            Lookup::Absent | Lookup::Unknown => break,
+        }
+    }
+    Ok(found)
+}
+
+fn own_revocation(control: &ControlState, writ: Option<&Hash>, grant: &Grant) -> Option<LeafIndex> {
+    let principal = &grant.principal;
+    let mut targets = vec![
+        Target::Key(grant.holder.key().fingerprint()),
+        Target::Principal(AssertedPrincipal { kind: principal.kind.clone(), id: principal.id.clone() }),
+        Target::Policy(grant.policy.set),
+    ];
+    targets.extend(principal.key.as_ref().map(|key| Target::Key(key.fingerprint())));
+    match &grant.audience {
+        Audience::Gateway { gateway, .. } => targets.push(Target::Gateway(gateway.clone())),
+        Audience::Group(_) => {}
+    }
+    let by_writ = writ.and_then(|writ| {
+        earlier(control.revoked(&Target::Writ(*writ)), lineage_revocation(control, control.origin(), writ))
+    });
+    targets.iter().map(|target| control.revoked(target)).fold(by_writ, earlier)
+}
+
+fn lineage_revocation(control: &ControlState, ledger: &Origin, entry: &Hash) -> Option<LeafIndex> {
+    control.revoked(&Target::Lineage { ledger: ledger.clone(), entry: *entry })
+}
+
+fn earlier(a: Option<LeafIndex>, b: Option<LeafIndex>) -> Option<LeafIndex> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (found, None) | (None, found) => found,
+    }
+}
+
+fn refuse(code: Code, why: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(code, why)
+}
+
+struct Rules<'a, R> {
+    control: &'a ControlState,
+    records: &'a R,
+    at: LeafIndex,
+}
+
+impl<R: Records> Rules<'_, R> {
+    fn read<T>(result: Result<T, R::Error>) -> Result<T, OrderError<R::Error>> {
+        result.map_err(OrderError::Records)
+    }
+
+    fn new_id(&self, id: &[u8; 16]) -> Result<(), OrderError<R::Error>> {
+        match Self::read(self.records.id(id))? {
+            Lookup::Absent | Lookup::Unknown => Ok(()),
+            Lookup::Found(()) => Err(refuse(Code::Replayed, "this id was recorded before"))?,
+        }
+    }
+
+    fn enrolment(&self, enrolment: &Enrolment) -> Result<(), OrderError<R::Error>> {
+        let name = &enrolment.gateway;
+        if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
+            Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked; enrol another name")))?;
+        }
+        let expected = self.control.gateway(name).map_or(1, |known| known.epoch.get() + 1);
+        if enrolment.epoch.get() != expected {
+            let found = enrolment.epoch.get();
+            Err(refuse(Code::WrongAudience, format!("epoch {found} of gateway `{name}`, expected {expected}")))?;
+        }
+        Ok(())
+    }
+
+    fn root_order(&self, statement: &[u8]) -> Result<RootStatement, OrderError<R::Error>> {
+        let control = self.control;
+        let statement = Signed::decode(statement)?.verify_root(control.root(), control.domain(), control.origin())?;
+        if control.has_root_order(&statement.id) {
+            Err(refuse(Code::Replayed, format!("the root statement {} was accepted before", statement.id)))?;
+        }
+        self.new_id(statement.id.as_bytes())?;
+        match statement.order {
+            RootCommand::Resume(_) if control.halted().is_none() => {
+                Err(refuse(Code::EvidenceInvalid, "`resume` while the domain is not halted"))?
+            }
+            RootCommand::Halt(_) | RootCommand::Resume(_) | RootCommand::LedgerKeys(_) | RootCommand::RootKeys(_) => {
+                Ok(statement)
+            }
+        }
+    }
+
+    fn grant(&self, grant: &Grant) -> Result<(), OrderError<R::Error>> {
+        if let Some(at) = self.control.halted() {
+            Err(refuse(Code::Halted, format!("the domain is halted by entry {at}")))?;
+        }
+        if let Some(at) = Self::read(revoked(self.control, self.records, None, grant))? {
+            Err(refuse(Code::Revoked, format!("revoked by entry {at}")))?;
+        }
+        self.new_id(grant.id.as_bytes())?;
+        self.audience(&grant.audience)?;
+        self.limits(grant)?;
+        self.cause(&grant.cause)?;
+        if let Some(hold) = &grant.hold {
+            self.hold(hold, &grant.principal, &grant.action.digest, Some(grant.time_ms))?;
+        }
+        if let Some(admitted) = &grant.admitted {
+            self.new_execution(&admitted.execution)?;
+        }
+        Ok(())
+    }
+
+    fn audience(&self, audience: &Audience) -> Result<(), Refusal> {
+        let Audience::Gateway { gateway, epoch } = audience else { return Ok(()) };
+        match self.control.gateway(gateway) {
+            None => Err(refuse(Code::UnknownAuthority, format!("gateway `{gateway}` is not enrolled"))),
+            Some(known) if known.epoch != *epoch => Err(refuse(
+                Code::WrongAudience,
+                format!("epoch {} of gateway `{gateway}`, the current one is {}", epoch.get(), known.epoch.get()),
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn limits(&self, grant: &Grant) -> Result<(), Refusal> {
+        let limits = self.control.limits();
+        let window_ms = grant.window.until_ms() - grant.window.from_ms();
+        let within = [
+            ("window", window_ms, limits.window_ms_max.get()),
+            ("freeze_after_ms", grant.lease.freeze_after_ms.get(), limits.freeze_ms_max.get()),
+            ("kill_after_ms", grant.lease.kill_after_ms.get(), limits.kill_ms_max.get()),
+            ("depth", grant.cause.depth(), limits.depth_max),
+        ];
+        for (what, found, limit) in within {
+            if found > limit {
+                return Err(refuse(Code::ScopeWidened, format!("{what} {found} exceeds the domain's limit {limit}")));
+            }
+        }
+        self.as_of(grant)
+    }
+
+    /// `as_of` must name a state this ledger had; for a state of another ledger only its reader can tell.
+    fn as_of(&self, grant: &Grant) -> Result<(), Refusal> {
+        let as_of = &grant.as_of;
+        let home = &self.control.genesis().home;
+        if as_of.ledger != *home {
+            return Err(refuse(
+                Code::Malformed,
+                format!("as_of is of `{}`, the control chain is in `{home}`", as_of.ledger),
+            ));
+        }
+        if home != self.control.origin() {
+            return Ok(());
+        }
+        if as_of.size > self.at.get() || self.control.head_at(as_of.size) != Some(as_of.control) {
+            return Err(refuse(
+                Code::Malformed,
+                format!("as_of names no state of this ledger before entry {}", self.at),
+            ));
+        }
+        Ok(())
+    }
+
+    fn cause(&self, cause: &Cause) -> Result<(), OrderError<R::Error>> {
+        let Place::Caused { depth, parent, origin } = &cause.place else { return Ok(()) };
+        if parent.ledger != *self.control.origin() {
+            return Ok(());
+        }
+        let (expected_depth, expected_origin) =
+            match Self::read(self.records.grant(LeafIndex::new(parent.index), &parent.entry))? {
+                Lookup::Unknown => return Ok(()),
+                Lookup::Absent => Err(refuse(Code::LineageBroken, "the parent is no grant of this ledger"))?,
+                Lookup::Found(ancestor) => match &ancestor.cause.place {
+                    Place::Origin => (1, parent.clone()),
+                    Place::Caused { depth, origin, .. } => (depth + 1, origin.clone()),
+                },
+            };
+        if *depth != expected_depth || *origin != expected_origin {
+            Err(refuse(
+                Code::LineageBroken,
+                format!("depth {depth}, expected {expected_depth} with the parent's origin"),
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn denial(&self, denial: &Denial) -> Result<(), OrderError<R::Error>> {
+        self.new_id(denial.id.as_bytes())?;
+        match &denial.hold {
+            Some(hold) => self.hold(hold, &denial.principal, &denial.action.digest, None),
+            None => Ok(()),
+        }
+    }
+
+    /// A hold is resolved once, for the same principal and action; a grant must come before it lapses.
+    fn hold(
+        &self,
+        hold: &EntryRef,
+        principal: &Principal,
+        action: &Hash,
+        granted_ms: Option<u64>,
+    ) -> Result<(), OrderError<R::Error>> {
+        if hold.ledger != *self.control.origin() {
+            Err(refuse(Code::ApprovalRejected, "the hold is of another ledger"))?;
+        }
+        let hold = match Self::read(self.records.open_hold(LeafIndex::new(hold.index), &hold.entry))? {
+            Lookup::Unknown => return Ok(()),
+            Lookup::Absent => Err(refuse(Code::ApprovalRejected, "there is no such open hold"))?,
+            Lookup::Found(hold) => hold,
+        };
+        let same = hold.principal.kind == principal.kind && hold.principal.id == principal.id;
+        if !same || hold.action.digest != *action {
+            Err(refuse(Code::ApprovalRejected, "the hold is of another principal or action"))?;
+        }
+        match granted_ms {
+            Some(time_ms) if time_ms >= hold.until_ms => Err(refuse(Code::ApprovalRejected, "the hold has lapsed"))?,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn new_execution(&self, id: &crate::id::ExecutionId) -> Result<(), OrderError<R::Error>> {
+        match Self::read(self.records.execution(id))? {
+            Lookup::Absent | Lookup::Unknown => self.new_id(id.as_bytes()),
+            Lookup::Found(_) => Err(refuse(Code::Replayed, format!("{id} was recorded before")))?,
+        }
+    }
+
+    fn evidence(&self, entry_type: EntryType, statement: &[u8]) -> Result<GatewayStatement, OrderError<R::Error>> {
+        let signed = Signed::decode(statement)?;
+        let origin = self.control.origin();
+        let claims = signed.gateway_claims(origin)?;
+        let name = &claims.gateway;
+        let key = self.control.gateway(name).and_then(|known| known.keys.get(&claims.epoch)).ok_or_else(|| {
+            refuse(Code::UnknownAuthority, format!("gateway `{name}` is not enrolled in epoch {}", claims.epoch.get()))
+        })?;
+        let statement = signed.verify_gateway(key, origin)?;
+        self.sequence(&statement)?;
+        match (entry_type, &statement.claim) {
+            (EntryType::Spend, Claim::Spent { .. }) => self.spend(&statement)?,
+            (EntryType::Start, Claim::Started { .. }) => self.start(&statement)?,
+            (EntryType::Outcome, Claim::Ended { .. }) => self.outcome(&statement)?,
+            (EntryType::Report, Claim::Refused { .. } | Claim::Heartbeat { .. }) => {}
+            (entry_type, _) => {
+                Err(refuse(
+                    Code::Malformed,
+                    format!("the statement is not one that `{}` carries", entry_type.as_str()),
+                ))?;
+            }
+        }
+        Ok(statement)
+    }
+
+    fn sequence(&self, statement: &GatewayStatement) -> Result<(), OrderError<R::Error>> {
+        let last = match Self::read(self.records.last_seq(&statement.gateway, statement.epoch))? {
+            Lookup::Unknown => return Ok(()),
+            Lookup::Absent => 0,
+            Lookup::Found(last) => last,
+        };
+        let found = statement.seq.get();
+        if found <= last {
+            Err(refuse(
+                Code::Replayed,
+                format!("statement {found} of gateway `{}`: {last} are recorded", statement.gateway),
+            ))?;
+        }
+        if found != last + 1 {
+            let gateway = &statement.gateway;
+            Err(refuse(
+                Code::EvidenceIncomplete,
+                format!("statement {found} of gateway `{gateway}`, expected {}", last + 1),
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn spend(&self, statement: &GatewayStatement) -> Result<(), OrderError<R::Error>> {
+        let Claim::Spent { writ, index, execution, usage } = &statement.claim else { return Ok(()) };
+        let at = LeafIndex::new(*index);
+        let grant = self.grant_of(at, writ)?;
+        self.addressed(&grant, statement)?;
+        if let Some(at) = self.control.halted() {
+            Err(refuse(Code::Halted, format!("the domain is halted by entry {at}")))?;
+        }
+        if let Some(at) = Self::read(revoked(self.control, self.records, Some(writ), &grant))? {
+            Err(refuse(Code::Revoked, format!("revoked by entry {at}")))?;
+        }
+        if *usage > grant.uses {
+            Err(refuse(Code::UsesExhausted, format!("use {} of {}", usage.get(), grant.uses.get())))?;
+        }
+        match Self::read(self.records.spent(at, *usage))? {
+            Lookup::Absent | Lookup::Unknown => {}
+            Lookup::Found(by) => Err(refuse(Code::Replayed, format!("use {} is spent for {by}", usage.get())))?,
+        }
+        self.new_execution(execution)?;
+        if statement.time_ms < grant.window.from_ms() {
+            Err(refuse(Code::NotYetValid, "spent before the window"))?;
+        }
+        if statement.time_ms >= grant.window.until_ms() {
+            Err(refuse(Code::Expired, "spent after the window"))?;
+        }
+        Ok(())
+    }
+
+    fn grant_of(&self, at: LeafIndex, writ: &Hash) -> Result<Grant, OrderError<R::Error>> {
+        match Self::read(self.records.grant(at, writ))? {
+            Lookup::Found(found) => Ok(found),
+            Lookup::Absent => Err(refuse(Code::MissingWrit, format!("entry {at} is not that grant")))?,
+            Lookup::Unknown => Err(refuse(Code::EvidenceIncomplete, "the grant is not among the entries at hand"))?,
+        }
+    }
+
+    fn addressed(&self, grant: &Grant, statement: &GatewayStatement) -> Result<(), Refusal> {
+        let name = &statement.gateway;
+        let known = self.control.gateway(name);
+        let current = known.is_some_and(|known| known.epoch == statement.epoch);
+        let addressed = current
+            && match &grant.audience {
+                Audience::Gateway { gateway, epoch } => gateway == name && *epoch == statement.epoch,
+                Audience::Group(group) => known.is_some_and(|known| known.groups.contains(group)),
+            };
+        if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
+            return Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked")));
+        }
+        if addressed {
+            return Ok(());
+        }
+        let epoch = statement.epoch.get();
+        Err(refuse(Code::WrongAudience, format!("gateway `{name}` in epoch {epoch} is not who may execute this writ")))
+    }
+
+    fn start(&self, statement: &GatewayStatement) -> Result<(), OrderError<R::Error>> {
+        let Claim::Started { writ, execution, action, surroundings } = &statement.claim else { return Ok(()) };
+        let found = self.execution(execution, writ, &statement.gateway)?;
+        match found.state {
+            ExecutionState::Spent => {}
+            ExecutionState::Started | ExecutionState::Ended(_) => {
+                Err(refuse(Code::Replayed, format!("{execution} was started before")))?;
+            }
+        }
+        let grant = self.grant_of(found.grant, writ)?;
+        if grant.action.digest != *action {
+            Err(refuse(Code::ActionMismatch, "what was started is not what was granted"))?;
+        }
+        if grant.surroundings.digest != *surroundings {
+            Err(refuse(Code::SurroundingsMismatch, "the surroundings measured are not those granted for"))?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, statement: &GatewayStatement) -> Result<(), OrderError<R::Error>> {
+        let Claim::Ended { writ, execution, result } = &statement.claim else { return Ok(()) };
+        let found = self.execution(execution, writ, &statement.gateway)?;
+        match (found.state, result) {
+            (ExecutionState::Started, _) | (ExecutionState::Spent, Ending::Unknown) => Ok(()),
+            (ExecutionState::Spent, Ending::Exited(_) | Ending::Signaled(_) | Ending::Terminated(_)) => {
+                Err(refuse(Code::LineageBroken, format!("{execution} was never started")))?
+            }
+            (ExecutionState::Ended(_), _) => Err(refuse(Code::Replayed, format!("{execution} has ended before")))?,
+        }
+    }
+
+    fn execution(
+        &self,
+        id: &crate::id::ExecutionId,
+        writ: &Hash,
+        gateway: &Name,
+    ) -> Result<Execution, OrderError<R::Error>> {
+        let found = match Self::read(self.records.execution(id))? {
+            Lookup::Found(found) => found,
+            Lookup::Absent => Err(refuse(Code::LineageBroken, format!("{id} was never spent")))?,
+            Lookup::Unknown => {
+                Err(refuse(Code::EvidenceIncomplete, format!("the spend of {id} is not among the entries at hand")))?
+            }
+        };
+        if found.writ != *writ || found.gateway != *gateway {
+            Err(refuse(Code::LineageBroken, format!("{id} is of another writ or gateway")))?;
+        }
+        Ok(found)
+    }
+
+    fn erasure(&self, erasure: &Erasure) -> Result<(), OrderError<R::Error>> {
+        self.new_id(erasure.id.as_bytes())?;
+        for erased in erasure.erased.as_slice() {
+            match Self::read(self.records.commitment(LeafIndex::new(erased.index), &erased.commitment))? {
+                Lookup::Found(()) | Lookup::Unknown => {}
+                Lookup::Absent => Err(refuse(
+                    Code::CommitmentMismatch,
+                    format!("entry {} does not hold this commitment, or its value was erased before", erased.index),
+                ))?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! Signed statements (`spec/statement.md`): what others than the authority assert, kept as the bytes they signed.
+
+mod gateway;
+mod root;
+
+pub use gateway::{Claim, Ending, GatewayStatement, Signal};
+pub use root::{RootCommand, RootStatement};
+
+use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
+use crate::entry::{Envelope, RootMembers};
+use crate::id::DomainId;
+use crate::key::{Ed25519Key, Fingerprint, Key};
+use crate::refusal::{Code, Refusal};
+use gateway::GatewayKind;
+use root::RootKind;
+use writ_tlog::{Origin, SigningKey};
+
+const ENVELOPE: &str = "writ.signed";
+const CONTEXT: &str = "writ.statement";
+const VERSION: u64 = 1;
+const SIGNATURES_MAX: u64 = 32;
+const ED25519_SIGNATURE_BYTES: usize = 64;
+const ML_DSA_44_SIGNATURE_BYTES: usize = 2420;
+
+/// What is signed: a prefix that no other message of the project has, then the payload.
+fn message(payload: &[u8]) -> Vec<u8> {
+    [b"writ.signed/v1\n", payload].concat()
+}
+
+/// A statement with its signatures, form checked, signatures not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed<'a> {
+    payload: &'a [u8],
+    signatures: Vec<(Fingerprint, &'a [u8])>,
+}
+
+impl<'a> Signed<'a> {
+    /// Reads the envelope.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let mut reader = Reader::checked(bytes)?;
+        reader.tuple(4)?;
+        if reader.text()? != ENVELOPE {
+            return Err(Refusal::malformed(format_args!("expected the context `{ENVELOPE}`")));
+        }
+        let version = reader.uint()?;
+        if version != VERSION {
+            return Err(Refusal::new(
+                Code::UnsupportedVersion,
+                format!("signed statement of version {version} is not known to this reader"),
+            ));
+        }
+        let payload = reader.bytes()?;
+        let count = reader.array()?;
+        if !(1..=SIGNATURES_MAX).contains(&count) {
+            return Err(Refusal::malformed(format_args!("expected 1 to {SIGNATURES_MAX} signatures, found {count}")));
+        }
+        let signatures = (0..count).map(|_| signature(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+        if !signatures.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err(Refusal::malformed("expected signatures ascending by fingerprint, each once"));
+        }
+        Ok(Self { payload, signatures })
+    }
+
+    /// Verifies it as a gateway's: exactly one signature, by `key`.
+    pub fn verify_gateway(&self, key: &Ed25519Key, origin: &Origin) -> Result<GatewayStatement, Refusal> {
+        let statement = self.gateway_claims(origin)?;
+        match self.signatures.as_slice() {
+            [(fingerprint, signature)] if *fingerprint == key.key().fingerprint() => {
+                self.verify_one(key.key(), signature)?;
+                Ok(statement)
+            }
+            _ => Err(Refusal::new(
+                Code::UnknownAuthority,
+                format!("expected one signature, by the key {} of the gateway's enrolment", key.key().fingerprint()),
+            )),
+        }
+    }
+
+    /// What it says as a gateway's, **not verified**: to find out whose key must have signed it.
+    pub fn gateway_claims(&self, origin: &Origin) -> Result<GatewayStatement, Refusal> {
+        let mut reader = Reader::checked(self.payload)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let kind = match (envelope.kind, envelope.version) {
+            ("spent", VERSION) => GatewayKind::Spent,
+            ("started", VERSION) => GatewayKind::Started,
+            ("ended", VERSION) => GatewayKind::Ended,
+            ("refused", VERSION) => GatewayKind::Refused,
+            ("heartbeat", VERSION) => GatewayKind::Heartbeat,
+            ("halt" | "resume" | "ledger-keys" | "root-keys", VERSION) => {
+                return Err(Refusal::malformed("a root statement where a gateway's is expected"));
+            }
+            _ => return Err(envelope.unsupported("statement")),
+        };
+        envelope.origin(origin, "statement")?;
+        Ok(GatewayStatement::decode(kind, &mut reader)?)
+    }
+
+    /// Verifies it as the root's: enough members of `root`, both keys of each, for this domain.
+    pub fn verify_root(&self, root: &RootMembers, domain: DomainId, origin: &Origin) -> Result<RootStatement, Refusal> {
+        let statement = self.root_claims(origin)?;
+        if statement.domain != domain {
+            return Err(Refusal::new(
+                Code::UnknownAuthority,
+                format!("a root statement of {}, expected {domain}", statement.domain),
+            ));
+        }
+        let mut signed = 0;
+        let mut counted = 0;
+        for member in root.members() {
+            let found = member.keys().map(|key| self.signature_by(key).map(|signature| (key, signature)));
+            match found {
+                [None, None] => {}
+                [Some((ed25519, first)), Some((ml_dsa_44, second))] => {
+                    self.verify_one(ed25519, first)?;
+                    self.verify_one(ml_dsa_44, second)?;
+                    signed += 1;
+                    counted += 2;
+                }
+                [Some(_), None] | [None, Some(_)] => {
+                    return Err(Refusal::new(
+                        Code::SignatureInvalid,
+                        "a root member has signed with one of its two keys only",
+                    ));
+                }
+            }
+        }
+        if counted != self.signatures.len() {
+            return Err(Refusal::new(Code::UnknownAuthority, "signed by a key that no root member holds"));
+        }
+        if signed < root.threshold() {
+            return Err(Refusal::new(
+                Code::SignatureInvalid,
+                format!("{signed} root members have signed, {} must", root.threshold()),
+            ));
+        }
+        Ok(statement)
+    }
+
+    fn root_claims(&self, origin: &Origin) -> Result<RootStatement, Refusal> {
+        let mut reader = Reader::checked(self.payload)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let kind = match (envelope.kind, envelope.version) {
+            ("halt", VERSION) => RootKind::Halt,
+            ("resume", VERSION) => RootKind::Resume,
+            ("ledger-keys", VERSION) => RootKind::LedgerKeys,
+            ("root-keys", VERSION) => RootKind::RootKeys,
+            ("spent" | "started" | "ended" | "refused" | "heartbeat", VERSION) => {
+                return Err(Refusal::malformed("a gateway's statement where the root's is expected"));
+            }
+            _ => return Err(envelope.unsupported("statement")),
+        };
+        envelope.origin(origin, "statement")?;
+        Ok(RootStatement::decode(kind, &mut reader)?)
+    }
+
+    fn signature_by(&self, key: &Key) -> Option<&'a [u8]> {
+        let fingerprint = key.fingerprint();
+        let place = self.signatures.binary_search_by_key(&fingerprint, |(by, _)| *by).ok()?;
+        self.signatures.get(place).map(|(_, signature)| *signature)
+    }
+
+    fn verify_one(&self, key: &Key, signature: &[u8]) -> Result<(), Refusal> {
+        key.verifying_key().verify(&message(self.payload), signature).map_err(|_| {
+            Refusal::new(Code::SignatureInvalid, format!("the signature by {} does not verify", key.fingerprint()))
+        })
+    }
+}
+
+fn signature<'a>(reader: &mut Reader<'a>) -> Result<(Fingerprint, &'a [u8]), ShapeError> {
+    reader.tuple(2)?;
+    let by = Fingerprint::decode(reader)?;
+    let signature = reader.bytes()?;
+    match signature.len() {
+        ED25519_SIGNATURE_BYTES | ML_DSA_44_SIGNATURE_BYTES => Ok((by, signature)),
+        _ => Err(ShapeError::expected("a signature of 64 (Ed25519) or 2420 (ML-DSA-44) bytes")),
+    }
+}
+
+/// Signs a payload with every key given.
+fn sign(payload: Vec<u8>, keys: &[&SigningKey]) -> Vec<u8> {
+    let message = message(&payload);
+    let mut signatures: Vec<_> =
+        keys.iter().map(|key| (Key::from(key.verifying_key()).fingerprint(), key.sign(&message))).collect();
+    signatures.sort_by_key(|(by, _)| *by);
+    let mut writer = Writer::default();
+    writer.array(4);
+    writer.text(ENVELOPE);
+    writer.uint(VERSION);
+    writer.bytes(&payload);
+    writer.array(signatures.len());
+    for (by, signature) in signatures {
+        writer.array(2);
+        by.encode(&mut writer);
+        writer.bytes(&signature);
+    }
+    writer.into_bytes()
+}
+
+fn payload(kind: &str, origin: &Origin, body: &impl Encode) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.array(5);
+    writer.text(CONTEXT);
+    writer.text(kind);
+    writer.uint(VERSION);
+    origin.encode(&mut writer);
+    body.encode(&mut writer);
+    writer.into_bytes()
+}

@@ -1,0 +1,10 @@
+//! writ-testing
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test infrastructure: a panic is a failed test"
+)]
+
+pub mod fault_disk;

@@ -1,0 +1,51 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Standard base64 with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The inverse of [`base64`]: a text that it would not have written is refused.
+///
+/// Two texts for the same bytes would let a note or a key have two forms, and comparisons of text lie.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok().filter(|bytes| base64(bytes) == text)
+}
+
+/// A decimal number as it is written: digits only, no leading zero, within 64 bits.
+pub(crate) fn from_decimal(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = text == "0" || !text.starts_with('0');
+    (digits && canonical).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_canonical_decimals_are_read() {
+        assert_eq!(from_decimal("0"), Some(0));
+        assert_eq!(from_decimal("18446744073709551615"), Some(u64::MAX));
+        for text in ["", "00", "01", "+1", "-1", " 1", "1 ", "1_0", "0x1", "18446744073709551616", "١"] {
+            assert_eq!(from_decimal(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn base64_has_one_text_for_bytes(bytes: Vec<u8>, text in "[A-Za-z0-9+/=]{0,12}") {
+            prop_assert_eq!(from_base64(&base64(&bytes)), Some(bytes));
+            if let Some(read) = from_base64(&text) {
+                prop_assert_eq!(base64(&read), text);
+            }
+        }
+
+        #[test]
+        fn decimals_round_trip(number: u64) {
+            prop_assert_eq!(from_decimal(&number.to_string()), Some(number));
+        }
+    }
+}

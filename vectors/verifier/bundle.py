@@ -1,0 +1,176 @@
+"""spec/bundle.md: the whole story of one request, in a file."""
+
+from dataclasses import dataclass
+
+from . import cbor
+from .action import OPENING, open_commitment
+from .conventions import entry_hash
+from .entry import CONTROL_TYPES, EVIDENCE_KINDS, read_entry
+from .ledger import Checkpoint
+from .order import Execution, Recorded, State, accept, revoked_at
+from .refusals import Refused, malformed
+from .shape import array, byte_string, envelope, record, row, uint
+from .statement import ROOT_KINDS, read_statement
+from .tree import judge_inclusion
+from .trust_root import Ledger, TrustRoot, verify_pinned_checkpoint
+
+MAX_BUNDLE = 67_108_864
+OF_ONE_WRIT = ("grant", "spend", "start", "outcome")
+
+BODY = record(
+    {
+        "checkpoint": byte_string(),
+        "entries": array(row(uint(), byte_string(), byte_string()), 1, 65_536, lambda proved: proved[0]),
+        "openings": array(OPENING, 0, 4_096),
+        "subject": uint(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle."""
+
+    checkpoint: Checkpoint
+    subject: Recorded
+    entries: list[Recorded]
+    writ: bytes | None
+    executions: list[Execution]
+    revoked_at: int | None
+    halted_at: int | None
+    openings: list
+
+    def result(self) -> dict:
+        """The `ok` of vectors/README.md."""
+        return {
+            "subject": self.subject.index,
+            "type": self.subject.entry.type,
+            "executions": [
+                {"execution": one.id.hex(), "state": one.state, "result": result_text(one.result)}
+                for one in self.executions
+            ],
+            "revoked_at": self.revoked_at,
+            "halted_at": self.halted_at,
+            "openings": len(self.openings),
+        }
+
+
+def result_text(result: dict | None) -> str | None:
+    """How an execution ended, as `kind:value`."""
+    if result is None:
+        return None
+    return ":".join([result["kind"]] + [str(result[name]) for name in sorted(result) if name != "kind"])
+
+
+def read_form(data: bytes) -> dict:
+    """Step 1."""
+    if len(data) > MAX_BUNDLE:
+        raise malformed("a bundle of more than 67,108,864 bytes")
+    value = cbor.read(data, "bundle")
+    envelope(value, "writ.bundle", None)
+    if len(value) != 3:
+        raise malformed("a bundle is not an array of three")
+    BODY(value[2], "bundle")
+    for index, _, proof in value[2]["entries"]:
+        if len(proof) % 32:
+            raise malformed(f"the proof of entry {index} is not of whole hashes")
+    return value[2]
+
+
+def read_proved(proved: list, checkpoint: Checkpoint) -> Recorded:
+    """Step 3: inclusion, form, and the form of the statement."""
+    index, data, proof = proved
+    hashes = [proof[at : at + 32] for at in range(0, len(proof), 32)]
+    judge_inclusion(entry_hash(data), index, checkpoint.size, checkpoint.root, hashes)
+    entry = read_entry(data, checkpoint.origin)
+    allowed = tuple(ROOT_KINDS) if entry.type == "root-order" else EVIDENCE_KINDS.get(entry.type)
+    statement = read_statement(entry.body["statement"], checkpoint.origin, allowed) if allowed else None
+    return Recorded(index, entry, statement)
+
+
+def judge_closing_seal(entries: list[Recorded], checkpoint: Checkpoint) -> None:
+    """Step 4."""
+    last = entries[-1]
+    if last.entry.type != "seal" or last.index != checkpoint.size - 1:
+        raise Refused("evidence_incomplete", "the last entry is not the closing seal of the checkpoint")
+
+
+def judge_control_chain(entries: list[Recorded], origin: str, pinned: Ledger, domain: bytes) -> None:
+    """Step 5: from the pinned genesis, without a gap, to the head in the closing seal."""
+    chain = [at.entry for at in entries if at.entry.type in CONTROL_TYPES]
+    first = entries[0]
+    if first.index != 0 or first.entry.type != "genesis" or first.entry.hash != pinned.genesis:
+        raise Refused("unknown_authority", "the bundle does not begin with the pinned genesis")
+    genesis = first.entry.body
+    if genesis["keys"] != [pin.key for pin in pinned.keys_for(0)] or genesis["domain"] != domain:
+        raise Refused("unknown_authority", "keys or domain of the genesis are not the pinned ones")
+    for number, (before, entry) in enumerate(zip(chain, chain[1:]), 1):
+        if entry.body["control"] != {"seq": number, "prev": before.hash}:
+            raise Refused("control_chain_broken", f"control entry {number} does not follow the one before it")
+    head = {"ledger": origin, "seq": len(chain) - 1, "head": chain[-1].hash}
+    if entries[-1].entry.body["control"] != head:
+        raise Refused("control_chain_broken", "the closing seal names another head of the control chain")
+
+
+def writ_of(at: Recorded) -> bytes:
+    """The writ that a grant is, or that a spend, start or outcome belongs to."""
+    return at.statement.body["writ"] if at.statement else at.entry.hash
+
+
+def judge_subject(entries: list[Recorded], index: int) -> tuple[Recorded, bytes | None]:
+    """Step 7: the subject, and its writ if it is or belongs to a grant."""
+    found = [at for at in entries if at.index == index]
+    if not found or found[0].entry.type == "seal":
+        raise Refused("evidence_incomplete", "the subject is not one of the entries, or it is a seal")
+    subject = found[0]
+    writs = {writ_of(at) for at in entries if at.entry.type in OF_ONE_WRIT}
+    if subject.entry.type not in OF_ONE_WRIT:
+        if writs:
+            raise Refused("evidence_invalid", "a grant or execution that does not belong to the subject")
+        return subject, None
+    if writs != {writ_of(subject)}:
+        raise Refused("evidence_invalid", "grants or executions of more than one writ")
+    return subject, writ_of(subject)
+
+
+def commitments(entries: list[Recorded]) -> dict[str, set[bytes]]:
+    """What an opening can open, by its kind: action digests, facts and request digests."""
+    held: dict[str, set[bytes]] = {"action": set(), "facts": set(), "request": set()}
+    for at in entries:
+        body = at.entry.body
+        if "action" in body:
+            held["action"].add(body["action"]["digest"])
+        if at.statement and "action" in at.statement.body:
+            held["action"].add(at.statement.body["action"])
+        if "facts" in body:
+            held["facts"].add(body["facts"])
+        if "request" in body:
+            held["request"].add(body["request"]["digest"])
+    return held
+
+
+def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
+    """Section "Verification", step by step."""
+    body = read_form(data)
+    checkpoint = verify_pinned_checkpoint(body["checkpoint"], trust)
+    entries = [read_proved(proved, checkpoint) for proved in body["entries"]]
+    judge_closing_seal(entries, checkpoint)
+    judge_control_chain(entries, checkpoint.origin, trust.ledgers[checkpoint.origin], trust.domain)
+    state = State(checkpoint.origin)
+    for at in entries:
+        accept(state, at)
+    subject, writ = judge_subject(entries, body["subject"])
+    held = commitments(entries)
+    for opening in body["openings"]:
+        open_commitment(opening, held.get(opening[0], set()))
+    grant = state.grant(writ) if writ else None
+    return Bundle(
+        checkpoint,
+        subject,
+        entries,
+        writ,
+        list(state.executions.values()),
+        revoked_at(state, grant, writ) if grant else None,
+        state.halted_at,
+        body["openings"],
+    )

@@ -1,0 +1,250 @@
+"""spec/entry.md: the entries of a ledger, their envelope, types and bodies."""
+
+from dataclasses import dataclass
+
+from . import cbor
+from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_code
+from .keys import any_key, ed25519_key, ml_dsa_44_key
+from .refusals import Refused, malformed
+from .shape import (
+    array,
+    both,
+    byte_string,
+    envelope,
+    is_uint,
+    kinds,
+    record,
+    relation,
+    row,
+    uint,
+    words,
+)
+
+MAX_ENTRY = 65_535
+NO_ENTRY = bytes(32)
+CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order"))
+# The statement kinds of each evidence type.
+EVIDENCE_KINDS = {
+    "spend": ("spent",),
+    "start": ("started",),
+    "outcome": ("ended",),
+    "report": ("refused", "heartbeat"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry whose form holds."""
+
+    type: str
+    body: dict
+    hash: bytes
+
+
+def itself(value):
+    """The sort key of plain bytes and of ASCII texts, whose order is that of their bytes."""
+    return value
+
+
+def of(*fields: str):
+    """The sort key of records of names and labels."""
+    return lambda record: tuple(record[field] for field in fields)
+
+
+# "Parts used by several bodies"
+CONTROL = record({"seq": uint(), "prev": hash32})
+REQUEST = record({"key": id16, "digest": hash32})
+PRINCIPAL = record({"type": name, "id": name, "auth": label}, {"key": any_key})
+ACTION = record({"kind": words("exec"), "digest": hash32})
+POLICY = record(
+    {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)}
+)
+AS_OF = record({"ledger": origin, "size": uint(), "control": hash32})
+ENTRY_REF = record({"ledger": origin, "entry": hash32})
+CAUSE_FIELDS = record({"depth": uint()}, {"parent": ENTRY_REF, "origin": ENTRY_REF, "mandate": hash32})
+CAUSE = both(
+    CAUSE_FIELDS,
+    relation(
+        lambda cause: ("parent" in cause) == ("origin" in cause) == (cause["depth"] > 0),
+        "parent and origin go with a depth over 0",
+    ),
+)
+LIMITS = record(
+    {"window_ms_max": uint(1), "freeze_ms_max": uint(1), "kill_ms_max": uint(1), "depth_max": uint()}
+)
+KEY_PAIR = row(ed25519_key, ml_dsa_44_key)
+# Also the fields of the root statement `root-keys`.
+ROOT = {"threshold": uint(1, 16), "members": array(KEY_PAIR, 1, 16)}
+ROOT_RELATION = both(
+    relation(lambda body: body["threshold"] <= len(body["members"]), "the threshold is over the members"),
+    relation(
+        lambda body: len({key for pair in body["members"] for key in pair}) == 2 * len(body["members"]),
+        "the members' keys are not all different",
+    ),
+)
+
+# "Control entries"
+GENESIS = both(
+    record(
+        {
+            "control": CONTROL,
+            "domain": id16,
+            "cluster": id16,
+            "home": origin,
+            "keys": KEY_PAIR,
+            "limits": LIMITS,
+            "time_ms": uint(),
+        }
+        | ROOT
+    ),
+    ROOT_RELATION,
+    relation(lambda body: body["control"] == {"seq": 0, "prev": NO_ENTRY}, "control is not that of a genesis"),
+)
+GATEWAY = record(
+    {
+        "control": CONTROL,
+        "request": REQUEST,
+        "gateway": name,
+        "epoch": uint(1),
+        "key": ed25519_key,
+        "groups": array(name, ascending=itself),
+        "asserts": array(record({"type": name, "id": name}), ascending=of("type", "id")),
+        "by": PRINCIPAL,
+        "time_ms": uint(),
+    }
+)
+TARGET = kinds(
+    {
+        "writ": {"writ": hash32},
+        "key": {"key": hash32},
+        "principal": {"type": name, "id": name},
+        "policy": {"set": hash32},
+        "lineage": {"ledger": origin, "entry": hash32},
+        "gateway": {"gateway": name},
+    }
+)
+HALT_FIELDS = {
+    "control": CONTROL,
+    "request": REQUEST,
+    "id": id16,
+    "reason": label,
+    "by": PRINCIPAL,
+    "time_ms": uint(),
+}
+
+# "Decision entries"
+DECISION_FIELDS = {
+    "id": id16,
+    "request": REQUEST,
+    "principal": PRINCIPAL,
+    "action": ACTION,
+    "as_of": AS_OF,
+    "cause": CAUSE,
+    "time_ms": uint(),
+}
+
+
+def audience(value, at) -> None:
+    """`{gateway, epoch}` or `{group}`."""
+    if type(value) is dict and "group" in value:
+        record({"group": name})(value, at)
+    else:
+        record({"gateway": name, "epoch": uint(1)})(value, at)
+
+
+GRANT = both(
+    record(
+        DECISION_FIELDS
+        | {
+            "policy": POLICY,
+            "scope": record({"kind": words("one")}),
+            "audience": audience,
+            "surroundings": record(
+                {
+                    "digest": hash32,
+                    "level": words("claimed", "attested"),
+                    "components": array(label, ascending=itself),
+                }
+            ),
+            "facts": hash32,
+            "window": record({"from_ms": uint(), "until_ms": uint()}),
+            "uses": uint(1),
+            "lease": record({"freeze_after_ms": uint(1), "kill_after_ms": uint(1)}),
+            "obligations": array(kinds({"sandbox": {"profile": label}}), ascending=of("kind")),
+            "holder": ed25519_key,
+        },
+        {"hold": hash32, "admitted": record({"execution": id16, "nonce": hash32})},
+    ),
+    relation(lambda body: body["window"]["from_ms"] < body["window"]["until_ms"], "the window is empty"),
+    relation(
+        lambda body: body["lease"]["freeze_after_ms"] <= body["lease"]["kill_after_ms"],
+        "the lease kills before it freezes",
+    ),
+    relation(
+        lambda body: "admitted" not in body or ("gateway" in body["audience"] and body["uses"] == 1),
+        "admitted is only for one use by one gateway",
+    ),
+)
+NEED = record({"group": name, "count": uint(1, 16)})
+
+STATEMENT = record({"statement": byte_string()})
+TYPES = {
+    "genesis": GENESIS,
+    "gateway": GATEWAY,
+    "revocation": record(HALT_FIELDS | {"target": TARGET}),
+    "halt": record(HALT_FIELDS),
+    "root-order": record({"control": CONTROL, "statement": byte_string()}),
+    "grant": GRANT,
+    "denial": record(
+        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": hash32}
+    ),
+    "hold": record(
+        DECISION_FIELDS
+        | {
+            "policy": POLICY,
+            "facts": hash32,
+            "needs": array(NEED, 1, ascending=of("group")),
+            "until_ms": uint(),
+        }
+    ),
+    "spend": STATEMENT,
+    "start": STATEMENT,
+    "outcome": STATEMENT,
+    "report": STATEMENT,
+    "erasure": record(
+        {
+            "request": REQUEST,
+            "id": id16,
+            "commitments": array(hash32, 1, ascending=itself),
+            "reason": label,
+            "by": PRINCIPAL,
+            "time_ms": uint(),
+        }
+    ),
+    "seal": record(
+        {
+            "batch": uint(),
+            "first": uint(),
+            "count": uint(1),
+            "control": record({"ledger": origin, "seq": uint(), "head": hash32}),
+            "time_ms": uint(),
+        }
+    ),
+}
+
+
+def read_entry(data: bytes, ledger: str) -> Entry:
+    """The five steps of the page's beginning, for bytes read from `ledger`."""
+    if len(data) > MAX_ENTRY:
+        raise malformed("an entry of more than 65,535 bytes")
+    value = cbor.read(data, "entry")
+    if type(value) is not list or len(value) != 5 or value[0] != "writ.entry":
+        raise malformed("not an array of five that begins with writ.entry")
+    _, kind, version, where, body = value
+    if type(kind) is not str or not is_uint(version) or type(where) is not str or type(body) is not dict:
+        raise malformed("not the envelope of an entry")
+    envelope(value, "writ.entry", TYPES)
+    if where != ledger:
+        raise Refused("unknown_authority", "an entry of another ledger")
+    TYPES[kind](body, kind)
+    return Entry(kind, body, entry_hash(data))

@@ -1,0 +1,108 @@
+"""spec/statement.md: what gateways and root members sign, read from the bytes that were signed."""
+
+from dataclasses import dataclass
+
+from . import cbor
+from .conventions import hash32, id16, label, name, refusal_code
+from .entry import KEY_PAIR, ROOT, ROOT_RELATION
+from .keys import fingerprint, verifies
+from .refusals import Refused, malformed
+from .shape import array, both, byte_string, envelope, kinds, record, row, uint
+
+SIGNED_PREFIX = b"writ.signed/v1\n"
+
+RESULT = kinds(
+    {
+        "exited": {"status": uint(0, 255)},
+        "signaled": {"signal": uint(1, 64)},
+        "terminated": {"code": refusal_code},
+        "unknown": {},
+    }
+)
+GATEWAY_COMMON = {"gateway": name, "epoch": uint(1), "seq": uint(1), "time_ms": uint()}
+GATEWAY_KINDS = {
+    "spent": record(GATEWAY_COMMON | {"writ": hash32, "index": uint(), "execution": id16, "use": uint(1)}),
+    "started": record(
+        GATEWAY_COMMON | {"writ": hash32, "execution": id16, "action": hash32, "surroundings": hash32}
+    ),
+    "ended": record(GATEWAY_COMMON | {"writ": hash32, "execution": id16, "result": RESULT}),
+    "refused": record(GATEWAY_COMMON | {"code": refusal_code}, {"writ": hash32, "action": hash32}),
+    "heartbeat": record(GATEWAY_COMMON | {"size": uint(), "root": hash32}),
+}
+ROOT_COMMON = {"domain": id16, "id": id16, "time_ms": uint()}
+ROOT_KINDS = {
+    "halt": record(ROOT_COMMON | {"reason": label}),
+    "resume": record(ROOT_COMMON | {"reason": label}),
+    "ledger-keys": record(ROOT_COMMON | {"keys": KEY_PAIR}),
+    "root-keys": both(record(ROOT_COMMON | ROOT), ROOT_RELATION),
+}
+KINDS = GATEWAY_KINDS | ROOT_KINDS
+
+SIGNATURES = array(row(hash32, byte_string(64, 2420)), 1, 32, ascending=lambda signature: signature[0])
+SIGNED = row(lambda value, at: None, lambda value, at: None, byte_string(), SIGNATURES)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement whose form holds; its signatures are not judged yet."""
+
+    kind: str
+    body: dict
+    payload: bytes
+    signatures: list
+
+    def message(self) -> bytes:
+        """What each signature is made over."""
+        return SIGNED_PREFIX + self.payload
+
+
+def read_statement(data: bytes, ledger: str, allowed: tuple[str, ...]) -> Statement:
+    """Section "Envelope": the form of a signed statement of one of the kinds, and its ledger."""
+    value = cbor.read(data, "signed statement")
+    envelope(value, "writ.signed", None)
+    SIGNED(value, "signed")
+    payload = value[2]
+    inner = cbor.read(payload, "statement")
+    envelope(inner, "writ.statement", KINDS)
+    if len(inner) != 5 or type(inner[3]) is not str or type(inner[4]) is not dict:
+        raise malformed("not the envelope of a statement")
+    _, kind, _, where, body = inner
+    if kind not in allowed:
+        raise malformed(f"a statement {kind} where one of {', '.join(allowed)} belongs")
+    if where != ledger:
+        raise Refused("unknown_authority", "a statement for another ledger")
+    KINDS[kind](body, kind)
+    return Statement(kind, body, payload, value[3])
+
+
+def judge_gateway_signature(statement: Statement, key: bytes) -> None:
+    """Section "Gateway statements": exactly one signature, by the enrolled key."""
+    if len(statement.signatures) != 1 or statement.signatures[0][0] != fingerprint(key):
+        raise Refused("unknown_authority", "not signed by exactly the enrolled key of the gateway")
+    if not verifies(key, statement.message(), statement.signatures[0][1]):
+        raise Refused("signature_invalid", "the gateway's signature does not verify")
+
+
+def judge_root_signatures(statement: Statement, threshold: int, members: list[list[bytes]]) -> None:
+    """Section "Root statements": enough whole members, and nobody else."""
+    keys = {fingerprint(key): key for pair in members for key in pair}
+    for signer, _ in statement.signatures:
+        if signer not in keys:
+            raise Refused("unknown_authority", "signed by a key that no root member holds")
+    for signer, signature in statement.signatures:
+        if not verifies(keys[signer], statement.message(), signature):
+            raise Refused("signature_invalid", "a root member's signature does not verify")
+    signers = {keys[signer] for signer, _ in statement.signatures}
+    whole = sum(all(key in signers for key in pair) for pair in members)
+    half = sum(any(key in signers for key in pair) for pair in members) - whole
+    if half:
+        raise Refused("signature_invalid", "only half of a root member's pair has signed")
+    if whole < threshold:
+        raise Refused("signature_invalid", f"{whole} root members have signed, {threshold} must")
+
+
+def judge_root_statement(statement: Statement, domain: bytes, threshold: int, members: list) -> None:
+    """A root statement is the domain's own and signed."""
+    if statement.body["domain"] != domain:
+        raise Refused("unknown_authority", "a root statement for another domain")
+    judge_root_signatures(statement, threshold, members)
