@@ -14,12 +14,12 @@ use std::sync::Arc;
 use writ_protocol::entry::{Positive, Seal};
 use writ_protocol::order::{Accepted, OrderError, judge};
 use writ_protocol::{Body, Code, Entry, Refusal, pinned_keys};
-use writ_tlog::{Checkpoint, Hash, LeafIndex, encode_tile, leaf_hash};
+use writ_tlog::{Checkpoint, LeafIndex, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash};
 
 /// What became of one proposal.
 pub(crate) enum Outcome {
     /// A new entry of this batch.
-    Appended { index: LeafIndex, hash: Hash, bytes: Arc<[u8]> },
+    Appended { index: LeafIndex, bytes: Arc<[u8]> },
     /// The same request was answered before; this is that answer.
     Known(LeafIndex),
     /// Refused; nothing of it is recorded.
@@ -85,12 +85,12 @@ impl<'a> Batch<'a> {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
-        let hash = self.write(at, &entry.body, &accepted, &bytes)?;
+        self.write(at, &entry.body, &accepted, &bytes)?;
         vault::deposit(self.connection, at, &openings)?;
         if let Body::Erasure(erasure) = &entry.body {
             vault::erase(self.connection, erasure)?;
         }
-        Ok(Outcome::Appended { index: at, hash, bytes: bytes.into() })
+        Ok(Outcome::Appended { index: at, bytes: bytes.into() })
     }
 
     /// Seals, signs and commits. What is returned is durable.
@@ -107,6 +107,7 @@ impl<'a> Batch<'a> {
             root: self.head.tree.root(),
         };
         let note = signer.sign(&checkpoint);
+        self.forget_superseded_checkpoint(checkpoint.size)?;
         // Our own signatures are verified before anything stands on them: a faulty signer must not publish.
         let opened =
             pinned.open(&note).map_err(|error| LedgerError::NotRecorded(format!("our own signature: {error}")))?;
@@ -119,6 +120,16 @@ impl<'a> Batch<'a> {
         Ok(self.head)
     }
 
+    /// A checkpoint is some 3 KB, most of it the post-quantum signature, so only the newest one of each 256 entries is kept: enough
+    /// to prove any entry and for an audit to say where a history leaves what was signed.
+    fn forget_superseded_checkpoint(&self, size: TreeSize) -> Result<(), LedgerError> {
+        let before = self.first.get();
+        if before / u64::from(TILE_WIDTH) == size.get() / u64::from(TILE_WIDTH) {
+            self.connection.prepare_cached("DELETE FROM checkpoint WHERE size = ?1")?.execute([sql(before)])?;
+        }
+        Ok(())
+    }
+
     fn judge(&self, at: LeafIndex, entry: &Entry) -> Result<Accepted, OrderError<LedgerError>> {
         judge(&self.head.control, &self.records(), at, entry)
     }
@@ -127,7 +138,7 @@ impl<'a> Batch<'a> {
         StoredRecords { projections: self.connection, entries: self.connection, origin: self.head.control.origin() }
     }
 
-    fn write(&mut self, at: LeafIndex, body: &Body, accepted: &Accepted, bytes: &[u8]) -> Result<Hash, LedgerError> {
+    fn write(&mut self, at: LeafIndex, body: &Body, accepted: &Accepted, bytes: &[u8]) -> Result<(), LedgerError> {
         let hash = leaf_hash(bytes);
         self.connection.prepare_cached("INSERT INTO entry (idx, hash, bytes) VALUES (?1, ?2, ?3)")?.execute((
             sql(at.get()),
@@ -139,7 +150,7 @@ impl<'a> Batch<'a> {
         if body.control().is_some() {
             Arc::make_mut(&mut self.head.control).apply(at, hash, body, accepted.root());
         }
-        Ok(hash)
+        Ok(())
     }
 
     fn seal(&mut self, time_ms: u64) -> Result<(), LedgerError> {
@@ -258,8 +269,11 @@ enum Answered {
 /// Stores the tiles that became full since the tree was trimmed.
 pub(crate) fn store_full_tiles(connection: &Connection, tree: &writ_tlog::Tree) -> Result<(), LedgerError> {
     for (id, hashes) in tree.full_tiles() {
-        let root = writ_tlog::node_from_tile(&hashes, 8, 0)
-            .ok_or_else(|| LedgerError::inconsistent("a full tile without a root"))?;
+        let halves = (node_from_tile(&hashes, 7, 0), node_from_tile(&hashes, 7, 1));
+        let (Some(left), Some(right)) = halves else {
+            return Err(LedgerError::inconsistent("a full tile without a root"));
+        };
+        let root = node_hash(&left, &right);
         connection.prepare_cached("INSERT INTO tile (level, n, root, hashes) VALUES (?1, ?2, ?3, ?4)")?.execute((
             i64::from(id.level),
             sql(id.index),

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use writ_protocol::Refusal;
-use writ_tlog::TreeSize;
+use writ_tlog::{LeafIndex, TreeSize};
 
 /// Why the ledger does not do what it was asked. Each message says what to do next, since a person will read it.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum LedgerError {
     /// There is no store.
     #[error("there is no ledger at {}; `writ init` makes one", .0.display())]
     NoStore(PathBuf),
+    /// There is no such entry.
+    #[error("there is no entry {0}")]
+    NoEntry(LeafIndex),
     /// Another process holds the store.
     #[error("the ledger at {} is in use by another node; stop that one first", .0.display())]
     Locked(PathBuf),
@@ -92,10 +95,10 @@ pub enum LedgerError {
 impl LedgerError {
     /// The refusal that a caller gets: whatever is not a refusal by a rule means that nothing can be recorded (Invariant 2).
     pub fn refusal(&self) -> Refusal {
-        match self {
-            Self::Refused(refusal) => refusal.clone(),
-            other => Refusal::new(writ_protocol::Code::LedgerUnavailable, other.to_string()),
+        if let Self::Refused(refusal) = self {
+            return refusal.clone();
         }
+        Refusal::new(writ_protocol::Code::LedgerUnavailable, self.to_string())
     }
 
     pub(crate) fn file(path: &std::path::Path, source: std::io::Error) -> Self {

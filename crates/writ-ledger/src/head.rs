@@ -85,10 +85,8 @@ fn projections_are_at(connection: &Connection, size: TreeSize) -> Result<(), Led
 fn last_seal(connection: &Connection, origin: &Origin, size: TreeSize) -> Result<Seal, LedgerError> {
     let missing = || LedgerError::inconsistent("the last entry is not a seal");
     let last = LeafIndex::new(size.get().checked_sub(1).ok_or_else(missing)?);
-    match store::entry(connection, last)?.ok_or_else(missing)?.decode(origin)?.body {
-        Body::Seal(seal) => Ok(seal),
-        _ => Err(missing()),
-    }
+    let body = store::entry(connection, last)?.ok_or_else(missing)?.decode(origin)?.body;
+    if let Body::Seal(seal) = body { Ok(seal) } else { Err(missing()) }
 }
 
 /// The newest batch is what a crash could have hurt: each of its entries is read and hashed. Older entries are hashed whenever they are

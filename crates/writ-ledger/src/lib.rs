@@ -3,7 +3,9 @@
 //! One thread sequences ([`Ledger`]); anyone may read beside it ([`Reader`]); `writ audit` trusts neither ([`audit`]). This crate knows how entries are
 //! ordered, stored and proved. It must never know how anything is decided: drafts come to it typed, and leave it as entries.
 
+pub mod audit;
 mod batch;
+mod bundle;
 mod draft;
 mod error;
 mod head;
@@ -12,6 +14,7 @@ mod ledger;
 mod mark;
 mod phase;
 mod place;
+mod reader;
 mod receipt;
 mod records;
 mod schema;
@@ -19,6 +22,7 @@ mod sequencer;
 mod store;
 mod vault;
 
+pub use bundle::Disclosure;
 pub use draft::{Draft, Proposal, ReadControl, ReadNothing, Recheck};
 pub use error::LedgerError;
 pub use keys::LedgerSigner;
@@ -26,6 +30,7 @@ pub use ledger::{Ledger, Options};
 pub use mark::Mark;
 pub use phase::{Observer, Phase};
 pub use place::Place;
+pub use reader::{Reader, View};
 pub use receipt::Receipt;
 pub use sequencer::{Clock, Published};
 pub use store::StoredEntry;

@@ -20,6 +20,7 @@ CREATE TABLE ledger (
 CREATE TABLE entry (idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 -- Full tiles only; `root` stands first so that a partial tile above is read without their hashes.
 CREATE TABLE tile (level INTEGER, n INTEGER, root BLOB NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT;
+-- The newest checkpoint of each 256 entries.
 CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
 -- Salts and values behind commitments; NULL once erased. Not derivable from the entries, by design.
 CREATE TABLE vault (

@@ -133,7 +133,7 @@ impl Sequencer {
     fn answer(&self, outcomes: Vec<Outcome>, replies: Vec<Reply>) {
         for (outcome, reply) in outcomes.into_iter().zip(replies) {
             reply(match outcome {
-                Outcome::Appended { index, bytes, .. } => self.receipt(index, bytes, false),
+                Outcome::Appended { index, bytes } => self.receipt(index, bytes, false),
                 Outcome::Known(index) => self.known(index),
                 Outcome::Refused(refusal) => Err(refusal.into()),
             });
@@ -170,18 +170,19 @@ impl Sequencer {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
-        match &error {
-            LedgerError::Refused(_) => Ok(()),
-            LedgerError::Store(error) if leaves_the_store_certain(error) => {
-                // The outcome is read again before anything is signed on top of it.
-                let origin = self.head.control.origin().clone();
-                let head = Head::load(&self.connection, &origin)?;
-                head.agrees_with(&self.connection, self.head.mark())?;
-                self.head = head;
-                Ok(())
-            }
-            _ => Err(error),
+        if let LedgerError::Refused(_) = &error {
+            return Ok(());
         }
+        let certain = matches!(&error, LedgerError::Store(cause) if leaves_the_store_certain(cause));
+        if !certain {
+            return Err(error);
+        }
+        // The outcome is read again before anything is signed on top of it.
+        let origin = self.head.control.origin().clone();
+        let head = Head::load(&self.connection, &origin)?;
+        head.agrees_with(&self.connection, self.head.mark())?;
+        self.head = head;
+        Ok(())
     }
 }
 
@@ -191,10 +192,10 @@ fn leaves_the_store_certain(error: &rusqlite::Error) -> bool {
 }
 
 fn as_answer(error: &LedgerError) -> LedgerError {
-    match error {
-        LedgerError::Refused(refusal) => LedgerError::Refused(refusal.clone()),
-        other => LedgerError::NotRecorded(other.to_string()),
+    if let LedgerError::Refused(refusal) = error {
+        return LedgerError::Refused(refusal.clone());
     }
+    LedgerError::NotRecorded(error.to_string())
 }
 
 fn drain(first: Message, queue: &Receiver<Message>) -> Vec<Message> {

@@ -8,3 +8,4 @@
 )]
 
 pub mod fault_disk;
+pub mod scenario;

@@ -50,8 +50,10 @@ pub fn revoked<R: Records>(
     // Depth falls by one with each ancestor (the rules of grants), so this ends; the count says so to the reader.
     for _ in 0..grant.cause.depth() {
         let Place::Caused { parent, origin, .. } = &cause.place else { break };
-        found = earlier(found, lineage_revocation(control, &parent.ledger, &parent.entry));
-        found = earlier(found, lineage_revocation(control, &origin.ledger, &origin.entry));
+        for ancestor in [parent, origin] {
+            found = earlier(found, lineage_revocation(control, &ancestor.ledger, &ancestor.entry));
+            found = earlier(found, control.revoked(&Target::Writ(ancestor.entry)));
+        }
         if parent.ledger != *control.origin() {
             break;
         }
@@ -122,7 +124,7 @@ impl<R: Records> Rules<'_, R> {
         if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
             Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked; enrol another name")))?;
         }
-        let expected = self.control.gateway(name).map_or(1, |known| known.epoch.get() + 1);
+        let expected = self.control.gateway(name).map_or(1, |known| known.epoch.get().saturating_add(1));
         if enrolment.epoch.get() != expected {
             let found = enrolment.epoch.get();
             Err(refuse(Code::WrongAudience, format!("epoch {found} of gateway `{name}`, expected {expected}")))?;
@@ -220,6 +222,9 @@ impl<R: Records> Rules<'_, R> {
 
     fn cause(&self, cause: &Cause) -> Result<(), OrderError<R::Error>> {
         let Place::Caused { depth, parent, origin } = &cause.place else { return Ok(()) };
+        if (*depth == 1) != (parent == origin) {
+            Err(refuse(Code::LineageBroken, "parent and origin are the same at depth 1, and only there"))?;
+        }
         if parent.ledger != *self.control.origin() {
             return Ok(());
         }
@@ -229,7 +234,7 @@ impl<R: Records> Rules<'_, R> {
                 Lookup::Absent => Err(refuse(Code::LineageBroken, "the parent is no grant of this ledger"))?,
                 Lookup::Found(ancestor) => match &ancestor.cause.place {
                     Place::Origin => (1, parent.clone()),
-                    Place::Caused { depth, origin, .. } => (depth + 1, origin.clone()),
+                    Place::Caused { depth, origin, .. } => (depth.saturating_add(1), origin.clone()),
                 },
             };
         if *depth != expected_depth || *origin != expected_origin {
@@ -291,6 +296,9 @@ impl<R: Records> Rules<'_, R> {
             refuse(Code::UnknownAuthority, format!("gateway `{name}` is not enrolled in epoch {}", claims.epoch.get()))
         })?;
         let statement = signed.verify_gateway(key, origin)?;
+        if let Some(at) = self.control.revoked(&Target::Key(key.key().fingerprint())) {
+            Err(refuse(Code::Revoked, format!("the key of gateway `{name}` in this epoch is revoked by entry {at}")))?;
+        }
         self.sequence(&statement)?;
         match (entry_type, &statement.claim) {
             (EntryType::Spend, Claim::Spent { .. }) => self.spend(&statement)?,
@@ -320,11 +328,11 @@ impl<R: Records> Rules<'_, R> {
                 format!("statement {found} of gateway `{}`: {last} are recorded", statement.gateway),
             ))?;
         }
-        if found != last + 1 {
+        if Some(found) != last.checked_add(1) {
             let gateway = &statement.gateway;
             Err(refuse(
                 Code::EvidenceIncomplete,
-                format!("statement {found} of gateway `{gateway}`, expected {}", last + 1),
+                format!("statement {found} of gateway `{gateway}`, expected the one after {last}"),
             ))?;
         }
         Ok(())

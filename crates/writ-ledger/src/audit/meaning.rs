@@ -1,0 +1,237 @@
+//! What the entries mean, derived again: the rules of order, the batches, the projections, the vault.
+
+use super::{Finding, StoredRow};
+use crate::error::LedgerError;
+use crate::records::{StoredRecords, project};
+use crate::schema::{self, PROJECTED_TABLES};
+use crate::store::{sql, unsql};
+use crate::vault::{self, Held};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension};
+use writ_protocol::entry::Seal;
+use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
+use writ_protocol::{Body, Code, Entry, PinnedLedger, Refusal};
+use writ_tlog::{Hash, LeafIndex, Origin};
+
+/// How many rows of one projection are named one by one.
+const NAMED_MAX: usize = 16;
+
+pub(super) struct Meaning<'a> {
+    store: &'a Connection,
+    /// Filled from the entries alone.
+    rebuilt: Connection,
+    origin: &'a Origin,
+    pinned: &'a PinnedLedger,
+    control: Option<ControlState>,
+    seal: Option<Seal>,
+    /// Every commitment whose value the vault must hold or an erasure name.
+    values: u64,
+}
+
+impl<'a> Meaning<'a> {
+    pub(super) fn new(
+        store: &'a Connection,
+        origin: &'a Origin,
+        pinned: &'a PinnedLedger,
+    ) -> Result<Self, LedgerError> {
+        let rebuilt = schema::projections_in_memory()?;
+        rebuilt.execute_batch("BEGIN")?;
+        Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0 })
+    }
+
+    pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+        let at = row.index;
+        let entry = match Entry::decode(&row.bytes, self.origin) {
+            Ok(entry) => entry,
+            Err(refusal) => {
+                findings.push(Finding::AgainstRules { at, refusal });
+                return Ok(());
+            }
+        };
+        match self.judge(at, row.hash, &entry) {
+            Ok(accepted) => {
+                project(&self.rebuilt, at, &entry.body, &accepted)
+                    .or_else(|error| against_rules(at, &error, findings))?;
+                if let Some(control) = &mut self.control {
+                    control.apply(at, row.hash, &entry.body, accepted.root());
+                }
+            }
+            Err(OrderError::Refused(refusal)) => findings.push(Finding::AgainstRules { at, refusal }),
+            Err(OrderError::Records(LedgerError::Inconsistent(what))) => {
+                findings.push(Finding::AgainstRules { at, refusal: Refusal::new(Code::EvidenceInvalid, what) });
+            }
+            Err(OrderError::Records(error)) => return Err(error),
+        }
+        self.vault(at, &entry.body, findings)
+    }
+
+    /// Returns how many values in the vault open their commitments.
+    pub(super) fn finish(self, findings: &mut Vec<Finding>) -> Result<u64, LedgerError> {
+        if self.control.is_none() {
+            findings.push(Finding::OtherGenesis);
+        }
+        for &(table, order) in PROJECTED_TABLES {
+            compare(self.store, &self.rebuilt, table, order, findings)?;
+        }
+        self.not_erased(findings)?;
+        Ok(self.values)
+    }
+
+    fn judge(&mut self, at: LeafIndex, hash: Hash, entry: &Entry) -> Result<Accepted, OrderError<LedgerError>> {
+        let Some(control) = &self.control else {
+            return Ok(self.genesis(at, hash, entry)?);
+        };
+        if let Body::Seal(seal) = &entry.body {
+            follows(self.seal.as_ref(), seal, at, control)?;
+            self.seal = Some(seal.clone());
+            return Ok(Accepted::AsItStands);
+        }
+        self.answered_once(&entry.body)?;
+        let records = StoredRecords { projections: &self.rebuilt, entries: self.store, origin: self.origin };
+        judge(control, &records, at, entry)
+    }
+
+    /// Rule 3: a request is answered once; only what resolves its hold may answer it again.
+    fn answered_once(&self, body: &Body) -> Result<(), OrderError<LedgerError>> {
+        let Some(request) = body.request() else { return Ok(()) };
+        let answered: Option<i64> = self
+            .rebuilt
+            .prepare_cached("SELECT idx FROM request WHERE key = ?1")
+            .and_then(|mut query| query.query_row([request.key.as_bytes()], |row| row.get(0)).optional())
+            .map_err(|error| OrderError::Records(error.into()))?;
+        let resolved = body.resolves().map(|hold| sql(hold.index));
+        if answered.is_none() || answered == resolved {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Replayed, format!("{} was answered before", request.key)).into())
+    }
+
+    fn genesis(&mut self, at: LeafIndex, hash: Hash, entry: &Entry) -> Result<Accepted, Refusal> {
+        let Body::Genesis(genesis) = &entry.body else {
+            return Err(Refusal::new(Code::ControlChainBroken, "there is no genesis before it"));
+        };
+        if at.get() != 0 || hash != *self.pinned.genesis() {
+            return Err(Refusal::new(Code::UnknownAuthority, "it is not the genesis that the trust root pins"));
+        }
+        self.control = Some(ControlState::begin(self.origin.clone(), genesis.clone(), hash));
+        Ok(Accepted::AsItStands)
+    }
+
+    /// Values that are there open their commitments; values that must be there are, or an erasure names them.
+    fn vault(&mut self, at: LeafIndex, body: &Body, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+        for (kind, commitment) in body.commitments() {
+            match vault::lookup(self.store, at, &commitment) {
+                Ok(Held::Value(opening)) if opening.commitment() == commitment && opening.kind == kind => {
+                    self.values += 1
+                }
+                Ok(Held::Value(_)) | Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
+                Ok(Held::Erased | Held::Nothing) if vault::required(kind) && !self.is_erased(at, &commitment)? => {
+                    findings.push(Finding::VaultMissing(at));
+                }
+                Ok(Held::Erased | Held::Nothing) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an erasure names it: one further on, so the stored projection is asked; that projection itself is compared at the end.
+    fn is_erased(&self, at: LeafIndex, commitment: &Hash) -> Result<bool, LedgerError> {
+        Ok(self
+            .store
+            .prepare_cached("SELECT 1 FROM erased WHERE idx = ?1 AND commitment = ?2")?
+            .exists((sql(at.get()), commitment.as_bytes()))?)
+    }
+
+    fn not_erased(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+        let mut query = self.store.prepare(
+            "SELECT vault.idx FROM vault JOIN erased ON erased.idx = vault.idx AND erased.commitment = vault.commitment
+             WHERE vault.value IS NOT NULL OR vault.salt IS NOT NULL",
+        )?;
+        for index in query.query_map([], |row| row.get::<_, i64>(0))? {
+            findings.push(Finding::VaultNotErased(LeafIndex::new(unsql(index?)?)));
+        }
+        Ok(())
+    }
+}
+
+fn against_rules(at: LeafIndex, error: &LedgerError, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+    findings.push(Finding::AgainstRules { at, refusal: Refusal::new(Code::EvidenceInvalid, error.to_string()) });
+    Ok(())
+}
+
+/// Rule 1: batches follow one another, and each seal states exactly what is there.
+fn follows(before: Option<&Seal>, seal: &Seal, at: LeafIndex, control: &ControlState) -> Result<(), Refusal> {
+    let (batch, first, time_ms) = match before {
+        Some(before) => {
+            let after = before.first.saturating_add(before.count.get()).saturating_add(1);
+            (before.batch.saturating_add(1), after, before.time_ms)
+        }
+        None => (0, 0, 0),
+    };
+    let wrong = |what: String| Err(Refusal::new(Code::EvidenceInvalid, what));
+    if seal.batch != batch || seal.first != first {
+        return wrong(format!(
+            "seal of batch {} from entry {}, expected batch {batch} from entry {first}",
+            seal.batch, seal.first
+        ));
+    }
+    if seal.first.checked_add(seal.count.get()) != Some(at.get()) {
+        return wrong(format!("seal over {} entries from {}, found at {at}", seal.count.get(), seal.first));
+    }
+    if seal.time_ms < time_ms {
+        return wrong(format!("seal of time {}, the one before is of {time_ms}", seal.time_ms));
+    }
+    if seal.control != control.head() {
+        return Err(Refusal::new(Code::ControlChainBroken, "the seal names another control head"));
+    }
+    Ok(())
+}
+
+/// Compares a projection row by row, both sides in the order of their keys.
+fn compare(
+    store: &Connection,
+    rebuilt: &Connection,
+    table: &'static str,
+    order: &str,
+    findings: &mut Vec<Finding>,
+) -> Result<(), LedgerError> {
+    let query = format!("SELECT * FROM {table} ORDER BY {order}");
+    let (mut left, mut right) = (store.prepare(&query)?, rebuilt.prepare(&query)?);
+    let (mut left, mut right) = (left.query([])?, right.query([])?);
+    let mut named = 0;
+    loop {
+        let stored = left.next()?.map(values).transpose()?;
+        let derived = right.next()?.map(values).transpose()?;
+        let row = match (&stored, &derived) {
+            (None, None) => return Ok(()),
+            (Some(stored), Some(derived)) if stored == derived => continue,
+            (Some(stored), Some(derived)) => format!("found {}, derived {}", shown(stored), shown(derived)),
+            (Some(stored), None) => format!("found {}, derived nothing", shown(stored)),
+            (None, Some(derived)) => format!("found nothing, derived {}", shown(derived)),
+        };
+        findings.push(Finding::ProjectionChanged { table, row });
+        named += 1;
+        if named == NAMED_MAX {
+            return Ok(());
+        }
+    }
+}
+
+fn values(row: &rusqlite::Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()
+}
+
+fn shown(values: &[Value]) -> String {
+    let shown: Vec<String> = values
+        .iter()
+        .map(|value| match ValueRef::from(value) {
+            ValueRef::Null => "null".to_owned(),
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Real(number) => number.to_string(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            ValueRef::Blob(bytes) => bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>() + "…",
+        })
+        .collect();
+    format!("({})", shown.join(", "))
+}

@@ -1,0 +1,106 @@
+//! Assembling evidence bundles (`spec/bundle.md`). What is assembled is verified before it is handed out.
+
+use crate::error::LedgerError;
+use crate::reader::{Reader, View};
+use crate::vault::{self, Held};
+use std::collections::BTreeSet;
+use writ_protocol::action::Opening;
+use writ_protocol::bundle::{Bundle, ProvedEntry};
+use writ_protocol::order::Records;
+use writ_protocol::statement::{Claim, Signed};
+use writ_protocol::{Body, ExecutionId};
+use writ_tlog::LeafIndex;
+
+/// How much of the vault goes into a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Commitments only: the bundle tells nothing that the ledger does not.
+    Nothing,
+    /// The values too, as far as they were not erased.
+    Values,
+}
+
+impl Reader {
+    /// The story of the entry at `subject`, proved towards the view's checkpoint.
+    pub fn bundle(&self, subject: LeafIndex, view: &View, disclosure: Disclosure) -> Result<Bundle, LedgerError> {
+        let story = self.story(subject)?;
+        let mut indices: BTreeSet<LeafIndex> = story.iter().copied().collect();
+        indices.extend(self.indices("SELECT idx FROM control WHERE seq >= ?1 ORDER BY seq", 0)?);
+        indices.insert(LeafIndex::new(view.size().get().saturating_sub(1)));
+        // The store may have grown since the view was taken.
+        indices.retain(|index| view.size().contains(*index));
+        let entries = indices.into_iter().map(|index| self.proved(index, view)).collect::<Result<Vec<_>, _>>()?;
+        let openings = match disclosure {
+            Disclosure::Nothing => Vec::new(),
+            Disclosure::Values => self.openings(&story)?,
+        };
+        Ok(Bundle { checkpoint: view.checkpoint.note_bytes().to_vec(), entries, openings, subject })
+    }
+
+    /// The subject and, if it belongs to a writ, the grant and every step of its executions.
+    fn story(&self, subject: LeafIndex) -> Result<Vec<LeafIndex>, LedgerError> {
+        let body = self.require(subject)?.decode(self.origin())?.body;
+        let grant = match &body {
+            Body::Grant(_) => Some(subject),
+            Body::Spend(_) | Body::Start(_) | Body::Outcome(_) => self.grant_of(&body)?,
+            Body::Genesis(_)
+            | Body::Gateway(_)
+            | Body::Revocation(_)
+            | Body::Halt(_)
+            | Body::RootOrder(_)
+            | Body::Denial(_)
+            | Body::Hold(_)
+            | Body::Report(_)
+            | Body::Erasure(_)
+            | Body::Seal(_) => None,
+        };
+        let Some(grant) = grant else { return Ok(vec![subject]) };
+        let mut story = vec![grant];
+        // A grant that admits its asker is itself the beginning of its execution.
+        let steps = "SELECT begun_idx FROM execution WHERE grant_idx = ?1
+            UNION SELECT started_idx FROM execution WHERE grant_idx = ?1 AND started_idx IS NOT NULL
+            UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL ORDER BY 1";
+        story.extend(self.indices(steps, grant.get())?);
+        Ok(story)
+    }
+
+    fn grant_of(&self, body: &Body) -> Result<Option<LeafIndex>, LedgerError> {
+        let statement = body.statement().unwrap_or_default();
+        let claims = Signed::decode(statement)?.gateway_claims(self.origin())?;
+        match claims.claim {
+            Claim::Spent { index, .. } => Ok(Some(LeafIndex::new(index))),
+            Claim::Started { execution, .. } | Claim::Ended { execution, .. } => self.grant_of_execution(&execution),
+            Claim::Refused { .. } | Claim::Heartbeat { .. } => Ok(None),
+        }
+    }
+
+    fn grant_of_execution(&self, execution: &ExecutionId) -> Result<Option<LeafIndex>, LedgerError> {
+        let records = crate::records::StoredRecords {
+            projections: self.connection(),
+            entries: self.connection(),
+            origin: self.origin(),
+        };
+        match records.execution(execution)? {
+            writ_protocol::order::Lookup::Found(found) => Ok(Some(found.grant)),
+            writ_protocol::order::Lookup::Absent | writ_protocol::order::Lookup::Unknown => Ok(None),
+        }
+    }
+
+    fn proved(&self, index: LeafIndex, view: &View) -> Result<ProvedEntry, LedgerError> {
+        let receipt = self.receipt(index, view)?;
+        Ok(ProvedEntry { index, bytes: receipt.entry.to_vec(), proof: receipt.proof })
+    }
+
+    fn openings(&self, story: &[LeafIndex]) -> Result<Vec<Opening>, LedgerError> {
+        let mut openings = Vec::new();
+        for index in story {
+            let body = self.require(*index)?.decode(self.origin())?.body;
+            for (_, commitment) in body.commitments() {
+                if let Held::Value(opening) = vault::lookup(self.connection(), *index, &commitment)? {
+                    openings.push(opening);
+                }
+            }
+        }
+        Ok(openings)
+    }
+}

@@ -1,0 +1,205 @@
+use super::domain::{Domain, digest};
+use super::recorded::{Recorded, Standing};
+use writ_ledger::{Draft, Proposal};
+use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::entry::{
+    ActionKind, ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Grant, GrantFields, Hold, HoldFields,
+    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
+};
+use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
+use writ_tlog::sha256;
+
+/// How long a grant may be used.
+const WINDOW_MS: u64 = 600_000;
+
+/// A grant to be, with what opens its commitments.
+#[derive(Clone, Debug)]
+pub struct GrantDraft {
+    /// Its fields, to be changed at will.
+    pub fields: GrantFields,
+    /// What opens its action and its facts.
+    pub openings: Vec<Opening>,
+}
+
+/// A denial to be, with what opens its commitments.
+#[derive(Clone, Debug)]
+pub struct DenialDraft {
+    /// The denial, to be changed at will.
+    pub denial: Denial,
+    /// What opens its action and its facts.
+    pub openings: Vec<Opening>,
+}
+
+/// A hold to be, with what opens its commitments.
+#[derive(Clone, Debug)]
+pub struct HoldDraft {
+    /// Its fields, to be changed at will.
+    pub fields: HoldFields,
+    /// What opens its action and its facts.
+    pub openings: Vec<Opening>,
+}
+
+impl Domain {
+    /// A grant of one use to `Agent::builder`, for gateway 0 in epoch 1, beginning a lineage.
+    pub fn grant(&self, standing: &Standing) -> GrantDraft {
+        let (action, facts) = (self.action(&["/usr/bin/make", "test"]), self.facts());
+        let id = WritId::new(self.now_ms(), self.fresh("writ"));
+        let request = self.request();
+        let now_ms = self.now_ms();
+        let fields = GrantFields {
+            id,
+            hold: None,
+            uses: Positive::ONE,
+            as_of: self.as_of(standing),
+            cause: Cause { place: Place::Origin, mandate: None },
+            facts: facts.commitment(),
+            lease: Lease {
+                kill_after_ms: Positive::new(30_000).unwrap(),
+                freeze_after_ms: Positive::new(10_000).unwrap(),
+            },
+            scope: Scope::One,
+            action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
+            holder: self.holder_key(),
+            policy: self.policy(),
+            window: Window::new(now_ms, now_ms + WINDOW_MS).unwrap(),
+            request,
+            time_ms: now_ms,
+            admitted: None,
+            audience: Audience::Gateway { gateway: self.gateway_name(0), epoch: Positive::ONE },
+            principal: self.builder(),
+            obligations: vec![Obligation::Sandbox(Label::new("strict").unwrap())],
+            surroundings: Surroundings {
+                level: Level::Claimed,
+                digest: digest("surroundings"),
+                components: Ascending::new(["kernel", "gateway"].map(|component| Label::new(component).unwrap())),
+            },
+        };
+        GrantDraft { fields, openings: vec![action, facts] }
+    }
+
+    /// A request of `Agent::builder` that policy refused.
+    pub fn denial(&self, standing: &Standing) -> DenialDraft {
+        let (action, facts) = (self.action(&["/usr/bin/rm", "-r", "/"]), self.facts());
+        let id = DenialId::new(self.now_ms(), self.fresh("denial"));
+        let denial = Denial {
+            id,
+            code: Code::PolicyDenied,
+            hold: None,
+            as_of: self.as_of(standing),
+            cause: Cause { place: Place::Origin, mandate: None },
+            facts: Some(facts.commitment()),
+            action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
+            policy: Some(self.policy()),
+            request: self.request(),
+            time_ms: self.now_ms(),
+            principal: self.builder(),
+        };
+        DenialDraft { denial, openings: vec![action, facts] }
+    }
+
+    /// A request of `Agent::builder` that two of the owners must approve.
+    pub fn hold(&self, standing: &Standing) -> HoldDraft {
+        let (action, facts) = (self.action(&["/usr/bin/deploy", "production"]), self.facts());
+        let id = HoldId::new(self.now_ms(), self.fresh("hold"));
+        let request = self.request();
+        let fields = HoldFields {
+            id,
+            as_of: self.as_of(standing),
+            cause: Cause { place: Place::Origin, mandate: None },
+            facts: facts.commitment(),
+            needs: vec![Need { count: Positive::new(2).unwrap(), group: Name::new("owners").unwrap() }],
+            action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
+            policy: self.policy(),
+            request,
+            time_ms: self.now_ms(),
+            until_ms: self.now_ms() + WINDOW_MS,
+            principal: self.builder(),
+        };
+        HoldDraft { fields, openings: vec![action, facts] }
+    }
+
+    fn as_of(&self, standing: &Standing) -> AsOf {
+        AsOf { size: standing.size, ledger: self.origin().clone(), control: standing.control }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            set: digest("policy set"),
+            epoch: 1,
+            reasons: Ascending::new(["builders-may-build"].map(|reason| Name::new(reason).unwrap())),
+            semantics: Label::new("cedar-4").unwrap(),
+        }
+    }
+}
+
+impl GrantDraft {
+    /// For a gateway in an instance epoch.
+    #[must_use]
+    pub fn to_gateway(mut self, gateway: Name, epoch: u64) -> Self {
+        self.fields.audience = Audience::Gateway { gateway, epoch: Positive::new(epoch).unwrap() };
+        self
+    }
+
+    /// For any gateway of a group.
+    #[must_use]
+    pub fn to_group(mut self, group: Name) -> Self {
+        self.fields.audience = Audience::Group(group);
+        self
+    }
+
+    /// For more than one execution.
+    #[must_use]
+    pub fn uses(mut self, uses: u64) -> Self {
+        self.fields.uses = Positive::new(uses).unwrap();
+        self
+    }
+
+    /// Spent by the entry itself, for the asker that knows the word `nonce`.
+    #[must_use]
+    pub fn admitted(mut self, execution: ExecutionId) -> Self {
+        self.fields.admitted = Some(Admitted { nonce: sha256(b"nonce"), execution });
+        self
+    }
+
+    /// Caused by the execution of another grant.
+    #[must_use]
+    pub fn caused_by(mut self, parent: &Recorded) -> Self {
+        let origin = match &parent.grant().cause.place {
+            Place::Origin => parent.entry_ref(),
+            Place::Caused { origin, .. } => origin.clone(),
+        };
+        let depth = parent.grant().cause.depth() + 1;
+        self.fields.cause.place = Place::Caused { depth, parent: parent.entry_ref(), origin };
+        self
+    }
+
+    /// What a hold was waiting for: the same action.
+    #[must_use]
+    pub fn resolving(mut self, hold: &Recorded) -> Self {
+        let action = hold.opening(CommitmentKind::Action).clone();
+        self.fields.hold = Some(hold.entry_ref());
+        self.fields.action.digest = action.commitment();
+        self.openings.retain(|opening| opening.kind != CommitmentKind::Action);
+        self.openings.push(action);
+        self
+    }
+
+    /// As a ledger takes it.
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(Draft::Grant(Grant::new(self.fields).unwrap())).with_openings(self.openings)
+    }
+}
+
+impl DenialDraft {
+    /// As a ledger takes it.
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(Draft::Denial(self.denial)).with_openings(self.openings)
+    }
+}
+
+impl HoldDraft {
+    /// As a ledger takes it.
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(Draft::Hold(Hold::new(self.fields).unwrap())).with_openings(self.openings)
+    }
+}

@@ -1,0 +1,19 @@
+//! A scripted domain: the same people, gateways, keys and story for the demo, the vectors, the crash tests and the audit tests.
+//!
+//! Everything follows from labels and a base time, so two runs with the same base time make the same entries. Nothing here is a
+//! secret, and none of these keys may ever protect anything.
+
+mod decisions;
+mod domain;
+mod orders;
+mod recorded;
+mod script;
+mod secrets;
+mod statements;
+
+pub use decisions::{DenialDraft, GrantDraft, HoldDraft};
+pub use domain::{Domain, ORIGIN, digest};
+pub use recorded::{Recorded, Standing, Told};
+pub use script::{Step, run_script, script};
+pub use secrets::{Secret, SecretPair};
+pub use statements::{Speaker, envelope, payload_of, statement_message};
