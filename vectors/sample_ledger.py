@@ -2,16 +2,27 @@
 
 import base64
 import hashlib
+import unittest
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from verifier import cbor, tree
 from verifier.action import commitment, variables_digest
 from verifier.conventions import entry_hash, sha256
+from verifier.refusals import Refused
 from verifier.trust_root import parse_trust_root
 
 ORIGIN = "ledger.example/one"
 DOMAIN = b"D" * 16
+
+
+class Case(unittest.TestCase):
+    """A test that expects refusals by their code."""
+
+    def refused(self, code: str, run, *arguments) -> None:
+        with self.assertRaises(Refused) as caught:
+            run(*arguments)
+        self.assertEqual(caught.exception.code, code, caught.exception.why)
 
 
 def ident(text: str) -> bytes:
@@ -61,8 +72,8 @@ ACTION = cbor.encode(
 ACTION_DIGEST = commitment("action", SALT, ACTION)
 
 
-def signed(kind: str, body: dict, signers: list[Key], origin: str = ORIGIN) -> bytes:
-    payload = cbor.encode(["writ.statement", kind, 1, origin, body])
+def signed(kind: str, body: dict, signers: list[Key], origin: str = ORIGIN, version: int = 1) -> bytes:
+    payload = cbor.encode(["writ.statement", kind, version, origin, body])
     made = [[sha256(key.bytes), key.private.sign(b"writ.signed/v1\n" + payload)] for key in signers]
     return cbor.encode(["writ.signed", 1, payload, sorted(made)])
 
@@ -97,17 +108,18 @@ def subproof(leaves: list[bytes], m: int, whole: bool) -> list[bytes]:
 class World:
     """A ledger that is built entry by entry; batches are sealed where `seal` is called."""
 
-    def __init__(self, uses: int = 2):
+    def __init__(self, uses: int = 2, home: str = ORIGIN):
         self.entries: list[bytes] = []
         self.control: list[bytes] = []
         self.batch_at = self.batch = self.seq = 0
         self.uses = uses
+        self.spare = Key(Ed25519PrivateKey)
         self.add(
             "genesis",
             {
                 "domain": DOMAIN,
                 "cluster": ident("cluster"),
-                "home": ORIGIN,
+                "home": home,
                 "keys": [key.bytes for key in LEDGER],
                 "threshold": 2,
                 "members": [[key.bytes for key in member] for member in MEMBERS],
@@ -120,17 +132,29 @@ class World:
         self.add("gateway", self.enrolment(1), control=True)
         self.seal()
 
-    def enrolment(self, epoch: int) -> dict:
+    def fresh(self) -> bytes:
+        """An id that no entry before has."""
+        return ident(f"entry {len(self.entries)}")
+
+    def enrolment(self, epoch: int, key: Key = GATEWAY, gateway: str = "gw") -> dict:
         return {
             "request": REQUEST,
-            "gateway": "gw",
+            "gateway": gateway,
             "epoch": epoch,
-            "key": GATEWAY.bytes,
+            "key": key.bytes,
             "groups": ["a", "b"],
             "asserts": [{"type": "user", "id": "ann"}],
             "by": PRINCIPAL,
             "time_ms": 2,
         }
+
+    def renew(self, epoch: int = 2, **changes) -> None:
+        """A renewal with a key of its own."""
+        self.add("gateway", self.enrolment(epoch, self.spare, **changes), control=True)
+
+    def ref(self, index: int, **changes) -> dict:
+        """The entry-ref of an entry of this ledger."""
+        return {"ledger": ORIGIN, "index": index, "entry": entry_hash(self.entries[index])} | changes
 
     def add(self, kind: str, body: dict, control: bool = False) -> bytes:
         if control:
@@ -151,12 +175,12 @@ class World:
 
     def grant(self, **changes) -> bytes:
         body = {
-            "id": ident("writ"),
+            "id": self.fresh(),
             "request": REQUEST,
             "principal": PRINCIPAL,
             "action": {"kind": "exec", "digest": ACTION_DIGEST},
             "policy": {"set": sha256(b"set"), "epoch": 1, "semantics": "cedar-4", "reasons": ["p1", "p2"]},
-            "as_of": {"ledger": ORIGIN, "size": self.batch_at, "control": self.control[-1]},
+            "as_of": {"ledger": ORIGIN, "size": len(self.entries), "control": self.control[-1]},
             "cause": {"depth": 0},
             "scope": {"kind": "one"},
             "audience": {"gateway": "gw", "epoch": 1},
@@ -190,20 +214,42 @@ class World:
         self.said("outcome", "ended", **{"execution": ident(name), "result": result} | changes)
 
     def order(self, kind: str, signers=None, **body) -> None:
-        common = {"domain": DOMAIN, "id": ident(f"order {len(self.entries)}"), "time_ms": 5}
+        common = {"domain": DOMAIN, "id": self.fresh(), "time_ms": 5}
         signers = signers or [key for member in MEMBERS for key in member]
         self.add("root-order", {"statement": signed(kind, common | body, signers)}, control=True)
 
-    def revoke(self, target: dict) -> None:
-        body = {"request": REQUEST, "id": ident("r"), "target": target, "reason": "lost", "by": PRINCIPAL, "time_ms": 5}
-        self.add("revocation", body, control=True)
+    def ordered(self, kind: str, **body) -> None:
+        """A control entry by order of a principal."""
+        common = {"request": REQUEST, "id": self.fresh(), "reason": "lost", "by": PRINCIPAL, "time_ms": 5}
+        self.add(kind, common | body, control=True)
 
-    def halt(self) -> None:
-        body = {"request": REQUEST, "id": ident("h"), "reason": "fire", "by": PRINCIPAL, "time_ms": 5}
-        self.add("halt", body, control=True)
+    def revoke(self, kind: str, **target) -> None:
+        self.ordered("revocation", target={"kind": kind} | target)
+
+    def halt(self, **changes) -> None:
+        self.ordered("halt", **changes)
+
+    def decide(self, kind: str, **body) -> None:
+        """A denial, or with other fields a hold."""
+        common = {
+            "id": self.fresh(),
+            "request": REQUEST,
+            "principal": PRINCIPAL,
+            "action": {"kind": "exec", "digest": ACTION_DIGEST},
+            "as_of": {"ledger": ORIGIN, "size": len(self.entries), "control": self.control[-1]},
+            "cause": {"depth": 0},
+            "time_ms": 90,
+        }
+        self.at = len(self.entries)
+        self.add(kind, common | body)
 
     def leaves(self) -> list[bytes]:
         return [entry_hash(data) for data in self.entries]
+
+    def report(self, epoch: int = 1, key: Key = GATEWAY) -> None:
+        common = {"gateway": "gw", "epoch": epoch, "seq": 99, "time_ms": 150}
+        body = common | {"size": 1, "root": self.control[0]}
+        self.add("report", {"statement": signed("heartbeat", body, [key])})
 
     def checkpoint(self, signers=LEDGER, again=(), timestamp: int = 0) -> bytes:
         root = root_of(self.leaves())
@@ -218,9 +264,9 @@ class World:
             note += f"— {ORIGIN} {b64(key.note_id() + signature)}\n"
         return note.encode()
 
-    def bundle(self, subject=None, leave_out=(), **changes) -> bytes:
+    def bundle(self, subject=None, leave_out=(), also=(), **changes) -> bytes:
         kinds = [cbor.decode(data)[1] for data in self.entries]
-        shown = [i for i, kind in enumerate(kinds) if kind != "seal" or i == len(kinds) - 1]
+        shown = [i for i, kind in enumerate(kinds) if kind != "seal" or i == len(kinds) - 1 or i in also]
         leaves = self.leaves()
         body = {
             "checkpoint": self.checkpoint(),
@@ -246,8 +292,8 @@ class World:
             f"genesis {b64(genesis)}\nkeys 0\n{vkeys}"
         )
 
-    def trust(self, **changes):
-        return parse_trust_root(self.trust_text(**changes).encode())
+    def trust(self, text=None, **changes):
+        return parse_trust_root((text or self.trust_text(**changes)).encode())
 
 
 def whole() -> World:

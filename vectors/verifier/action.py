@@ -33,14 +33,14 @@ ARGUMENT = both(byte_string(), no_zero_byte)
 EXEC = record(
     {
         "executable": hash32,
-        "argv": array(ARGUMENT, 1, MAX_ACTION),
+        "argv": array(ARGUMENT, 1, None),
         "variables": hash32,
         "cwd": both(byte_string(), absolute, no_zero_byte),
         "stdin": words("null", "pipe", "file", "tty", "socket"),
     }
 )
 KINDS = {"exec": EXEC}
-VARIABLES = array(row(both(ARGUMENT, not_a_variable), ARGUMENT), 0, MAX_ACTION, lambda pair: pair[0])
+VARIABLES = array(row(both(ARGUMENT, not_a_variable), ARGUMENT), 0, None, lambda pair: pair[0])
 OPENING = row(words(*COMMITMENT_KINDS), byte_string(32), byte_string())
 
 
@@ -49,9 +49,7 @@ def read_action(data: bytes) -> tuple[str, dict]:
     if len(data) > MAX_ACTION:
         raise malformed("an action of more than 4,194,304 bytes")
     value = cbor.read(data, "action")
-    envelope(value, "writ.action", KINDS)
-    if len(value) != 4:
-        raise malformed("an action is not an array of four")
+    envelope(value, "writ.action", KINDS, dict)
     KINDS[value[1]](value[3], value[1])
     return value[1], value[3]
 

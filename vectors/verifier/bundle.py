@@ -1,20 +1,22 @@
 """spec/bundle.md: the whole story of one request, in a file."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from . import cbor
 from .action import OPENING, open_commitment
 from .conventions import entry_hash
-from .entry import CONTROL_TYPES, EVIDENCE_KINDS, read_entry
+from .entry import CONTROL_TYPES, read_entry
 from .ledger import Checkpoint
 from .order import Execution, Recorded, State, accept, revoked_at
 from .refusals import Refused, malformed
 from .shape import array, byte_string, envelope, record, row, uint
-from .statement import ROOT_KINDS, read_statement
 from .tree import judge_inclusion
 from .trust_root import Ledger, TrustRoot, verify_pinned_checkpoint
 
 MAX_BUNDLE = 67_108_864
+# The bundle itself, context, version, body and its four fields; then four for each entry and each opening.
+MAX_VALUES = 8 + 4 * 65_536 + 4 * 4_096
 OF_ONE_WRIT = ("grant", "spend", "start", "outcome")
 
 BODY = record(
@@ -62,14 +64,27 @@ def result_text(result: dict | None) -> str | None:
     return ":".join([result["kind"]] + [str(result[name]) for name in sorted(result) if name != "kind"])
 
 
+def judge_crowded(data: bytes) -> NoReturn:
+    """What has more values than version 1 can have is malformed, unless it is a bundle of another version."""
+    decoder = cbor.Decoder(data, 2)
+    try:
+        if decoder.head()[::2] == (4, 3):
+            value = [decoder.item(2), decoder.item(2), {} if decoder.head()[0] == 5 else None]
+            envelope(value, "writ.bundle", None, dict)
+    except (cbor.Fault, cbor.Crowded):
+        pass
+    raise malformed("more values than a bundle can have")
+
+
 def read_form(data: bytes) -> dict:
     """Step 1."""
     if len(data) > MAX_BUNDLE:
         raise malformed("a bundle of more than 67,108,864 bytes")
-    value = cbor.read(data, "bundle")
-    envelope(value, "writ.bundle", None)
-    if len(value) != 3:
-        raise malformed("a bundle is not an array of three")
+    try:
+        value = cbor.read(data, "bundle", MAX_VALUES)
+    except cbor.Crowded:
+        judge_crowded(data)
+    envelope(value, "writ.bundle", None, dict)
     BODY(value[2], "bundle")
     for index, _, proof in value[2]["entries"]:
         if len(proof) % 32:
@@ -78,14 +93,11 @@ def read_form(data: bytes) -> dict:
 
 
 def read_proved(proved: list, checkpoint: Checkpoint) -> Recorded:
-    """Step 3: inclusion, form, and the form of the statement."""
+    """Step 3: inclusion, then form."""
     index, data, proof = proved
     hashes = [proof[at : at + 32] for at in range(0, len(proof), 32)]
     judge_inclusion(entry_hash(data), index, checkpoint.size, checkpoint.root, hashes)
-    entry = read_entry(data, checkpoint.origin)
-    allowed = tuple(ROOT_KINDS) if entry.type == "root-order" else EVIDENCE_KINDS.get(entry.type)
-    statement = read_statement(entry.body["statement"], checkpoint.origin, allowed) if allowed else None
-    return Recorded(index, entry, statement)
+    return Recorded(index, read_entry(data, checkpoint.origin))
 
 
 def judge_closing_seal(entries: list[Recorded], checkpoint: Checkpoint) -> None:
@@ -97,19 +109,28 @@ def judge_closing_seal(entries: list[Recorded], checkpoint: Checkpoint) -> None:
 
 def judge_control_chain(entries: list[Recorded], origin: str, pinned: Ledger, domain: bytes) -> None:
     """Step 5: from the pinned genesis, without a gap, to the head in the closing seal."""
-    chain = [at.entry for at in entries if at.entry.type in CONTROL_TYPES]
-    first = entries[0]
-    if first.index != 0 or first.entry.type != "genesis" or first.entry.hash != pinned.genesis:
-        raise Refused("unknown_authority", "the bundle does not begin with the pinned genesis")
-    genesis = first.entry.body
-    if genesis["keys"] != [pin.key for pin in pinned.keys_for(0)] or genesis["domain"] != domain:
-        raise Refused("unknown_authority", "keys or domain of the genesis are not the pinned ones")
-    for number, (before, entry) in enumerate(zip(chain, chain[1:]), 1):
-        if entry.body["control"] != {"seq": number, "prev": before.hash}:
+    chain = [at for at in entries if at.entry.type in CONTROL_TYPES]
+    if not chain or chain[0].index != 0 or chain[0].entry.type != "genesis":
+        raise Refused("control_chain_broken", "the control chain does not begin with a genesis at index 0")
+    genesis = chain[0].entry
+    if genesis.hash != pinned.genesis or genesis.body["domain"] != domain:
+        raise Refused("unknown_authority", "genesis or domain are not the pinned ones")
+    if genesis.body["keys"] != [pin.key for pin in pinned.keys_for(0)]:
+        raise Refused("unknown_authority", "the keys of the genesis are not those pinned for size 0")
+    for number, (before, at) in enumerate(zip(chain, chain[1:]), 1):
+        if at.entry.body["control"] != {"seq": number, "prev": before.entry.hash}:
             raise Refused("control_chain_broken", f"control entry {number} does not follow the one before it")
-    head = {"ledger": origin, "seq": len(chain) - 1, "head": chain[-1].hash}
+    head = {"ledger": origin, "seq": len(chain) - 1, "head": chain[-1].entry.hash}
     if entries[-1].entry.body["control"] != head:
         raise Refused("control_chain_broken", "the closing seal names another head of the control chain")
+    judge_home(entries, origin, genesis.body["home"])
+
+
+def judge_home(entries: list[Recorded], origin: str, home: str) -> None:
+    """Version 1 is defined for the ledger that carries the control chain, and each of its seals says so."""
+    named = {at.entry.body["control"]["ledger"] for at in entries if at.entry.type == "seal"}
+    if named | {home} != {origin}:
+        raise Refused("control_chain_broken", "another ledger carries the control chain")
 
 
 def writ_of(at: Recorded) -> bytes:
@@ -140,8 +161,6 @@ def commitments(entries: list[Recorded]) -> dict[str, set[bytes]]:
         body = at.entry.body
         if "action" in body:
             held["action"].add(body["action"]["digest"])
-        if at.statement and "action" in at.statement.body:
-            held["action"].add(at.statement.body["action"])
         if "facts" in body:
             held["facts"].add(body["facts"])
         if "request" in body:
@@ -153,24 +172,24 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
     """Section "Verification", step by step."""
     body = read_form(data)
     checkpoint = verify_pinned_checkpoint(body["checkpoint"], trust)
-    entries = [read_proved(proved, checkpoint) for proved in body["entries"]]
-    judge_closing_seal(entries, checkpoint)
-    judge_control_chain(entries, checkpoint.origin, trust.ledgers[checkpoint.origin], trust.domain)
+    proved = [read_proved(one, checkpoint) for one in body["entries"]]
+    judge_closing_seal(proved, checkpoint)
+    judge_control_chain(proved, checkpoint.origin, trust.ledgers[checkpoint.origin], trust.domain)
     state = State(checkpoint.origin)
-    for at in entries:
-        accept(state, at)
+    for at in proved:
+        accept(state, at.index, at.entry)
+    entries = list(state.by_index.values())
     subject, writ = judge_subject(entries, body["subject"])
     held = commitments(entries)
     for opening in body["openings"]:
         open_commitment(opening, held.get(opening[0], set()))
-    grant = state.grant(writ) if writ else None
     return Bundle(
         checkpoint,
         subject,
         entries,
         writ,
         list(state.executions.values()),
-        revoked_at(state, grant, writ) if grant else None,
+        revoked_at(state, writ, state.grant(writ)) if writ else None,
         state.halted_at,
         body["openings"],
     )

@@ -6,11 +6,11 @@ import struct
 from .refusals import malformed
 
 MAX_DEPTH = 16
-# Values beyond this many are still judged but not kept: no known structure has so many. It bounds memory.
-MAX_KEPT = 1_000_000
 
 FLOATS = {25: (">e", 2), 26: (">f", 4), 27: (">d", 8)}
 SIMPLE = {20: False, 21: True, 22: None}
+# Below these an argument needed no head of this length.
+LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 
 
 class Fault(Exception):
@@ -21,20 +21,17 @@ class Fault(Exception):
         self.name = name
 
 
-class Omitted:
-    """Stands for a container that was judged but not kept. It has no type that any structure accepts."""
-
-
-OMITTED = Omitted()
+class Crowded(Exception):
+    """More values than the caller has a use for; no fault of the encoding."""
 
 
 class Decoder:
     """Reads one item from the front and raises the first fault it meets."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, most: int | None = None):
         self.data = data
         self.at = 0
-        self.seen = 0
+        self.left = len(data) + 1 if most is None else most
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, or `truncated`."""
@@ -44,46 +41,43 @@ class Decoder:
         return self.data[self.at - count : self.at]
 
     def head(self) -> tuple[int, int, int]:
-        """Major type, additional information and argument; shortness is judged by the caller's type."""
+        """Major type, additional information and argument, judged as a head alone."""
         start = self.at
         first = self.take(1)[0]
         major, info = first >> 5, first & 31
+        if info < 24:
+            return major, info, info
         if info == 31:
             raise Fault("indefinite_length", start)
         if info >= 28:
             raise Fault("reserved", start)
-        if info < 24:
-            return major, info, info
-        return major, info, int.from_bytes(self.take(1 << (info - 24)), "big")
-
-    def shortest(self, info: int, argument: int) -> None:
-        """Refuse an integer or length in a longer head than it needs."""
-        least = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}.get(info, 0)
-        if argument < least:
-            raise Fault("not_shortest", self.at)
+        argument = int.from_bytes(self.take(1 << (info - 24)), "big")
+        if major != 7 and argument < LEAST[info]:
+            raise Fault("not_shortest", start)
+        return major, info, argument
 
     def item(self, level: int):
         """One item; `level` is that of a container if it is one, 1 for the outermost."""
-        self.seen += 1
+        self.left -= 1
+        if self.left < 0:
+            raise Crowded
+        start = self.at
         major, info, argument = self.head()
-        if major == 6:
-            raise Fault("tag", self.at)
-        if major == 7:
-            return self.simple_or_float(info, argument)
-        self.shortest(info, argument)
         if major == 0:
             return argument
         if major == 1:
             if argument >= 1 << 63:
-                raise Fault("integer_range", self.at)
+                raise Fault("integer_range", start)
             return -1 - argument
         if major == 2:
             return self.take(argument)
         if major == 3:
             return self.text(argument)
-        if level > MAX_DEPTH:
-            raise Fault("too_deep", self.at)
-        return self.array(argument, level) if major == 4 else self.map(argument, level)
+        if major == 6:
+            raise Fault("tag", start)
+        if major == 7:
+            return self.simple_or_float(info, argument)
+        return self.container(major, argument, level)
 
     def text(self, length: int) -> str:
         """A text string of which the head has been read."""
@@ -93,36 +87,26 @@ class Decoder:
         except UnicodeDecodeError:
             raise Fault("invalid_utf8", self.at) from None
 
-    def room(self, count: int, least: int) -> None:
-        """A container declares no more than the bytes left can hold."""
+    def container(self, major: int, count: int, level: int):
+        """An array or map of which the head has been read: its declared length is judged, then its level."""
+        least = 1 if major == 4 else 2
         if count * least > len(self.data) - self.at:
             raise Fault("truncated", len(self.data))
+        if level > MAX_DEPTH:
+            raise Fault("too_deep", self.at)
+        if major == 4:
+            return [self.item(level + 1) for _ in range(count)]
+        return self.map(count, level)
 
-    def keep(self, level: int, count: int) -> bool:
-        """Whether the next value is kept; the few of an outermost envelope always are."""
-        return self.seen <= MAX_KEPT or (level == 1 and count <= 8)
-
-    def array(self, count: int, level: int):
-        """An array of which the head has been read."""
-        self.room(count, 1)
-        out = []
-        for _ in range(count):
-            value = self.item(level + 1)
-            if self.keep(level, count):
-                out.append(value)
-        return out if len(out) == count else OMITTED
-
-    def map(self, count: int, level: int):
-        """A map of which the head has been read: text keys, ascending by their encoded bytes."""
-        self.room(count, 2)
+    def map(self, count: int, level: int) -> dict:
+        """The pairs of a map: text keys, ascending by their encoded bytes."""
         out = {}
         before = b""
         for _ in range(count):
             start = self.at
-            major, info, length = self.head()
+            major, _, length = self.head()
             if major != 3:
                 raise Fault("key_not_text", start)
-            self.shortest(info, length)
             key = self.text(length)
             encoded = self.data[start : self.at]
             if encoded == before:
@@ -130,10 +114,8 @@ class Decoder:
             if encoded < before:
                 raise Fault("unsorted_keys", start)
             before = encoded
-            value = self.item(level + 1)
-            if self.keep(level, count):
-                out[key] = value
-        return out if len(out) == count else OMITTED
+            out[key] = self.item(level + 1)
+        return out
 
     def simple_or_float(self, info: int, argument: int):
         """Major type 7: false, true, null, or a float (non-finite, then reducible, then not shortest)."""
@@ -161,19 +143,22 @@ def fits(form: str, value: float) -> bool:
         return False
 
 
-def decode(data: bytes):
-    """The one item in `data`, as int, bytes, str, list, dict, bool, None or float. Raises only Fault."""
-    decoder = Decoder(data)
+def decode(data: bytes, most: int | None = None):
+    """The one item in `data`, as int, bytes, str, list, dict, bool, None or float.
+
+    Raises Fault, and Crowded when it meets more than `most` values before a fault.
+    """
+    decoder = Decoder(data, most)
     value = decoder.item(1)
     if decoder.at != len(data):
         raise Fault("trailing_bytes", decoder.at)
     return value
 
 
-def read(data: bytes, what: str):
+def read(data: bytes, what: str, most: int | None = None):
     """`decode` for verifiers: every fault becomes `malformed`."""
     try:
-        return decode(data)
+        return decode(data, most)
     except Fault as fault:
         raise malformed(f"{what}: {fault}") from None
 
@@ -220,6 +205,4 @@ def typed(value) -> list:
         return ["float", struct.pack(">d", value).hex()]
     if isinstance(value, list):
         return ["array", [typed(element) for element in value]]
-    if isinstance(value, dict):
-        return ["map", [[typed(key), typed(element)] for key, element in value.items()]]
-    raise ValueError("too many values to show")
+    return ["map", [[typed(key), typed(element)] for key, element in value.items()]]

@@ -12,10 +12,11 @@ NAME = re.compile(r"[A-Za-z0-9._\-/:@]{1,128}", re.ASCII)
 LABEL = re.compile(r"[a-z0-9._\-]{1,64}", re.ASCII)
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]*", re.ASCII)
-# Unicode White_Space, "+", and the control characters (category Cc).
-NOT_IN_ORIGIN = re.compile(
-    "[\u0000-\u0020+\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-)
+WHITE_SPACE = "\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# The control characters are those of category Cc.
+NOT_IN_ORIGIN = re.compile(f"[{WHITE_SPACE}+\u0000-\u001f\u007f-\u009f]")
+# signed-note keeps only white space and "+" out of key names.
+NOT_IN_KEY_NAME = re.compile(f"[{WHITE_SPACE}+]")
 
 
 def sha256(*parts: bytes) -> bytes:

@@ -9,6 +9,17 @@ P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 SQRT_MINUS_ONE = pow(2, (P - 1) // 4, P)
+# The y of the points of small order: 0, 1, p-1, and the two of order 8.
+SMALL_ORDER = frozenset(
+    int.from_bytes(bytes.fromhex(encoding), "little")
+    for encoding in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
 
 
 def decompress(encoded: bytes) -> tuple[int, int] | None:
@@ -37,25 +48,26 @@ def add(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:
     return x % P, y % P
 
 
-@lru_cache(maxsize=4096)
 def key_is_valid(key: bytes) -> bool:
-    """The rule for public keys: canonical, on the curve, not of small order."""
-    point = decompress(key)
-    if point is None:
-        return False
-    for _ in range(3):
-        point = add(point, point)
-    return point != (0, 1)
+    """The rule for public keys: below p, and of none of the small orders. It need not be a point of the curve."""
+    y = int.from_bytes(key, "little") & ((1 << 255) - 1)
+    return len(key) == 32 and y < P and y not in SMALL_ORDER
+
+
+@lru_cache(maxsize=4096)
+def is_point(key: bytes) -> bool:
+    """Whether the key is a point of the curve."""
+    return decompress(key) is not None
 
 
 def verifies(key: bytes, message: bytes, signature: bytes) -> bool:
     """The rule for signatures.
 
-    What is judged here: the key, the length, S below L. The rest is the equation without the cofactor and the
+    What is judged here: the key, the lengths, S below L. The rest is the equation without the cofactor and the
     comparison of the encoding of its left side with the bytes R, which is how OpenSSL verifies; the tests
     compare it with the equation in plain integers, for points and encodings where implementations differ.
     """
-    if not key_is_valid(key) or len(signature) != 64:
+    if not key_is_valid(key) or not is_point(key) or len(signature) != 64:
         return False
     if int.from_bytes(signature[32:], "little") >= L:
         return False

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 from . import cbor
 from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_code
-from .keys import any_key, ed25519_key, ml_dsa_44_key
+from .keys import KEY_PAIR, ROOT, ROOT_RELATION, any_key, ed25519_key
 from .refusals import Refused, malformed
 from .shape import (
     array,
     both,
     byte_string,
     envelope,
-    is_uint,
     kinds,
     record,
     relation,
@@ -19,26 +18,29 @@ from .shape import (
     uint,
     words,
 )
+from .statement import ROOT_KINDS, Signed, read_signed
 
 MAX_ENTRY = 65_535
 NO_ENTRY = bytes(32)
 CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order"))
-# The statement kinds of each evidence type.
-EVIDENCE_KINDS = {
+# The statement kinds that each type carries.
+STATEMENT_KINDS = {
     "spend": ("spent",),
     "start": ("started",),
     "outcome": ("ended",),
     "report": ("refused", "heartbeat"),
+    "root-order": tuple(ROOT_KINDS),
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry whose form holds."""
+    """An entry whose form holds. `signed` is the envelope in its `statement`, if it has one."""
 
     type: str
     body: dict
     hash: bytes
+    signed: Signed | None
 
 
 def itself(value):
@@ -60,7 +62,7 @@ POLICY = record(
     {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)}
 )
 AS_OF = record({"ledger": origin, "size": uint(), "control": hash32})
-ENTRY_REF = record({"ledger": origin, "entry": hash32})
+ENTRY_REF = record({"ledger": origin, "index": uint(), "entry": hash32})
 CAUSE_FIELDS = record({"depth": uint()}, {"parent": ENTRY_REF, "origin": ENTRY_REF, "mandate": hash32})
 CAUSE = both(
     CAUSE_FIELDS,
@@ -71,16 +73,6 @@ CAUSE = both(
 )
 LIMITS = record(
     {"window_ms_max": uint(1), "freeze_ms_max": uint(1), "kill_ms_max": uint(1), "depth_max": uint()}
-)
-KEY_PAIR = row(ed25519_key, ml_dsa_44_key)
-# Also the fields of the root statement `root-keys`.
-ROOT = {"threshold": uint(1, 16), "members": array(KEY_PAIR, 1, 16)}
-ROOT_RELATION = both(
-    relation(lambda body: body["threshold"] <= len(body["members"]), "the threshold is over the members"),
-    relation(
-        lambda body: len({key for pair in body["members"] for key in pair}) == 2 * len(body["members"]),
-        "the members' keys are not all different",
-    ),
 )
 
 # "Control entries"
@@ -173,7 +165,7 @@ GRANT = both(
             "obligations": array(kinds({"sandbox": {"profile": label}}), ascending=of("kind")),
             "holder": ed25519_key,
         },
-        {"hold": hash32, "admitted": record({"execution": id16, "nonce": hash32})},
+        {"hold": ENTRY_REF, "admitted": record({"execution": id16, "nonce": hash32})},
     ),
     relation(lambda body: body["window"]["from_ms"] < body["window"]["until_ms"], "the window is empty"),
     relation(
@@ -196,7 +188,7 @@ TYPES = {
     "root-order": record({"control": CONTROL, "statement": byte_string()}),
     "grant": GRANT,
     "denial": record(
-        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": hash32}
+        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF}
     ),
     "hold": record(
         DECISION_FIELDS
@@ -215,7 +207,7 @@ TYPES = {
         {
             "request": REQUEST,
             "id": id16,
-            "commitments": array(hash32, 1, ascending=itself),
+            "erased": array(row(uint(), hash32), 1, ascending=tuple),
             "reason": label,
             "by": PRINCIPAL,
             "time_ms": uint(),
@@ -238,13 +230,10 @@ def read_entry(data: bytes, ledger: str) -> Entry:
     if len(data) > MAX_ENTRY:
         raise malformed("an entry of more than 65,535 bytes")
     value = cbor.read(data, "entry")
-    if type(value) is not list or len(value) != 5 or value[0] != "writ.entry":
-        raise malformed("not an array of five that begins with writ.entry")
-    _, kind, version, where, body = value
-    if type(kind) is not str or not is_uint(version) or type(where) is not str or type(body) is not dict:
-        raise malformed("not the envelope of an entry")
-    envelope(value, "writ.entry", TYPES)
+    envelope(value, "writ.entry", TYPES, str, dict)
+    _, kind, _, where, body = value
     if where != ledger:
         raise Refused("unknown_authority", "an entry of another ledger")
     TYPES[kind](body, kind)
-    return Entry(kind, body, entry_hash(data))
+    signed = read_signed(body["statement"]) if kind in STATEMENT_KINDS else None
+    return Entry(kind, body, entry_hash(data), signed)

@@ -1,4 +1,4 @@
-"""spec/README.md, "A key", and spec/ledger.md, "Keys and the one verification rule"."""
+"""spec/README.md, "A key", spec/ledger.md, "Keys and the one verification rule", and the keys of ledger and root."""
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from . import ed25519
 from .conventions import sha256
 from .refusals import malformed
+from .shape import array, both, relation, row, uint
 
 ED25519, ML_DSA_44 = 0x01, 0x06
 KEY_BYTES = {ED25519: 32, ML_DSA_44: 1312}
@@ -29,6 +30,17 @@ def key_of(*algorithms: int):
 ed25519_key = key_of(ED25519)
 ml_dsa_44_key = key_of(ML_DSA_44)
 any_key = key_of(ED25519, ML_DSA_44)
+
+# The keys of a ledger or of a root member; the root members, as in genesis and in the root statement `root-keys`.
+KEY_PAIR = row(ed25519_key, ml_dsa_44_key)
+ROOT = {"threshold": uint(1, 16), "members": array(KEY_PAIR, 1, 16)}
+ROOT_RELATION = both(
+    relation(lambda body: body["threshold"] <= len(body["members"]), "the threshold is over the members"),
+    relation(
+        lambda body: len({key for pair in body["members"] for key in pair}) == 2 * len(body["members"]),
+        "the members' keys are not all different",
+    ),
+)
 
 
 def fingerprint(key: bytes) -> bytes:

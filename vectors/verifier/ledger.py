@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from .conventions import NOT_IN_ORIGIN, decimal, from_base64, from_hex, is_origin, sha256
+from .conventions import NOT_IN_KEY_NAME, decimal, from_base64, from_hex, is_origin, sha256
 from .keys import ED25519, ML_DSA_44, any_key, verifies
 from .refusals import Refused, malformed
 
@@ -22,16 +22,16 @@ class VerifierKey:
     key: bytes
 
 
-def parse_vkey(text: str, ledger: str) -> VerifierKey:
-    """A C2SP verifier key of a ledger (spec/trust-root.md)."""
+def parse_vkey(text: str) -> VerifierKey:
+    """A C2SP verifier key, with the name of the ledger whose key it is (spec/trust-root.md)."""
     parts = text.split("+", 2)
-    if len(parts) != 3 or parts[0] != ledger:
-        raise malformed("not a verifier key of the ledger")
+    if len(parts) != 3 or not is_origin(parts[0]):
+        raise malformed("not the verifier key of a ledger")
     key_id, key = from_hex(parts[1], "key id"), from_base64(parts[2], "verifier key")
     any_key(key, "verifier key")
-    if key_id != sha256(ledger.encode(), b"\n", key)[:4]:
+    if key_id != sha256(parts[0].encode(), b"\n", key)[:4]:
         raise malformed("the key id of a verifier key is not that of its key")
-    return VerifierKey(ledger, key_id, key)
+    return VerifierKey(parts[0], key_id, key)
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def signature_line(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "\u2014":
         raise malformed("not a signature line")
-    if not parts[1] or NOT_IN_ORIGIN.search(parts[1]):
+    if not parts[1] or NOT_IN_KEY_NAME.search(parts[1]):
         raise malformed("not the name of a key in a signature line")
     signature = from_base64(parts[2], "signature line")
-    if len(signature) <= 4:
-        raise malformed("a signature line without a signature")
+    if len(signature) < 4:
+        raise malformed("a signature line without a key id")
     return parts[1], signature
 
 

@@ -1,20 +1,20 @@
-"""spec/ledger.md, "Rules of order", 4 to 7, as far as the entries at hand decide them (spec/bundle.md, step 6)."""
+"""spec/ledger.md, "Rules of order", 2 and 4 to 7, and 3 for ids, as a bundle decides them (spec/bundle.md, step 6)."""
 
 from dataclasses import dataclass, field
 
-from .entry import Entry
+from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
 from .refusals import Refused, malformed
-from .statement import Statement, judge_gateway_signature, judge_root_statement
+from .statement import Statement, judge_gateway_signature, judge_root_statement, read_payload
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """An entry at its index, with its statement if it carries one."""
+    """An entry at its index, with its statement once that was judged."""
 
     index: int
     entry: Entry
-    statement: Statement | None
+    statement: Statement | None = None
 
 
 @dataclass
@@ -24,8 +24,13 @@ class Execution:
     writ: bytes
     gateway: str
     id: bytes
-    state: str = "spent"
+    started: bool = False
     result: dict | None = None
+
+    @property
+    def state(self) -> str:
+        """`spent`, `started` or `ended`."""
+        return "ended" if self.result else "started" if self.started else "spent"
 
 
 @dataclass
@@ -36,16 +41,16 @@ class State:
     genesis: dict = field(default_factory=dict)
     threshold: int = 0
     members: list = field(default_factory=list)
-    gateways: dict[str, dict] = field(default_factory=dict)
+    # The enrolments of each gateway, that of epoch 1 first.
+    gateways: dict[str, list[dict]] = field(default_factory=dict)
     halted_at: int | None = None
-    # By target: ("writ", hash), ("key", fingerprint), ("lineage", ledger, entry), …
+    # The first revocation by target: ("writ", hash), ("key", fingerprint), ("lineage", ledger, entry), …
     revocations: dict[tuple, int] = field(default_factory=dict)
     # The control chain: (index, entry hash).
     control: list[tuple[int, bytes]] = field(default_factory=list)
-    root_ids: set[bytes] = field(default_factory=set)
+    ids: set[bytes] = field(default_factory=set)
     by_index: dict[int, Recorded] = field(default_factory=dict)
     by_hash: dict[bytes, Recorded] = field(default_factory=dict)
-    resolved_holds: set[bytes] = field(default_factory=set)
     used: set[tuple[bytes, int]] = field(default_factory=set)
     executions: dict[bytes, Execution] = field(default_factory=dict)
 
@@ -54,50 +59,58 @@ class State:
         found = self.by_hash.get(writ)
         return found.entry.body if found and found.entry.type == "grant" else None
 
+    def current_epoch(self, gateway: str) -> int:
+        """The current epoch of a gateway, 0 if it is not enrolled."""
+        return len(self.gateways.get(gateway, ()))
 
-def ancestors(state: State, body: dict) -> set[tuple[str, bytes]]:
-    """Everything that is known to have caused a grant."""
-    known: set[tuple[str, bytes]] = set()
-    ahead = [body]
+
+def claim(state: State, one: bytes) -> None:
+    """Rule 3: every id is new."""
+    if one in state.ids:
+        raise Refused("replayed", f"the id {one.hex()} was used before")
+    state.ids.add(one)
+
+
+def named_by(body: dict) -> set[tuple]:
+    """What a grant rests on besides itself and its ancestors, as the targets of revocations."""
+    principal, audience = body["principal"], body["audience"]
+    targets = {("principal", principal["type"], principal["id"]), ("policy", body["policy"]["set"])}
+    targets |= {("key", fingerprint(key)) for key in (principal.get("key"), body["holder"]) if key}
+    if "gateway" in audience:
+        targets.add(("gateway", audience["gateway"]))
+    return targets
+
+
+def rests_on(state: State, writ: bytes, body: dict) -> set[tuple]:
+    """Rule 4: what a grant rests on, with what its ancestors in this ledger do, as far as they are at hand."""
+    targets = {("writ", writ), ("lineage", state.origin, writ)}
+    seen, ahead = {writ}, [body]
     while ahead:
-        cause = ahead.pop()["cause"]
-        for step in ("origin", "parent"):
-            if step not in cause:
+        one = ahead.pop()
+        targets |= named_by(one)
+        for step in ("parent", "origin"):
+            ref = one["cause"].get(step)
+            if not ref:
                 continue
-            where = (cause[step]["ledger"], cause[step]["entry"])
-            parent = state.grant(where[1]) if where[0] == state.origin else None
-            if where not in known and parent:
-                ahead.append(parent)
-            known.add(where)
-    return known
+            targets |= {("writ", ref["entry"]), ("lineage", ref["ledger"], ref["entry"])}
+            ancestor = state.grant(ref["entry"]) if ref["ledger"] == state.origin else None
+            if ancestor and ref["entry"] not in seen:
+                seen.add(ref["entry"])
+                ahead.append(ancestor)
+    return targets
 
 
-def rests_on(state: State, body: dict, writ: bytes | None) -> list[tuple]:
-    """The targets whose revocation is one of this grant; `writ` is its entry hash once it has one."""
-    principal = body["principal"]
-    lineage = ancestors(state, body)
-    targets = [("principal", principal["type"], principal["id"]), ("policy", body["policy"]["set"])]
-    targets += [("key", fingerprint(key)) for key in (principal.get("key"), body["holder"]) if key]
-    if "gateway" in body["audience"]:
-        targets.append(("gateway", body["audience"]["gateway"]))
-    if writ:
-        targets.append(("writ", writ))
-        lineage.add((state.origin, writ))
-    # A revoked writ of an ancestor is no rule of the page; only the revocation of its lineage reaches further.
-    return targets + [("lineage", *step) for step in lineage]
-
-
-def revoked_at(state: State, body: dict, writ: bytes | None) -> int | None:
-    """The index of the first entry that revokes the grant or what it rests on."""
-    found = [state.revocations[target] for target in rests_on(state, body, writ) if target in state.revocations]
+def revoked_at(state: State, writ: bytes, body: dict) -> int | None:
+    """The lowest index of a revocation of something that the grant rests on."""
+    found = [state.revocations[target] for target in rests_on(state, writ, body) if target in state.revocations]
     return min(found, default=None)
 
 
-def refuse_halted_or_revoked(state: State, body: dict, writ: bytes | None) -> None:
+def refuse_halted_or_revoked(state: State, writ: bytes, body: dict) -> None:
     """Nothing new while halted, and nothing on what is revoked."""
     if state.halted_at is not None:
         raise Refused("halted", f"the domain is halted since entry {state.halted_at}")
-    at = revoked_at(state, body, writ)
+    at = revoked_at(state, writ, body)
     if at is not None:
         raise Refused("revoked", f"revoked by entry {at}")
 
@@ -128,55 +141,38 @@ def judge_limits(state: State, body: dict) -> None:
             raise Refused("scope_widened", f"{what} {value} is over the limit {most}")
 
 
-def judge_lineage(state: State, cause: dict) -> None:
-    """Depth and origin follow from the parent, if it is at hand."""
+def judge_lineage(state: State, index: int, cause: dict) -> None:
+    """The parent fits the depth, and nothing at hand shows that it is no grant of this ledger.
+
+    Its own depth and origin are left out, by spec/bundle.md.
+    """
     if cause["depth"] == 0:
         return
-    if (cause["depth"] == 1) != (cause["parent"] == cause["origin"]):
+    parent = cause["parent"]
+    if (cause["depth"] == 1) != (parent == cause["origin"]):
         raise Refused("lineage_broken", "exactly at depth 1 the parent is the origin")
-    parent = state.by_hash.get(cause["parent"]["entry"])
-    if cause["parent"]["ledger"] != state.origin or not parent:
+    if parent["ledger"] != state.origin:
         return
-    if parent.entry.type != "grant":
-        raise Refused("lineage_broken", "the parent is not a grant")
-    above = parent.entry.body["cause"]
-    if cause["depth"] != above["depth"] + 1 or cause["origin"] != above.get("origin", cause["parent"]):
-        raise Refused("lineage_broken", "depth or origin do not follow from the parent")
-
-
-def judge_hold(state: State, body: dict) -> None:
-    """The hold that a grant resolves is open and of the same principal and action, if it is at hand."""
-    hold = state.by_hash.get(body["hold"])
-    if not hold:
-        return
-    fits = (
-        hold.entry.type == "hold"
-        and body["hold"] not in state.resolved_holds
-        and hold.entry.body["action"] == body["action"]
-        and all(hold.entry.body["principal"][part] == body["principal"][part] for part in ("type", "id"))
-    )
-    if not fits:
-        raise Refused("approval_rejected", "no open hold of the same principal and action")
+    there, known = state.by_index.get(parent["index"]), state.by_hash.get(parent["entry"])
+    if there is not known or (there and there.entry.type != "grant") or parent["index"] >= index:
+        raise Refused("lineage_broken", "the parent is not a grant before this one")
 
 
 def accept_grant(state: State, at: Recorded) -> None:
-    """Rule 4."""
-    body = at.entry.body
-    refuse_halted_or_revoked(state, body, None)
-    if "gateway" in body["audience"]:
-        gateway = state.gateways.get(body["audience"]["gateway"])
-        if not gateway:
+    """Rule 4, but for holds, which a bundle does not decide."""
+    body, writ = at.entry.body, at.entry.hash
+    refuse_halted_or_revoked(state, writ, body)
+    audience = body["audience"]
+    if "gateway" in audience:
+        if audience["gateway"] not in state.gateways:
             raise Refused("unknown_authority", "the audience gateway is not enrolled")
-        if gateway["epoch"] != body["audience"]["epoch"]:
+        if audience["epoch"] != state.current_epoch(audience["gateway"]):
             raise Refused("wrong_audience", "the epoch of the audience is not the current one")
     judge_limits(state, body)
     judge_as_of(state, at.index, body["as_of"])
-    judge_lineage(state, body["cause"])
-    if "hold" in body:
-        judge_hold(state, body)
-        state.resolved_holds.add(body["hold"])
+    judge_lineage(state, at.index, body["cause"])
     if "admitted" in body:
-        begin(state, at.entry.hash, body["audience"]["gateway"], body["admitted"]["execution"], 1)
+        begin(state, writ, audience["gateway"], body["admitted"]["execution"], 1)
 
 
 def begin(state: State, writ: bytes, gateway: str, execution: bytes, use: int) -> None:
@@ -190,49 +186,48 @@ def begin(state: State, writ: bytes, gateway: str, execution: bytes, use: int) -
 
 
 def judge_gateway(state: State, statement: Statement) -> dict:
-    """A statement is signed by the current epoch's key of an enrolled gateway."""
+    """Rule 5: signed by the key of the enrolment in the stated epoch, ended or not; that enrolment."""
     body = statement.body
-    gateway = state.gateways.get(body["gateway"])
-    if not gateway:
-        raise Refused("unknown_authority", "a statement of a gateway that is not enrolled")
-    if gateway["epoch"] != body["epoch"]:
-        raise Refused("wrong_audience", "a statement of an epoch that is not the current one")
-    judge_gateway_signature(statement, gateway["key"])
-    return gateway
+    if body["epoch"] > state.current_epoch(body["gateway"]):
+        raise Refused("unknown_authority", "a statement of a gateway or epoch that is not enrolled")
+    enrolment = state.gateways[body["gateway"]][body["epoch"] - 1]
+    judge_gateway_signature(statement, enrolment["key"])
+    at = state.revocations.get(("key", fingerprint(enrolment["key"])))
+    if at is not None:
+        raise Refused("revoked", f"the key of the gateway is revoked by entry {at}")
+    return enrolment
 
 
-def judge_audience(audience: dict, gateway: dict) -> None:
-    """The gateway is who may execute."""
+def judge_audience(state: State, audience: dict, enrolment: dict) -> None:
+    """The gateway spends in its current epoch, and is who may execute."""
+    if enrolment["epoch"] != state.current_epoch(enrolment["gateway"]):
+        raise Refused("wrong_audience", "the epoch of the gateway has ended")
     if "group" in audience:
-        if audience["group"] not in gateway["groups"]:
+        if audience["group"] not in enrolment["groups"]:
             raise Refused("wrong_audience", "the gateway is not of the group")
-    elif (audience["gateway"], audience["epoch"]) != (gateway["gateway"], gateway["epoch"]):
+    elif (audience["gateway"], audience["epoch"]) != (enrolment["gateway"], enrolment["epoch"]):
         raise Refused("wrong_audience", "the writ is for another gateway or epoch")
 
 
-def granted_at(state: State, at: Recorded) -> dict:
+def granted_at(state: State, body: dict) -> dict:
     """The grant that a spend names by entry hash and index."""
-    body = at.statement.body
-    there = state.by_index.get(body["index"])
-    grant = state.grant(body["writ"])
-    if body["index"] >= at.index or (there and there.entry.hash != body["writ"]) or (there and not grant):
-        raise Refused("missing_writ", "the writ is not the grant at its index")
-    if not there and body["writ"] in state.by_hash:
-        raise Refused("missing_writ", "the writ is at another index")
-    if not grant:
+    there, known = state.by_index.get(body["index"]), state.by_hash.get(body["writ"])
+    if not there and not known:
         raise Refused("evidence_incomplete", "the grant of a spend is not in the bundle")
-    return grant
+    if there is not known or there.entry.type != "grant":
+        raise Refused("missing_writ", "the entry at the index is not a grant with that entry hash")
+    return there.entry.body
 
 
 def accept_spend(state: State, at: Recorded) -> None:
     """Rule 5."""
     body = at.statement.body
-    gateway = judge_gateway(state, at.statement)
-    grant = granted_at(state, at)
-    judge_audience(grant["audience"], gateway)
-    refuse_halted_or_revoked(state, grant, body["writ"])
-    if ("gateway", gateway["gateway"]) in state.revocations:
+    enrolment = judge_gateway(state, at.statement)
+    grant = granted_at(state, body)
+    if ("gateway", body["gateway"]) in state.revocations:
         raise Refused("revoked", "the gateway that spends is revoked")
+    refuse_halted_or_revoked(state, body["writ"], grant)
+    judge_audience(state, grant["audience"], enrolment)
     if body["use"] > grant["uses"]:
         raise Refused("uses_exhausted", f"use {body['use']} of {grant['uses']}")
     begin(state, body["writ"], body["gateway"], body["execution"], body["use"])
@@ -242,43 +237,41 @@ def accept_spend(state: State, at: Recorded) -> None:
         raise Refused("expired", "spent after the window")
 
 
-def known_execution(state: State, statement: Statement) -> tuple[Execution, dict]:
-    """The execution of a start or outcome, which is of the same writ and gateway, and its grant."""
-    body = statement.body
-    grant = state.grant(body["writ"])
+def known_execution(state: State, body: dict) -> Execution:
+    """The execution of a start or outcome, spent by the same gateway for the same writ."""
     execution = state.executions.get(body["execution"])
-    if not grant and body["writ"] in state.by_hash:
-        raise Refused("lineage_broken", "the writ is not a grant")
-    if not grant or not execution:
-        raise Refused("evidence_incomplete", f"what {statement.kind} follows is not in the bundle")
+    if not execution:
+        raise Refused("evidence_incomplete", "the spend of an execution is not in the bundle")
     if (execution.writ, execution.gateway) != (body["writ"], body["gateway"]):
         raise Refused("lineage_broken", "the execution is of another writ or gateway")
-    return execution, grant
+    return execution
 
 
 def accept_start(state: State, at: Recorded) -> None:
-    """Rule 6, start."""
+    """Rule 6, start. It may be recorded after the result `unknown`, which needs none."""
+    body = at.statement.body
     judge_gateway(state, at.statement)
-    execution, grant = known_execution(state, at.statement)
-    if execution.state != "spent":
-        raise Refused("lineage_broken", f"a start of an execution that is {execution.state}")
-    if at.statement.body["action"] != grant["action"]["digest"]:
+    execution = known_execution(state, body)
+    if execution.started:
+        raise Refused("replayed", "a second start of an execution")
+    grant = state.grant(execution.writ)
+    if body["action"] != grant["action"]["digest"]:
         raise Refused("action_mismatch", "another action was started than granted")
-    if at.statement.body["surroundings"] != grant["surroundings"]["digest"]:
+    if body["surroundings"] != grant["surroundings"]["digest"]:
         raise Refused("surroundings_mismatch", "started in other surroundings than granted for")
-    execution.state = "started"
+    execution.started = True
 
 
 def accept_outcome(state: State, at: Recorded) -> None:
     """Rule 6, outcome."""
+    body = at.statement.body
     judge_gateway(state, at.statement)
-    execution, _ = known_execution(state, at.statement)
-    result = at.statement.body["result"]
-    if execution.state == "ended":
-        raise Refused("lineage_broken", "a second outcome of an execution")
-    if execution.state == "spent" and result["kind"] != "unknown":
-        raise Refused("evidence_incomplete", "the start of an execution that ended is not in the bundle")
-    execution.state, execution.result = "ended", result
+    execution = known_execution(state, body)
+    if execution.result:
+        raise Refused("replayed", "a second outcome of an execution")
+    if not execution.started and body["result"]["kind"] != "unknown":
+        raise Refused("lineage_broken", "the outcome of an execution that was not started")
+    execution.result = body["result"]
 
 
 def accept_report(state: State, at: Recorded) -> None:
@@ -290,14 +283,12 @@ def accept_root_order(state: State, at: Recorded) -> None:
     """Rule 7."""
     statement = at.statement
     judge_root_statement(statement, state.genesis["domain"], state.threshold, state.members)
-    if statement.body["id"] in state.root_ids:
-        raise Refused("replayed", "the same root statement again")
-    state.root_ids.add(statement.body["id"])
+    claim(state, statement.body["id"])
     if statement.kind == "halt":
         halt(state, at)
     elif statement.kind == "resume":
         if state.halted_at is None:
-            raise malformed("a resume without a halt in force")
+            raise Refused("evidence_invalid", "a resume without a halt in force")
         state.halted_at = None
     elif statement.kind == "root-keys":
         state.threshold, state.members = statement.body["threshold"], statement.body["members"]
@@ -316,12 +307,13 @@ def accept_genesis(state: State, at: Recorded) -> None:
 
 
 def accept_gateway(state: State, at: Recorded) -> None:
-    """An enrolment has epoch 1, a renewal one more (spec/entry.md); it ends the epoch before it."""
+    """Rule 4: an enrolment has epoch 1, a renewal one more; a revoked name is not enrolled again."""
     body = at.entry.body
-    before = state.gateways.get(body["gateway"], {"epoch": 0})
-    if body["epoch"] != before["epoch"] + 1:
-        raise malformed("the epoch of a gateway does not follow the one before it")
-    state.gateways[body["gateway"]] = body
+    if ("gateway", body["gateway"]) in state.revocations:
+        raise Refused("revoked", "a gateway of a revoked name")
+    if body["epoch"] != state.current_epoch(body["gateway"]) + 1:
+        raise Refused("wrong_audience", "the epoch of a gateway does not follow the one before it")
+    state.gateways.setdefault(body["gateway"], []).append(body)
 
 
 def accept_revocation(state: State, at: Recorded) -> None:
@@ -338,12 +330,6 @@ def accept_revocation(state: State, at: Recorded) -> None:
     state.revocations.setdefault((target["kind"], *(target[name] for name in fields)), at.index)
 
 
-def accept_denial(state: State, at: Recorded) -> None:
-    """A denial resolves its hold as a grant does."""
-    if "hold" in at.entry.body:
-        state.resolved_holds.add(at.entry.body["hold"])
-
-
 ACCEPT = {
     "genesis": accept_genesis,
     "gateway": accept_gateway,
@@ -351,7 +337,6 @@ ACCEPT = {
     "halt": halt,
     "root-order": accept_root_order,
     "grant": accept_grant,
-    "denial": accept_denial,
     "spend": accept_spend,
     "start": accept_start,
     "outcome": accept_outcome,
@@ -359,11 +344,17 @@ ACCEPT = {
 }
 
 
-def accept(state: State, at: Recorded) -> None:
+def accept(state: State, index: int, entry: Entry) -> None:
     """Judge an entry against everything before it, then make it part of that."""
-    if at.entry.type in ACCEPT:
-        ACCEPT[at.entry.type](state, at)
-    if "control" in at.entry.body and at.entry.type != "seal":
-        state.control.append((at.index, at.entry.hash))
-    state.by_index[at.index] = at
-    state.by_hash[at.entry.hash] = at
+    statement = None
+    if entry.signed:
+        statement = read_payload(entry.signed, state.origin, STATEMENT_KINDS[entry.type])
+    if "id" in entry.body:
+        claim(state, entry.body["id"])
+    at = Recorded(index, entry, statement)
+    if entry.type in ACCEPT:
+        ACCEPT[entry.type](state, at)
+    if entry.type in CONTROL_TYPES:
+        state.control.append((index, entry.hash))
+    state.by_index[index] = at
+    state.by_hash[entry.hash] = at

@@ -4,84 +4,102 @@ from datetime import UTC, datetime
 
 from .action import read_action
 from .bundle import Bundle, result_text
+from .order import Execution
 from .writ import Writ
+
+# The prefix of an entry's own id in text (spec/README.md, "An id").
+PREFIXES = {"grant": "writ_", "denial": "deny_", "hold": "hold_", "revocation": "ord_", "halt": "ord_"}
+
+
+def line(name: str, text: str) -> str:
+    """One line of a report."""
+    return f"  {name:<12}{text}"
 
 
 def moment(milliseconds: int) -> str:
     """A time as people write it; one beyond the calendar stays a number."""
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
         return f"{milliseconds} ms"
 
 
+def title(kind: str, body: dict) -> str:
+    """An entry as people name it: its type, and its id if it has one."""
+    return f"{kind} {PREFIXES.get(kind, '')}{body['id'].hex()}" if "id" in body else kind
+
+
 def asked(body: dict) -> list[str]:
-    """Who asked for what."""
+    """Who asked, and for what."""
     who = body.get("principal") or body.get("by")
-    lines = []
+    lines = [line("asked by", f"{who['type']} {who['id']} ({who['auth']})")] if who else []
     if "request" in body:
-        lines.append(f"asked:    request {body['request']['key'].hex()}")
-    if who:
-        lines.append(f"          by {who['type']} {who['id']} ({who['auth']})")
-    if "action" in body:
-        lines.append(f"          action {body['action']['kind']} {body['action']['digest'].hex()}")
+        lines.append(line("request", f"req_{body['request']['key'].hex()}"))
     return lines
 
 
-def granted(body: dict) -> list[str]:
+def terms(body: dict) -> list[str]:
     """The terms of a grant."""
     audience, window = body["audience"], body["window"]
     where = f"group {audience['group']}" if "group" in audience else f"gateway {audience['gateway']}"
+    uses = "one use" if body["uses"] == 1 else f"{body['uses']} uses"
     return [
-        f"decided:  granted at {moment(body['time_ms'])}, policy set {body['policy']['set'].hex()}",
-        f"          {body['uses']} use(s) by {where}",
-        f"          from {moment(window['from_ms'])} until {moment(window['until_ms'])}",
+        line("decided", f"granted, {moment(body['time_ms'])}"),
+        line("for", f"{uses} by {where}"),
+        line("valid", f"{moment(window['from_ms'])} until {moment(window['until_ms'])}"),
     ]
 
 
 def decided(kind: str, body: dict) -> list[str]:
     """What an entry says was decided."""
     if kind == "grant":
-        return granted(body)
+        return terms(body)
     if kind == "denial":
-        return [f"decided:  denied ({body['code']}) at {moment(body['time_ms'])}"]
+        return [line("decided", f"denied ({body['code']}), {moment(body['time_ms'])}")]
     if kind == "hold":
-        return [f"decided:  held for approval at {moment(body['time_ms'])}"]
-    return [f"recorded: {kind}"]
+        return [line("decided", f"waits for approval, {moment(body['time_ms'])}")]
+    return []
 
 
 def opened(opening: list) -> str:
-    """One opening; bytes of others are shown quoted."""
+    """One opening; the words of an action are shown quoted."""
     kind, _, value = opening
     if kind != "action":
-        return f"opened:   {kind}, {len(value)} bytes"
-    return f"opened:   action {' '.join(ascii(word)[1:] for word in read_action(value)[1]['argv'])}"
+        return line("opened", f"{kind}, {len(value)} bytes")
+    return line("opened", f"action {' '.join(ascii(word)[1:] for word in read_action(value)[1]['argv'])}")
+
+
+def executed(one: Execution) -> str:
+    """One execution and how far it came."""
+    ended = f": {result_text(one.result)}" if one.result else ""
+    return line("executed", f"exec_{one.id.hex()} by {one.gateway}, {one.state}{ended}")
+
+
+def heading(kind: str, body: dict, index: int, size: int, origin: str) -> list[str]:
+    """What was verified, and where it is."""
+    return [f"verified: {title(kind, body)}", line("proved", f"entry {index} of {size} in {origin}")]
 
 
 def writ_report(writ: Writ) -> str:
     """The report on a writ."""
     body = writ.entry.body
-    lines = [f"writ {writ.entry.hash.hex()}"]
-    lines.append(f"proved:   entry {writ.index} of {writ.size} in {writ.origin}")
-    return "\n".join(lines + asked(body) + granted(body))
+    return "\n".join(heading("grant", body, writ.index, writ.size, writ.origin) + asked(body) + terms(body))
 
 
 def bundle_report(bundle: Bundle) -> str:
     """The report on a bundle."""
-    told = bundle.subject
+    subject = told = bundle.subject
     if bundle.writ:
         told = next(at for at in bundle.entries if at.entry.hash == bundle.writ)
-    lines = [f"{bundle.subject.entry.type} {bundle.subject.entry.hash.hex()}"]
-    lines.append(
-        f"proved:   entry {bundle.subject.index} of {bundle.checkpoint.size} in {bundle.checkpoint.origin}"
-    )
+    checkpoint = bundle.checkpoint
+    lines = heading(subject.entry.type, subject.entry.body, subject.index, checkpoint.size, checkpoint.origin)
+    if told is not subject:
+        lines.append(line("belongs to", title(told.entry.type, told.entry.body)))
     lines += asked(told.entry.body) + decided(told.entry.type, told.entry.body)
-    for one in bundle.executions:
-        ended = f", {result_text(one.result)}" if one.result else ""
-        lines.append(f"executed: {one.id.hex()} by {one.gateway}: {one.state}{ended}")
+    lines += [executed(one) for one in bundle.executions]
     if bundle.writ and not bundle.executions:
-        lines.append("executed: no use is recorded")
+        lines.append(line("executed", "never used"))
     if bundle.writ:
-        lines.append(f"revoked:  {'no' if bundle.revoked_at is None else f'by entry {bundle.revoked_at}'}")
-    lines.append(f"halted:   {'no' if bundle.halted_at is None else f'since entry {bundle.halted_at}'}")
+        lines.append(line("revoked", "no" if bundle.revoked_at is None else f"by entry {bundle.revoked_at}"))
+    lines.append(line("halted", "no" if bundle.halted_at is None else f"since entry {bundle.halted_at}"))
     return "\n".join(lines + [opened(opening) for opening in bundle.openings])

@@ -67,12 +67,12 @@ def record(required: dict[str, Check], optional: dict[str, Check] | None = None)
     return check
 
 
-def array(element: Check, least: int = 0, most: int = 256, ascending: Callable | None = None) -> Check:
-    """An array of equal elements; with `ascending` their sort keys rise strictly."""
+def array(element: Check, least: int = 0, most: int | None = 256, ascending: Callable | None = None) -> Check:
+    """An array of equal elements, without a limit if `most` is None; with `ascending` their sort keys rise strictly."""
 
     def check(value, at):
-        if type(value) is not list or not least <= len(value) <= most:
-            raise malformed(f"{at} is not an array of {least} to {most}")
+        if type(value) is not list or len(value) < least or (most is not None and len(value) > most):
+            raise malformed(f"{at} is not an array of {least} to {most or 'any number of'} elements")
         for number, one in enumerate(value):
             element(one, f"{at}[{number}]")
         if ascending:
@@ -127,16 +127,20 @@ def relation(holds: Callable[[dict], bool], rule: str) -> Check:
     return check
 
 
-def envelope(value: object, context: str, known: dict[str, object] | None) -> None:
-    """Context, kind (unless `known` is None) and version, judged before the rest of a structure."""
+def envelope(value: object, context: str, known: dict[str, object] | None, *rest: type) -> None:
+    """What is judged before anything else of a structure, in the order of the page.
+
+    An array of its length, context, the types of kind (unless `known` is None), version and the `rest`, of which
+    the last is the body or what stands in its place: `malformed`. Then kind and version: `unsupported_version`.
+    """
     prefix = 2 if known is None else 3
-    if type(value) is not list or len(value) < prefix or value[0] != context:
+    if type(value) is not list or len(value) != prefix + len(rest) or value[0] != context:
         raise malformed(f"not a {context}")
-    if known is not None and type(value[1]) is not str:
-        raise malformed(f"{context}: the kind is not text")
     version = value[prefix - 1]
-    if not is_uint(version):
-        raise malformed(f"{context}: the version is not an unsigned integer")
+    if (known is not None and type(value[1]) is not str) or not is_uint(version):
+        raise malformed(f"{context}: kind or version has another type")
+    if any(type(one) is not wanted for one, wanted in zip(value[prefix:], rest)):
+        raise malformed(f"{context}: what follows the version has another type")
     if known is not None and value[1] not in known:
         raise Refused("unsupported_version", f"{context}: kind {value[1][:64]!r}")
     if version != 1:

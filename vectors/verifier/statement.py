@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from . import cbor
 from .conventions import hash32, id16, label, name, refusal_code
-from .entry import KEY_PAIR, ROOT, ROOT_RELATION
-from .keys import fingerprint, verifies
+from .keys import KEY_PAIR, ROOT, ROOT_RELATION, fingerprint, verifies
 from .refusals import Refused, malformed
 from .shape import array, both, byte_string, envelope, kinds, record, row, uint
 
@@ -39,7 +38,14 @@ ROOT_KINDS = {
 KINDS = GATEWAY_KINDS | ROOT_KINDS
 
 SIGNATURES = array(row(hash32, byte_string(64, 2420)), 1, 32, ascending=lambda signature: signature[0])
-SIGNED = row(lambda value, at: None, lambda value, at: None, byte_string(), SIGNATURES)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A well-formed envelope; neither its payload nor its signatures are judged yet."""
+
+    payload: bytes
+    signatures: list
 
 
 @dataclass(frozen=True)
@@ -48,51 +54,52 @@ class Statement:
 
     kind: str
     body: dict
-    payload: bytes
-    signatures: list
+    signed: Signed
 
     def message(self) -> bytes:
         """What each signature is made over."""
-        return SIGNED_PREFIX + self.payload
+        return SIGNED_PREFIX + self.signed.payload
 
 
-def read_statement(data: bytes, ledger: str, allowed: tuple[str, ...]) -> Statement:
-    """Section "Envelope": the form of a signed statement of one of the kinds, and its ledger."""
+def read_signed(data: bytes) -> Signed:
+    """Section "Envelope": the form of `signed`."""
     value = cbor.read(data, "signed statement")
-    envelope(value, "writ.signed", None)
-    SIGNED(value, "signed")
-    payload = value[2]
-    inner = cbor.read(payload, "statement")
-    envelope(inner, "writ.statement", KINDS)
-    if len(inner) != 5 or type(inner[3]) is not str or type(inner[4]) is not dict:
-        raise malformed("not the envelope of a statement")
-    _, kind, _, where, body = inner
+    envelope(value, "writ.signed", None, bytes, list)
+    SIGNATURES(value[3], "signatures")
+    return Signed(value[2], value[3])
+
+
+def read_payload(signed: Signed, ledger: str, allowed: tuple[str, ...]) -> Statement:
+    """Section "Envelope": the form of `payload`, which is of one of the kinds and for this ledger."""
+    value = cbor.read(signed.payload, "statement")
+    envelope(value, "writ.statement", KINDS, str, dict)
+    _, kind, _, where, body = value
     if kind not in allowed:
         raise malformed(f"a statement {kind} where one of {', '.join(allowed)} belongs")
     if where != ledger:
         raise Refused("unknown_authority", "a statement for another ledger")
     KINDS[kind](body, kind)
-    return Statement(kind, body, payload, value[3])
+    return Statement(kind, body, signed)
 
 
 def judge_gateway_signature(statement: Statement, key: bytes) -> None:
     """Section "Gateway statements": exactly one signature, by the enrolled key."""
-    if len(statement.signatures) != 1 or statement.signatures[0][0] != fingerprint(key):
+    if len(statement.signed.signatures) != 1 or statement.signed.signatures[0][0] != fingerprint(key):
         raise Refused("unknown_authority", "not signed by exactly the enrolled key of the gateway")
-    if not verifies(key, statement.message(), statement.signatures[0][1]):
+    if not verifies(key, statement.message(), statement.signed.signatures[0][1]):
         raise Refused("signature_invalid", "the gateway's signature does not verify")
 
 
 def judge_root_signatures(statement: Statement, threshold: int, members: list[list[bytes]]) -> None:
     """Section "Root statements": enough whole members, and nobody else."""
     keys = {fingerprint(key): key for pair in members for key in pair}
-    for signer, _ in statement.signatures:
+    for signer, _ in statement.signed.signatures:
         if signer not in keys:
             raise Refused("unknown_authority", "signed by a key that no root member holds")
-    for signer, signature in statement.signatures:
+    for signer, signature in statement.signed.signatures:
         if not verifies(keys[signer], statement.message(), signature):
             raise Refused("signature_invalid", "a root member's signature does not verify")
-    signers = {keys[signer] for signer, _ in statement.signatures}
+    signers = {keys[signer] for signer, _ in statement.signed.signatures}
     whole = sum(all(key in signers for key in pair) for pair in members)
     half = sum(any(key in signers for key in pair) for pair in members) - whole
     if half:

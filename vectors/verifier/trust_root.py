@@ -56,7 +56,9 @@ class Lines:
 def parse_group(lines: Lines, origin: str) -> tuple[int, list[VerifierKey]]:
     """`keys <size>` and two keys, Ed25519 first."""
     begins = decimal(lines.take("keys"), "size of a key group")
-    keys = [parse_vkey(lines.take("key"), origin) for _ in range(2)]
+    keys = [parse_vkey(lines.take("key")) for _ in range(2)]
+    if any(pin.name != origin for pin in keys):
+        raise malformed("the name of a verifier key is not the origin of its ledger")
     if [pin.key[0] for pin in keys] != [ED25519, ML_DSA_44]:
         raise malformed("a key group is not Ed25519, then ML-DSA-44")
     return begins, keys

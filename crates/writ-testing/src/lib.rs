@@ -8,4 +8,5 @@
 )]
 
 pub mod fault_disk;
+pub mod load;
 pub mod scenario;

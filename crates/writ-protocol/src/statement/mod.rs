@@ -136,7 +136,8 @@ impl<'a> Signed<'a> {
         Ok(statement)
     }
 
-    fn root_claims(&self, origin: &Origin) -> Result<RootStatement, Refusal> {
+    /// What it says as the root's, **not verified**: for display.
+    pub fn root_claims(&self, origin: &Origin) -> Result<RootStatement, Refusal> {
         let mut reader = Reader::checked(self.payload)?;
         let envelope = Envelope::read(&mut reader, CONTEXT)?;
         let kind = match (envelope.kind, envelope.version) {

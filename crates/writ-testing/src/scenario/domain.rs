@@ -29,6 +29,8 @@ pub struct Domain {
     root: Vec<SecretPair>,
     holder: Secret,
     alice: Secret,
+    /// Genesis, when it was made elsewhere: by `writ init`.
+    genesis: Option<Genesis>,
     made: AtomicU64,
     /// The last statement of each gateway and epoch.
     statements: Mutex<BTreeMap<(usize, u64), u64>>,
@@ -55,9 +57,15 @@ impl Domain {
             holder: Secret::new(Algorithm::Ed25519, &format!("{origin} holder")),
             alice: Secret::new(Algorithm::Ed25519, &format!("{origin} alice")),
             origin: Origin::new(origin).unwrap(),
+            genesis: None,
             made: AtomicU64::new(0),
             statements: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The story told in a domain that `writ init` made, with its own keys.
+    pub fn adopted(origin: &Origin, base_ms: u64, genesis: Genesis, ledger: SecretPair, root: Vec<SecretPair>) -> Self {
+        Self { ledger, root, genesis: Some(genesis), ..Self::at(origin.as_str(), base_ms) }
     }
 
     /// Goes on after a process that has made this many things and is gone: ids stay different.
@@ -89,6 +97,9 @@ impl Domain {
 
     /// Its id.
     pub fn id(&self) -> DomainId {
+        if let Some(genesis) = &self.genesis {
+            return genesis.domain;
+        }
         DomainId::new(self.base_ms, self.ten_bytes("domain"))
     }
 
@@ -119,6 +130,9 @@ impl Domain {
 
     /// The beginning of its ledger.
     pub fn genesis(&self) -> Genesis {
+        if let Some(genesis) = &self.genesis {
+            return genesis.clone();
+        }
         let limit = |milliseconds| Positive::new(milliseconds).unwrap();
         Genesis {
             domain: self.id(),

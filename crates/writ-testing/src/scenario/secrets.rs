@@ -17,6 +17,11 @@ impl Secret {
         Self { seed, key: SigningKey::from_seed(algorithm, &seed) }
     }
 
+    /// The key of a seed that was made elsewhere.
+    pub fn from_seed(algorithm: Algorithm, seed: [u8; 32]) -> Self {
+        Self { seed, key: SigningKey::from_seed(algorithm, &seed) }
+    }
+
     /// Its seed.
     pub fn seed(&self) -> &[u8; 32] {
         &self.seed

@@ -1,0 +1,85 @@
+//! The folder of a domain: where its files are, and how they are read.
+
+use crate::args;
+use crate::error::CliError;
+use std::path::{Path, PathBuf};
+use writ_ledger::Place;
+use writ_protocol::TrustRoot;
+use writ_tlog::sha256;
+
+/// The files of a domain.
+pub(crate) struct Domain {
+    dir: PathBuf,
+    mark: PathBuf,
+}
+
+impl Domain {
+    pub(crate) fn at(dir: &Path, mark: Option<&Path>) -> Result<Self, CliError> {
+        let mark = match mark {
+            Some(mark) => mark.to_owned(),
+            None => default_mark(dir)?,
+        };
+        Ok(Self { dir: dir.to_owned(), mark })
+    }
+
+    pub(crate) fn of(place: &args::Place) -> Result<Self, CliError> {
+        Self::at(&place.domain, place.mark.as_deref())
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        store_in(&self.dir)
+    }
+
+    pub(crate) fn mark(&self) -> &Path {
+        &self.mark
+    }
+
+    pub(crate) fn trust_root(&self) -> PathBuf {
+        self.dir.join("trust-root")
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place::new(self.store(), &self.mark)
+    }
+}
+
+/// The ledger's file in a domain's folder.
+pub(crate) fn store_in(dir: &Path) -> PathBuf {
+    dir.join("ledger.db")
+}
+
+/// Reads a trust root.
+pub(crate) fn read_trust_root(path: &Path) -> Result<TrustRoot, CliError> {
+    let bytes = read(path, writ_protocol::TRUST_ROOT_BYTES_MAX)?;
+    TrustRoot::parse(&bytes).map_err(CliError::Refused)
+}
+
+/// Reads a file of which more than `limit` bytes cannot be meant; one byte more is read, so that its reader sees that it is too long.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(CliError::file(path))?;
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(CliError::file(path))?;
+    Ok(bytes)
+}
+
+/// Outside the folder, so that a restored copy of the folder does not bring its own mark: one file for each folder, named by its path.
+fn default_mark(dir: &Path) -> Result<PathBuf, CliError> {
+    let absolute = match std::fs::canonicalize(dir) {
+        Ok(path) => path,
+        Err(_) => std::path::absolute(dir).map_err(CliError::file(dir))?,
+    };
+    let digest = sha256(absolute.as_os_str().as_encoded_bytes());
+    let name: String = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(state_folder()?.join("writ").join("marks").join(name))
+}
+
+fn state_folder() -> Result<PathBuf, CliError> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state"))).ok_or_else(|| {
+        CliError::Usage(
+            "there is no state folder (neither XDG_STATE_HOME nor HOME is set); give --mark FILE".to_owned(),
+        )
+    })
+}

@@ -1,0 +1,120 @@
+//! `writ log`: reading a ledger, beside a running node if there is one.
+
+use crate::args;
+use crate::domain::{Domain, read_trust_root};
+use crate::error::{CliError, line};
+use crate::render::{entry_json, entry_line, entry_text};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use writ_ledger::{Disclosure, Ledger, LedgerError, Reader, StoredEntry};
+use writ_protocol::{Body, Bundle, Entry};
+use writ_tlog::LeafIndex;
+
+/// How often `--follow` looks for new entries.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) fn show(place: &args::Place, args: &args::Show, as_json: bool) -> Result<(), CliError> {
+    let reader = Reader::open(&Domain::of(place)?.store())?;
+    let index = LeafIndex::new(args.index);
+    let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
+    if as_json { line(entry_json(&stored)) } else { line(entry_text(&stored)) }
+}
+
+pub(crate) fn tail(place: &args::Place, args: &args::Tail, as_json: bool) -> Result<(), CliError> {
+    let reader = Reader::open(&Domain::of(place)?.store())?;
+    let mut next = first_of_tail(&reader, args)?;
+    loop {
+        let (size, _) = reader.checkpoint()?;
+        for index in next..size.get() {
+            let index = LeafIndex::new(index);
+            let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
+            if args.seals || !is_seal(&stored, &reader) {
+                tell(&stored, &reader, as_json)?;
+            }
+        }
+        next = size.get();
+        if !args.follow {
+            return Ok(());
+        }
+        std::thread::sleep(FOLLOW_EVERY);
+    }
+}
+
+/// The index from which the asked number of entries is shown, not counting seals unless they are shown.
+fn first_of_tail(reader: &Reader, args: &args::Tail) -> Result<u64, CliError> {
+    let (size, _) = reader.checkpoint()?;
+    let mut first = size.get();
+    let mut left = args.entries;
+    while left > 0 && first > 0 {
+        first -= 1;
+        let index = LeafIndex::new(first);
+        let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
+        if args.seals || !is_seal(&stored, reader) {
+            left -= 1;
+        }
+    }
+    Ok(first)
+}
+
+fn is_seal(stored: &StoredEntry, reader: &Reader) -> bool {
+    matches!(Entry::decode(&stored.bytes, reader.origin()), Ok(Entry { body: Body::Seal(_), .. }))
+}
+
+fn tell(stored: &StoredEntry, reader: &Reader, as_json: bool) -> Result<(), CliError> {
+    if as_json { line(entry_json(stored)) } else { line(entry_line(stored, reader.origin())) }
+}
+
+pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(place)?;
+    let reader = Reader::open(&domain.store())?;
+    let view = reader.view()?;
+    let disclosure = if args.disclose { Disclosure::Values } else { Disclosure::Nothing };
+    let bytes = reader.bundle(LeafIndex::new(args.index), &view, disclosure)?.encode();
+    // What is handed out has been verified as its reader will verify it.
+    Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));
+    std::fs::write(&output, &bytes).map_err(CliError::file(&output))?;
+    if as_json {
+        return line(json!({ "file": output, "bytes": bytes.len(), "size": view.size().get() }));
+    }
+    line(format_args!(
+        "{}: {} bytes, verified; entry {} in the tree of {}",
+        output.display(),
+        bytes.len(),
+        args.index,
+        view.size()
+    ))
+}
+
+pub(crate) fn serve(place: &args::Place, args: &args::Serve, as_json: bool) -> Result<(), CliError> {
+    let store = Domain::of(place)?.store();
+    // Opened once before, so that a wrong folder is an error now and not an error page later.
+    let origin = Reader::open(&store)?.origin().clone();
+    let fails = |error: std::io::Error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen));
+    let listener = std::net::TcpListener::bind(args.listen).map_err(fails)?;
+    let address = listener.local_addr().map_err(fails)?;
+    if as_json {
+        line(json!({ "origin": origin.as_str(), "url": format!("http://{address}") }))?;
+    } else {
+        line(format_args!("serving {origin} at http://{address} (tlog-tiles, read only); stop with Ctrl-C"))?;
+    }
+    writ_server::serve_log_until_signal(listener, &store, complain).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+#[expect(clippy::print_stderr, reason = "a server's complaints go to standard error")]
+fn complain(what: String) {
+    eprintln!("writ: {what}");
+}
+
+pub(crate) fn accept_mark(place: &args::Place, args: &args::AcceptMark, as_json: bool) -> Result<(), CliError> {
+    if !args.yes {
+        return Err(CliError::Usage("say --yes".to_owned()));
+    }
+    let domain = Domain::of(place)?;
+    let mark = Ledger::accept_mark(&domain.place())?;
+    if as_json {
+        return line(json!({ "mark": domain.mark(), "size": mark.size.get(), "root": mark.root.to_base64() }));
+    }
+    line(format_args!("{}: the tree of {} is the newest from here on", domain.mark().display(), mark.size))
+}

@@ -1,0 +1,131 @@
+//! Laws of the deterministic encoding: one encoding for each value, and nothing else is read.
+
+use proptest::prelude::*;
+use writ_protocol::cbor::{Decode, Encode, Fault, Value, check};
+
+/// Any value of the subset, maps without repeated keys.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<u64>().prop_map(Value::Uint),
+        (i64::MIN..0).prop_map(Value::Nint),
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Value::Bytes),
+        ".{0,40}".prop_map(Value::Text),
+        any::<bool>().prop_map(Value::Bool),
+        Just(Value::Null),
+        float().prop_map(Value::Float),
+    ];
+    leaf.prop_recursive(6, 64, 8, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
+            proptest::collection::btree_map(".{0,12}", inner, 0..8).prop_map(|pairs| {
+                let mut pairs: Vec<_> = pairs.into_iter().collect();
+                pairs.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+                Value::Map(pairs)
+            }),
+        ]
+    })
+}
+
+/// Floats that no integer equals, many of them exact in 16 or 32 bits.
+fn float() -> impl Strategy<Value = f64> {
+    let any_width = prop_oneof![
+        any::<f64>(),
+        any::<f32>().prop_map(f64::from),
+        (-4096i32..4096, -24i32..1).prop_map(|(mantissa, exponent)| f64::from(mantissa) * 2f64.powi(exponent)),
+    ];
+    any_width.prop_filter("no integer and finite", |number| {
+        let reducible = number.trunc() == *number && (-9.3e18..1.85e19).contains(number);
+        number.is_finite() && !reducible
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_value_is_read_as_it_was_written(value in value()) {
+        let bytes = value.to_cbor();
+        prop_assert_eq!(check(&bytes), Ok(()));
+        prop_assert_eq!(Value::from_cbor(&bytes).unwrap(), value);
+    }
+
+    #[test]
+    fn what_is_read_has_no_second_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(value) = Value::from_cbor(&bytes) {
+            prop_assert_eq!(value.to_cbor(), bytes);
+        }
+    }
+
+    #[test]
+    fn one_changed_bit_is_another_value_or_none(value in value(), place in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let bytes = value.to_cbor();
+        let mut changed = bytes.clone();
+        changed[place.index(bytes.len())] ^= 1 << bit;
+        if let Ok(other) = Value::from_cbor(&changed) {
+            prop_assert_eq!(other.to_cbor(), changed);
+            prop_assert_ne!(other, value);
+        }
+    }
+
+    #[test]
+    fn every_beginning_is_truncated_and_every_addition_is_trailing(value in value(), extra in any::<u8>()) {
+        let bytes = value.to_cbor();
+        for end in 0..bytes.len() {
+            prop_assert_eq!(check(&bytes[..end]).unwrap_err().fault, Fault::Truncated);
+        }
+        let mut longer = bytes;
+        longer.push(extra);
+        prop_assert_eq!(check(&longer).unwrap_err().fault, Fault::TrailingBytes);
+    }
+
+    #[test]
+    fn pairs_are_written_in_canonical_order_whatever_their_order(
+        pairs in proptest::collection::btree_map("[a-z]{0,4}", any::<u64>(), 0..8)
+    ) {
+        let forward: Vec<_> = pairs.into_iter().map(|(key, number)| (key, Value::Uint(number))).collect();
+        let backward: Vec<_> = forward.iter().rev().cloned().collect();
+        let bytes = Value::Map(forward).to_cbor();
+        prop_assert_eq!(check(&bytes), Ok(()));
+        prop_assert_eq!(bytes, Value::Map(backward).to_cbor());
+    }
+}
+
+#[test]
+fn a_number_takes_the_shortest_form_that_holds_it() {
+    for (number, expected) in [
+        (0.0, "00"),
+        (-0.0, "00"),
+        (-1.0, "20"),
+        (1.5, "f93e00"),
+        (-0.5, "f9b800"),
+        (5.960_464_477_539_063e-8, "f90001"),
+        (6.097_555_160_522_461e-5, "f903ff"),
+        (65_504.5, "fa477fe080"),
+        (1.1, "fb3ff199999999999a"),
+        (1.8e19, "1bf9ccd8a1c5080000"),
+        (1.9e19, "fb43f07ad8f556c6c0"),
+        (-9.3e18, "fbc3e02207973f6440"),
+    ] {
+        let bytes = Value::Float(number).to_cbor();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(check(&bytes), Ok(()), "{number}");
+        assert_eq!(hex, expected, "{number}");
+        match Value::from_cbor(&bytes).unwrap() {
+            Value::Float(read) => assert_eq!(read.to_bits(), number.to_bits()),
+            Value::Uint(read) => assert_eq!(read as f64, number),
+            Value::Nint(read) => assert_eq!(read as f64, number),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_bomb_costs_nothing() {
+    // Each head declares what cannot follow it.
+    for head in ["9bffffffffffffffff", "bbffffffffffffffff", "5bffffffffffffffff", "9a7fffffff", "ba7fffffff"] {
+        let bytes: Vec<u8> =
+            (0..head.len()).step_by(2).map(|at| u8::from_str_radix(&head[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(check(&bytes).unwrap_err().fault, Fault::Truncated, "{head}");
+    }
+    assert_eq!(check(&[0x81; 100_000]).unwrap_err().fault, Fault::TooDeep);
+}

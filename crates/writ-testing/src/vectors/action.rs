@@ -1,0 +1,153 @@
+use super::BASE_MS;
+use super::case::{Case, Maker, hex};
+use super::mutation::{Structure, array, bytes, flipped, map, text};
+use crate::scenario::{Domain, digest};
+use serde_json::{Value, json};
+use writ_protocol::Code::{self, CommitmentMismatch, Malformed, UnsupportedVersion};
+use writ_protocol::action::{Action, CommitmentKind, Exec, Opening, Stdin, variables_digest};
+use writ_protocol::cbor::{Encode, Value as Item};
+
+pub(super) fn cases() -> Vec<Case> {
+    [actions(), action_faults(), variables(), openings()].concat()
+}
+
+fn exec(argv: &[&[u8]], cwd: &[u8], stdin: Stdin) -> Vec<u8> {
+    let argv = argv.iter().map(|argument| argument.to_vec()).collect();
+    let exec = Exec::new(digest("executable"), argv, digest("variables"), cwd.to_vec(), stdin).unwrap();
+    Action::Exec(exec).encode().unwrap()
+}
+
+fn simple() -> Vec<u8> {
+    exec(&[b"/usr/bin/make", b"test"], b"/srv/build", Stdin::Null)
+}
+
+fn actions() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let mut good = |name: &str, about: &str, action: &[u8]| {
+        maker.accept(name, about, json!({ "hex": hex(action) }), json!({ "kind": "exec" }));
+    };
+    good("exec", "An execution.", &simple());
+    good("argv_not_utf8", "Arguments are bytes, UTF-8 or not.", &exec(&[b"/bin/echo", b"\xff\xfe"], b"/", Stdin::Null));
+    good("argv_empty_argument", "An argument may be empty.", &exec(&[b"", b""], b"/", Stdin::Null));
+    good("argv_300", "More arguments than other arrays have elements.", &exec(&[b"a"; 300], b"/", Stdin::Null));
+    good("cwd_root", "The shortest working directory.", &exec(&[b"a"], b"/", Stdin::Null));
+    good("cwd_not_utf8", "The working directory is bytes.", &exec(&[b"a"], b"/\xff", Stdin::Null));
+    for (name, stdin) in
+        [("pipe", Stdin::Pipe), ("file", Stdin::File), ("tty", Stdin::Tty), ("socket", Stdin::Socket)]
+    {
+        good(&format!("stdin_{name}"), "Another standard input.", &exec(&[b"a"], b"/", stdin));
+    }
+    maker.done()
+}
+
+fn action_faults() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let mut bad = |name: &str, about: &str, action: Structure, code: Code| {
+        maker.refuse(name, about, json!({ "hex": hex(&action.bytes()) }), code);
+    };
+    let good = || Structure::of(&simple());
+    bad("argv_none", "There is no argv[0].", good().set("3/argv", array([])), Malformed);
+    bad("argv_zero_byte", "An argument has a zero byte.", good().set("3/argv/1", bytes(b"te\0st")), Malformed);
+    bad("argv_text", "An argument is text, not bytes.", good().set("3/argv/1", text("test")), Malformed);
+    bad("argv_missing", "A field is missing.", good().remove("3/argv"), Malformed);
+    bad("cwd_relative", "The working directory is relative.", good().set("3/cwd", bytes(b"srv")), Malformed);
+    bad("cwd_empty", "The working directory is empty.", good().set("3/cwd", bytes(b"")), Malformed);
+    bad("cwd_zero_byte", "The working directory has a zero byte.", good().set("3/cwd", bytes(b"/a\0")), Malformed);
+    bad("cwd_text", "The working directory is text.", good().set("3/cwd", text("/srv")), Malformed);
+    bad("stdin_unknown", "No such standard input.", good().set("3/stdin", text("inherit")), Malformed);
+    bad("stdin_null_value", "The standard input is the value null, not its name.", good().set("3/stdin", Item::Null), Malformed);
+    bad("executable_short", "A digest of 31 bytes.", good().set("3/executable", bytes(&[7; 31])), Malformed);
+    bad("variables_not_digest", "Variables themselves, not their digest.", good().set("3/variables", array([])), Malformed);
+    bad("unknown_field", "A field that the version does not have.", good().add("3", "umask", Item::Uint(18)), Malformed);
+    bad("kind_tool", "A kind that this reader does not know.", good().set("1", text("tool")), UnsupportedVersion);
+    bad("version_2", "A version that this reader does not know.", good().set("2", Item::Uint(2)), UnsupportedVersion);
+    bad("version_0", "There is no version 0.", good().set("2", Item::Uint(0)), UnsupportedVersion);
+    bad("version_2_other_fields", "A newer version is judged before its fields.", good().set("2", Item::Uint(2)).set("3", map([])), UnsupportedVersion);
+    bad("context", "Another context.", good().set("0", text("writ.entry")), Malformed);
+    bad("five_elements", "An array of five.", good().change("", push_null), Malformed);
+    bad("body_array", "The body is no map.", good().set("3", array([])), Malformed);
+    let trailing = [simple(), vec![0]].concat();
+    maker.refuse("trailing_byte", "A byte follows.", json!({ "hex": hex(&trailing) }), Malformed);
+    maker.refuse("empty", "No bytes.", json!({ "hex": "" }), Malformed);
+    maker.done()
+}
+
+fn push_null(value: &mut Item) {
+    match value {
+        Item::Array(items) => items.push(Item::Null),
+        other => panic!("expected an array, found {other:?}"),
+    }
+}
+
+fn variables() -> Vec<Case> {
+    let mut maker = Maker::new("action", "variables");
+    let input = |pairs: &[(&[u8], &[u8])]| {
+        let pairs: Vec<Value> = pairs.iter().map(|(name, value)| json!([hex(name), hex(value)])).collect();
+        json!({ "pairs": pairs })
+    };
+    let sorted: [(&[u8], &[u8]); 3] = [(b"HOME", b"/root"), (b"LANG", b"C"), (b"PATH", b"/bin")];
+    let shuffled = [sorted[2], sorted[0], sorted[1]];
+    let longer: [(&[u8], &[u8]); 2] = [(b"AA", b""), (b"B", b"x=y")];
+    let bytes: [(&[u8], &[u8]); 1] = [(b"\xff", b"\xfe\xfd")];
+    for (name, about, pairs) in [
+        ("variables_none", "No variables.", [].as_slice()),
+        ("variables_sorted", "Variables in order.", &sorted),
+        ("variables_any_order", "The order in which they are given does not count.", &shuffled),
+        ("variables_longer_name_first", "Names are in the order of their bytes, not of their length; values may be empty or hold `=`.", &longer),
+        ("variables_not_utf8", "Names and values are bytes.", &bytes),
+    ] {
+        let expected = variables_digest(pairs.iter().copied()).unwrap();
+        maker.accept(name, about, input(pairs), json!({ "digest": hex(expected.as_bytes()) }));
+    }
+    let bad: [(&str, &str, &[(&[u8], &[u8])]); 5] = [
+        ("variables_twice", "One name twice.", &[(b"A", b"1"), (b"A", b"2")]),
+        ("variables_empty_name", "An empty name.", &[(b"", b"1")]),
+        ("variables_name_with_equals", "A name with `=`.", &[(b"A=B", b"1")]),
+        ("variables_name_with_zero", "A name with a zero byte.", &[(b"A\0", b"1")]),
+        ("variables_value_with_zero", "A value with a zero byte.", &[(b"A", b"1\0")]),
+    ];
+    for (name, about, pairs) in bad {
+        maker.refuse(name, about, input(pairs), Malformed);
+    }
+    maker.done()
+}
+
+fn openings() -> Vec<Case> {
+    let mut maker = Maker::new("action", "opening");
+    let domain = Domain::new(BASE_MS);
+    let input = |opening: &[u8], commitment: &Opening| {
+        json!({ "hex": hex(opening), "commitment": hex(commitment.commitment().as_bytes()) })
+    };
+    let kinds = [CommitmentKind::Facts, CommitmentKind::Request, CommitmentKind::Text, CommitmentKind::Output];
+    let others = kinds.map(|kind| domain.opening(kind, b"value".to_vec()));
+    let action = domain.opening(CommitmentKind::Action, simple());
+    for opening in others.iter().chain([&action]) {
+        let name = format!("opening_{}", opening.kind.as_str());
+        let about = "An opening of the commitment.";
+        maker.accept(&name, about, input(&opening.to_cbor(), opening), json!({ "kind": opening.kind.as_str() }));
+    }
+    let empty = domain.opening(CommitmentKind::Output, Vec::new());
+    maker.accept("opening_empty_value", "An empty value.", input(&empty.to_cbor(), &empty), json!({ "kind": "output" }));
+    let good = || Structure::of(&others[0].to_cbor());
+    let salt = flipped(&others[0].salt, 31);
+    for (name, about, changed, code) in [
+        ("opening_other_salt", "Another salt.", good().set("1", bytes(&salt)), CommitmentMismatch),
+        ("opening_other_kind", "Another kind.", good().set("0", text("request")), CommitmentMismatch),
+        ("opening_other_value", "Another value.", good().set("2", bytes(b"Value")), CommitmentMismatch),
+        ("opening_salt_short", "A salt of 31 bytes.", good().set("1", bytes(&[1; 31])), Malformed),
+        ("opening_salt_long", "A salt of 33 bytes.", good().set("1", bytes(&[1; 33])), Malformed),
+        ("opening_unknown_kind", "A kind that there is not.", good().set("0", text("secret")), Malformed),
+        ("opening_value_text", "The value is text.", good().set("2", text("value")), Malformed),
+        ("opening_four_elements", "An array of four.", good().change("", push_null), Malformed),
+    ] {
+        maker.refuse(name, about, input(&changed.bytes(), &others[0]), code);
+    }
+    let not_canonical = domain.opening(CommitmentKind::Action, [simple(), vec![0]].concat());
+    maker.refuse(
+        "opening_action_not_canonical",
+        "It opens the commitment, but its value is no canonical action.",
+        input(&not_canonical.to_cbor(), &not_canonical),
+        Malformed,
+    );
+    maker.done()
+}

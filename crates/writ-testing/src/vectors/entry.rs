@@ -1,0 +1,174 @@
+use super::BASE_MS;
+use super::assembly::Assembly;
+use super::case::{Case, Maker, hex};
+use crate::scenario::{Domain, ORIGIN, Recorded, Standing, digest};
+use serde_json::json;
+use writ_ledger::{Draft, Proposal};
+use writ_protocol::action::CommitmentKind;
+use writ_protocol::entry::{
+    Ascending, Body, Cause, Denial, EntryRef, Erased, Erasure, ErasureFields, Need, Place, Positive, RootMembers, Surroundings,
+};
+use writ_protocol::statement::RootCommand;
+use writ_protocol::{Code, EntryType, Name};
+use writ_tlog::leaf_hash;
+
+/// One entry of each type, by its type.
+pub(super) struct Samples {
+    pub(super) domain: Domain,
+    /// Bytes of the first entry of each type in the script, in the order of the specification.
+    pub(super) entries: Vec<(EntryType, Vec<u8>)>,
+    pub(super) grant: Recorded,
+    pub(super) hold: Recorded,
+    pub(super) standing: Standing,
+}
+
+impl Samples {
+    pub(super) fn new() -> Self {
+        let domain = Domain::new(BASE_MS);
+        let (assembly, recorded) = Assembly::of_script(&domain);
+        let standing = assembly.standing();
+        let entry_type = |bytes: &[u8]| {
+            let entry = writ_protocol::Entry::decode(bytes, domain.origin()).unwrap();
+            entry.body.entry_type()
+        };
+        let first = |wanted: EntryType| {
+            let found = assembly.entries.iter().find(|bytes| entry_type(bytes) == wanted);
+            (wanted, found.unwrap().clone())
+        };
+        let entries = EntryType::ALL.iter().copied().map(first).collect();
+        let of_type = |wanted: EntryType| recorded.iter().find(|one| one.entry_type() == wanted).unwrap().clone();
+        let (grant, hold) = (of_type(EntryType::Grant), of_type(EntryType::Hold));
+        Self { entries, grant, hold, standing, domain }
+    }
+
+    pub(super) fn of(&self, wanted: EntryType) -> &[u8] {
+        let found = self.entries.iter().find(|(entry_type, _)| *entry_type == wanted);
+        &found.unwrap().1
+    }
+
+    /// What a draft becomes as the next entry of a fresh ledger.
+    pub(super) fn encoded(&self, proposal: Proposal) -> Vec<u8> {
+        let body = Assembly::new(&self.domain).body_of(proposal.draft);
+        writ_protocol::Entry { origin: self.domain.origin().clone(), body }.encode().unwrap()
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let samples = Samples::new();
+    let mut maker = Maker::new("entry", "entry");
+    for (entry_type, bytes) in &samples.entries {
+        let about = format!("An entry of type {}.", entry_type.as_str());
+        good(&mut maker, entry_type.as_str(), &about, *entry_type, bytes);
+    }
+    orders(&mut maker, &samples);
+    grants(&mut maker, &samples);
+    others(&mut maker, &samples);
+    maker.done()
+}
+
+fn good(maker: &mut Maker, name: &str, about: &str, entry_type: EntryType, bytes: &[u8]) {
+    let results = json!({ "type": entry_type.as_str(), "hash": hex(leaf_hash(bytes).as_bytes()) });
+    maker.accept(name, about, json!({ "hex": hex(bytes), "origin": ORIGIN }), results);
+}
+
+fn orders(maker: &mut Maker, samples: &Samples) {
+    let domain = &samples.domain;
+    for target in domain.targets(&samples.grant) {
+        let bytes = samples.encoded(domain.revoke(target.clone()));
+        let kind = match target {
+            writ_protocol::entry::Target::Writ(_) => "writ",
+            writ_protocol::entry::Target::Key(_) => "key",
+            writ_protocol::entry::Target::Principal(_) => "principal",
+            writ_protocol::entry::Target::Policy(_) => "policy",
+            writ_protocol::entry::Target::Lineage { .. } => "lineage",
+            writ_protocol::entry::Target::Gateway(_) => "gateway",
+        };
+        let about = format!("A revocation of a target of kind {kind}.");
+        good(maker, &format!("revocation_{kind}"), &about, EntryType::Revocation, &bytes);
+    }
+    let other = Domain::at("writ.example/ledger/other", BASE_MS);
+    let members = vec![other.root_keys()[0].key_pair()];
+    for (name, about, order) in [
+        ("root_order_ledger_keys", "A root order of new ledger keys.", RootCommand::LedgerKeys(other.ledger_keys().key_pair())),
+        (
+            "root_order_root_keys",
+            "A root order of new root members.",
+            RootCommand::RootKeys(RootMembers::new(1, members).unwrap()),
+        ),
+    ] {
+        good(maker, name, about, EntryType::RootOrder, &samples.encoded(domain.root_order(order)));
+    }
+    good(maker, "root_order_halt", "A root order to halt.", EntryType::RootOrder, &samples.encoded(domain.root_halt()));
+    let mut plain = domain.enrolment(0, 7);
+    plain.groups = Ascending::new([]);
+    plain.asserts = Ascending::new([]);
+    let plain = samples.encoded(Proposal::new(Draft::Gateway(plain)));
+    good(maker, "gateway_without_groups", "A gateway of no group that asserts nobody.", EntryType::Gateway, &plain);
+    let mut genesis = domain.genesis();
+    genesis.root = RootMembers::new(1, vec![domain.root_keys()[0].key_pair()]).unwrap();
+    let entry = writ_protocol::Entry { origin: domain.origin().clone(), body: Body::Genesis(genesis) };
+    good(maker, "genesis_one_member", "A genesis with one root member.", EntryType::Genesis, &entry.encode().unwrap());
+}
+
+fn grants(maker: &mut Maker, samples: &Samples) {
+    let domain = &samples.domain;
+    let draft = || domain.grant(&samples.standing);
+    let mut largest = draft();
+    largest.fields.uses = Positive::new(u64::MAX).unwrap();
+    largest.fields.window = writ_protocol::entry::Window::new(0, u64::MAX).unwrap();
+    let mut equal_lease = draft();
+    equal_lease.fields.lease.freeze_after_ms = equal_lease.fields.lease.kill_after_ms;
+    let mut bare = draft();
+    bare.fields.obligations = Vec::new();
+    bare.fields.policy.reasons = Ascending::new([]);
+    bare.fields.surroundings = Surroundings { components: Ascending::new([]), ..bare.fields.surroundings };
+    let mut attested = draft();
+    attested.fields.surroundings.level = writ_protocol::entry::Level::Attested;
+    let mut proved = draft();
+    proved.fields.principal = domain.alice();
+    let mut mandated = draft();
+    mandated.fields.cause.mandate = Some(digest("mandate"));
+    let mut foreign = draft();
+    let ledger = writ_tlog::Origin::new("other.example").unwrap();
+    let parent = EntryRef { entry: digest("parent"), index: 9, ledger };
+    let origin = EntryRef { entry: digest("origin"), ..parent.clone() };
+    let place = Place::Caused { depth: 2, parent, origin };
+    foreign.fields.cause = Cause { place, mandate: Some(digest("mandate")) };
+    for (name, about, draft) in [
+        ("grant_group", "A grant for any gateway of a group.", draft().to_group(domain.group())),
+        ("grant_admitted", "A grant that is admitted at once.", draft().admitted(domain.execution_id())),
+        ("grant_caused", "A grant caused by another of this ledger.", draft().caused_by(&samples.grant)),
+        ("grant_caused_elsewhere", "A grant of depth 2, caused in another ledger, under a mandate.", foreign),
+        ("grant_resolving", "A grant that resolves a hold.", draft().resolving(&samples.hold)),
+        ("grant_largest_numbers", "The largest number of uses and the longest window.", largest),
+        ("grant_equal_lease", "A lease whose two times are the same.", equal_lease),
+        ("grant_bare", "A grant with every array empty.", bare),
+        ("grant_attested", "A grant for attested surroundings.", attested),
+        ("grant_principal_key", "A grant to a principal that proved a key.", proved),
+        ("grant_mandate", "A grant of depth 0 under a mandate.", mandated),
+    ] {
+        good(maker, name, about, EntryType::Grant, &samples.encoded(draft.proposal()));
+    }
+}
+
+fn others(maker: &mut Maker, samples: &Samples) {
+    let domain = &samples.domain;
+    let denial = domain.denial(&samples.standing);
+    let bare = Denial { policy: None, facts: None, code: Code::Unauthenticated, ..denial.denial.clone() };
+    let bare = samples.encoded(Proposal::new(Draft::Denial(bare)));
+    good(maker, "denial_bare", "A denial that came to no policy and no facts.", EntryType::Denial, &bare);
+    let resolving = Denial { hold: Some(samples.hold.entry_ref()), code: Code::ApprovalRejected, ..denial.denial };
+    let resolving = samples.encoded(Proposal::new(Draft::Denial(resolving)));
+    good(maker, "denial_resolving", "A denial that ends a hold.", EntryType::Denial, &resolving);
+    let mut hold = domain.hold(&samples.standing);
+    let need = |group: &str, count| Need { group: Name::new(group).unwrap(), count: Positive::new(count).unwrap() };
+    hold.fields.needs = vec![need("owners", 16), need("security", 1)];
+    good(maker, "hold_two_groups", "A hold that two groups must approve.", EntryType::Hold, &samples.encoded(hold.proposal()));
+    let mut fields: ErasureFields = (*domain.erasure(&samples.grant, CommitmentKind::Facts)).clone();
+    let erased = |index, label: &str| Erased { index, commitment: digest(label) };
+    fields.erased = Ascending::new([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
+    let erasure = Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()));
+    good(maker, "erasure_several", "An erasure of three values in two entries.", EntryType::Erasure, &samples.encoded(erasure));
+    let heartbeat = samples.encoded(domain.speaker(0, 1).heartbeat(&samples.standing));
+    good(maker, "report_heartbeat", "A report with a heartbeat.", EntryType::Report, &heartbeat);
+}

@@ -1,0 +1,254 @@
+//! Ours, judged by the vectors: what each check of `vectors/README.md` calls.
+
+use super::case::{hex, unhex};
+use serde_json::{Value, json};
+use writ_protocol::action::{Action, Opening, variables_digest};
+use writ_protocol::cbor::{self, Decode, Value as Item};
+use writ_protocol::entry::RootMembers;
+use writ_protocol::order::ExecutionState;
+use writ_protocol::statement::{Claim, RootCommand, Signed};
+use writ_protocol::{
+    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Refusal, TrustRoot, WritVerifier, checkpoint_refusal,
+};
+use writ_tlog::{
+    ConsistencyProof, Hash, InclusionProof, LeafIndex, NoteVerifier, Origin, PinnedKeys, TreeSize, VerifyingKey,
+    leaf_hash, verify_consistency, verify_inclusion,
+};
+
+/// Runs a case of a directory. Returns what stands in `expect` when all is well, or why the case cannot be run.
+pub fn judge(directory: &str, case: &Value) -> Result<Value, String> {
+    let check = case["check"].as_str().ok_or("`check` is no text")?;
+    let input = Input(&case["input"]);
+    if (directory, check) == ("cbor", "cbor") {
+        return Ok(match cbor::check(&input.bytes("hex")) {
+            Ok(()) => json!({ "ok": { "value": typed(&Item::from_cbor(&input.bytes("hex")).unwrap()) } }),
+            Err(faulty) => json!({ "fault": faulty.fault.as_str() }),
+        });
+    }
+    let run = match (directory, check) {
+        ("entry", "entry") => entry,
+        ("statement", "gateway") => gateway,
+        ("statement", "root") => root,
+        ("action", "action") => action,
+        ("action", "variables") => variables,
+        ("action", "opening") => opening,
+        ("ledger", "key") => key,
+        ("ledger", "ed25519") => ed25519,
+        ("ledger", "ml-dsa-44") => ml_dsa_44,
+        ("ledger", "checkpoint") => checkpoint,
+        ("ledger", "inclusion") => inclusion,
+        ("ledger", "consistency") => consistency,
+        ("writ", "writ") => writ,
+        ("bundle", "bundle") => bundle,
+        ("trust-root", "trust-root") => trust_root,
+        _ => return Err(format!("no check `{check}` in {directory}")),
+    };
+    Ok(match run(&input) {
+        Ok(results) => json!({ "ok": results }),
+        Err(refusal) => json!({ "refused": refusal.code().as_str() }),
+    })
+}
+
+/// The input of a case.
+struct Input<'v>(&'v Value);
+
+impl Input<'_> {
+    fn text(&self, field: &str) -> &str {
+        self.0[field].as_str().unwrap_or_else(|| panic!("`{field}` is no text"))
+    }
+
+    fn bytes(&self, field: &str) -> Vec<u8> {
+        unhex(self.text(field)).unwrap_or_else(|| panic!("`{field}` is no hex"))
+    }
+
+    /// A file or message, as `text` or as `hex`.
+    fn file(&self) -> Vec<u8> {
+        if self.0["text"].is_string() { self.text("text").as_bytes().to_vec() } else { self.bytes("hex") }
+    }
+
+    fn number(&self, field: &str) -> u64 {
+        self.0[field].as_u64().unwrap_or_else(|| self.text(field).parse().unwrap())
+    }
+
+    fn hash(&self, field: &str) -> Hash {
+        Hash::from_slice(&self.bytes(field)).unwrap()
+    }
+
+    fn hashes(&self, field: &str) -> Vec<Hash> {
+        let hash = |value: &Value| Hash::from_slice(&unhex(value.as_str().unwrap()).unwrap()).unwrap();
+        self.0[field].as_array().unwrap().iter().map(hash).collect()
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::new(self.text("origin")).unwrap()
+    }
+
+    fn trust(&self) -> Result<TrustRoot, Refusal> {
+        TrustRoot::parse(self.text("trust_root").as_bytes())
+    }
+}
+
+fn typed(value: &Item) -> Value {
+    match value {
+        Item::Uint(value) => json!(["uint", value.to_string()]),
+        Item::Nint(value) => json!(["nint", value.to_string()]),
+        Item::Bytes(value) => json!(["bytes", hex(value)]),
+        Item::Text(value) => json!(["text", value]),
+        Item::Array(items) => json!(["array", items.iter().map(typed).collect::<Vec<_>>()]),
+        Item::Map(pairs) => json!(["map", pairs.iter().map(|(key, value)| json!([key, typed(value)])).collect::<Vec<_>>()]),
+        Item::Bool(value) => json!(["bool", value]),
+        Item::Null => json!(["null"]),
+        Item::Float(value) => json!(["float", hex(&value.to_be_bytes())]),
+    }
+}
+
+fn entry(input: &Input<'_>) -> Result<Value, Refusal> {
+    let bytes = input.bytes("hex");
+    let entry = Entry::decode(&bytes, &input.origin())?;
+    // Decoding and encoding are inverse, or there would be two encodings.
+    assert_eq!(entry.encode()?, bytes);
+    Ok(json!({ "type": entry.body.entry_type().as_str(), "hash": hex(leaf_hash(&bytes).as_bytes()) }))
+}
+
+fn gateway(input: &Input<'_>) -> Result<Value, Refusal> {
+    let key = Ed25519Key::new(Key::from_bytes(&input.bytes("key"))?)?;
+    let bytes = input.bytes("hex");
+    let statement = Signed::decode(&bytes)?.verify_gateway(&key, &input.origin())?;
+    let kind = match statement.claim {
+        Claim::Spent { .. } => "spent",
+        Claim::Started { .. } => "started",
+        Claim::Ended { .. } => "ended",
+        Claim::Refused { .. } => "refused",
+        Claim::Heartbeat { .. } => "heartbeat",
+    };
+    let (epoch, seq) = (statement.epoch.get(), statement.seq.get());
+    Ok(json!({ "kind": kind, "gateway": statement.gateway.as_str(), "epoch": epoch, "seq": seq }))
+}
+
+fn root(input: &Input<'_>) -> Result<Value, Refusal> {
+    let key = |value: &Value| Key::from_bytes(&unhex(value.as_str().unwrap()).unwrap());
+    let pair = |pair: &Value| KeyPair::new(key(&pair[0])?, key(&pair[1])?);
+    let members = input.0["members"].as_array().unwrap().iter().map(pair).collect::<Result<_, _>>()?;
+    let members = RootMembers::new(input.number("threshold"), members)?;
+    let domain = DomainId::from_bytes(input.bytes("domain").try_into().unwrap());
+    let bytes = input.bytes("hex");
+    let kind = match Signed::decode(&bytes)?.verify_root(&members, domain, &input.origin())?.order {
+        RootCommand::Halt(_) => "halt",
+        RootCommand::Resume(_) => "resume",
+        RootCommand::LedgerKeys(_) => "ledger-keys",
+        RootCommand::RootKeys(_) => "root-keys",
+    };
+    Ok(json!({ "kind": kind }))
+}
+
+fn action(input: &Input<'_>) -> Result<Value, Refusal> {
+    let bytes = input.bytes("hex");
+    let action = Action::decode(&bytes)?;
+    assert_eq!(action.encode()?, bytes);
+    Ok(json!({ "kind": action.kind().as_str() }))
+}
+
+fn variables(input: &Input<'_>) -> Result<Value, Refusal> {
+    let bytes = |value: &Value| unhex(value.as_str().unwrap()).unwrap();
+    let pairs: Vec<_> =
+        input.0["pairs"].as_array().unwrap().iter().map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect();
+    let digest = variables_digest(pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))?;
+    Ok(json!({ "digest": hex(digest.as_bytes()) }))
+}
+
+fn opening(input: &Input<'_>) -> Result<Value, Refusal> {
+    let opening = Opening::from_cbor(&input.bytes("hex"))?;
+    if opening.commitment() != input.hash("commitment") {
+        return Err(Refusal::new(Code::CommitmentMismatch, "the opening opens another commitment"));
+    }
+    opening.judge_value()?;
+    Ok(json!({ "kind": opening.kind.as_str() }))
+}
+
+fn key(input: &Input<'_>) -> Result<Value, Refusal> {
+    let key = Key::from_bytes(&input.bytes("hex"))?;
+    Ok(json!({ "fingerprint": hex(key.fingerprint().0.as_bytes()) }))
+}
+
+fn ed25519(input: &Input<'_>) -> Result<Value, Refusal> {
+    signature(input, VerifyingKey::ed25519(&input.bytes("key")).map_err(Refusal::malformed)?)
+}
+
+fn ml_dsa_44(input: &Input<'_>) -> Result<Value, Refusal> {
+    signature(input, VerifyingKey::ml_dsa_44(&input.bytes("key")).map_err(Refusal::malformed)?)
+}
+
+fn signature(input: &Input<'_>, key: VerifyingKey) -> Result<Value, Refusal> {
+    let verified = key.verify(&input.bytes("message"), &input.bytes("signature"));
+    verified.map_err(|error| Refusal::new(Code::SignatureInvalid, error.to_string()))?;
+    Ok(json!({}))
+}
+
+fn checkpoint(input: &Input<'_>) -> Result<Value, Refusal> {
+    let vkey = |value: &Value| NoteVerifier::from_vkey(value.as_str().unwrap()).map_err(Refusal::malformed);
+    let vkeys = input.0["vkeys"].as_array().unwrap().iter().map(vkey).collect::<Result<_, _>>()?;
+    let pinned = PinnedKeys::new(input.origin(), vkeys).map_err(Refusal::malformed)?;
+    let opened = pinned.open(&input.file()).map_err(|error| checkpoint_refusal(&error))?;
+    let head = opened.checkpoint();
+    Ok(json!({ "size": head.size.to_string(), "root": hex(head.root.as_bytes()) }))
+}
+
+fn inclusion(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (index, size) = (LeafIndex::new(input.number("index")), TreeSize::new(input.number("size")));
+    let proof = InclusionProof::new(input.hashes("proof"));
+    let verified = verify_inclusion(&input.hash("leaf"), index, size, &input.hash("root"), &proof);
+    verified.map_err(|error| Refusal::new(Code::ProofInvalid, error.to_string()))?;
+    Ok(json!({}))
+}
+
+fn consistency(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (old, new) = (TreeSize::new(input.number("old_size")), TreeSize::new(input.number("size")));
+    let proof = ConsistencyProof::new(input.hashes("proof"));
+    let verified = verify_consistency(old, &input.hash("old_root"), new, &input.hash("root"), &proof);
+    verified.map_err(|error| Refusal::new(Code::ProofInvalid, error.to_string()))?;
+    Ok(json!({}))
+}
+
+fn writ(input: &Input<'_>) -> Result<Value, Refusal> {
+    let mut verifier = WritVerifier::new(input.trust()?);
+    let file = input.file();
+    let verified = verifier.verify(&file);
+    // Under a checkpoint that was verified before the answer must be the same.
+    assert_eq!(verified, verifier.verify(&file));
+    let writ = verified?;
+    Ok(json!({
+        "index": writ.index().get(),
+        "size": writ.size().get(),
+        "hash": hex(writ.entry().as_bytes()),
+        "id": hex(writ.grant().id.as_bytes()),
+    }))
+}
+
+fn bundle(input: &Input<'_>) -> Result<Value, Refusal> {
+    let story = Bundle::verify(&input.bytes("hex"), &input.trust()?)?;
+    let execution = |one: &writ_protocol::bundle::StoryExecution| {
+        let state = match one.state {
+            ExecutionState::Spent => "spent",
+            ExecutionState::Started => "started",
+            ExecutionState::Ended(_) => "ended",
+        };
+        let result = one.result().map(|result| result.to_string());
+        json!({ "execution": hex(one.id.as_bytes()), "state": state, "result": result })
+    };
+    Ok(json!({
+        "subject": story.subject.get(),
+        "type": story.subject_type.as_str(),
+        "executions": story.executions.iter().map(execution).collect::<Vec<_>>(),
+        "revoked_at": story.revoked_at.map(LeafIndex::get),
+        "halted_at": story.halted_at.map(LeafIndex::get),
+        "openings": story.openings.len(),
+    }))
+}
+
+fn trust_root(input: &Input<'_>) -> Result<Value, Refusal> {
+    let trust = TrustRoot::parse(&input.file())?;
+    // A file has one form.
+    assert_eq!(trust.to_string().into_bytes(), input.file());
+    let ledgers: Vec<_> = trust.ledgers().iter().map(|ledger| ledger.origin().as_str()).collect();
+    Ok(json!({ "domain": hex(trust.domain().as_bytes()), "ledgers": ledgers }))
+}

@@ -1,0 +1,62 @@
+//! The test vectors of `vectors/`: how they are made, and how ours are judged by them (`vectors/README.md`).
+//!
+//! Each submodule makes the cases of one format. What a case expects is stated where it is made, from the specification; it is
+//! never what the implementation happened to answer.
+
+mod action;
+mod assembly;
+mod bundle;
+mod bundle_faults;
+mod bundle_story;
+mod case;
+mod cbor;
+mod checkpoint;
+mod entry;
+mod entry_faults;
+mod judge;
+mod mutation;
+mod proofs;
+mod signatures;
+mod statement;
+mod trust_root;
+mod writ;
+
+pub use case::{Case, Expect};
+pub use judge::judge;
+
+use std::path::Path;
+
+/// When the domain of the vectors begins.
+const BASE_MS: u64 = 1_700_000_000_000;
+
+/// Every case, in order of directory and making.
+pub fn all() -> Vec<Case> {
+    let parts = [
+        cbor::cases(),
+        entry::cases(),
+        entry_faults::cases(),
+        statement::cases(),
+        action::cases(),
+        signatures::cases(),
+        checkpoint::cases(),
+        proofs::cases(),
+        writ::cases(),
+        bundle::cases(),
+        bundle_faults::cases(),
+        trust_root::cases(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// Writes every case below a directory, beside what is there.
+pub fn write(root: &Path) -> std::io::Result<usize> {
+    let cases = all();
+    for case in &cases {
+        let path = root.join(case.path());
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, case.to_json())?;
+    }
+    Ok(cases.len())
+}

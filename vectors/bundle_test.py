@@ -1,0 +1,424 @@
+"""Tests of the second verifier: evidence bundles of a ledger built from the pages of spec/, whole and with faults."""
+
+import copy
+import unittest
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sample_ledger import (
+    ACTION,
+    DOMAIN,
+    GATEWAY,
+    HOLDER,
+    LEDGER,
+    MEMBERS,
+    ORIGIN,
+    SALT,
+    Case,
+    Key,
+    World,
+    ident,
+    pair,
+    whole,
+)
+from verifier import cbor
+from verifier.action import commitment
+from verifier.bundle import MAX_VALUES, verify_bundle
+from verifier.conventions import sha256
+from verifier.order import State, named_by, rests_on
+from verifier.refusals import Refused
+
+SPEND, START, OUTCOME = World.spend, World.start, World.outcome
+UNKNOWN = {"kind": "unknown"}
+
+
+def late(act: str, /, **changes):
+    """A step of a world, to be taken later."""
+    return lambda world: getattr(world, act)(**changes)
+
+
+def halted(world: World) -> None:
+    world.order("halt", reason="fire")
+
+
+def resumed(world: World) -> None:
+    world.order("resume", reason="over")
+
+
+def revoked(world: World) -> None:
+    world.revoke("writ", writ=world.writ)
+
+
+def lineage_revoked(world: World) -> None:
+    world.revoke("lineage", ledger=ORIGIN, entry=world.writ)
+
+
+def renewed_spend(world: World) -> None:
+    world.spend(epoch=2, key=world.spare)
+
+
+class BundleCase(Case):
+    def judged(self, code: str, *steps, **shown):
+        """Build, seal, and expect a refusal, or for the code `ok` a verified bundle, whose result is returned."""
+        world = World()
+        for step in steps:
+            step(world)
+        world.seal()
+        if code == "ok":
+            return verify_bundle(world.bundle(**shown), world.trust()).result()
+        self.refused(code, verify_bundle, world.bundle(**shown), world.trust())
+
+    def each(self, cases, *before) -> None:
+        """Every case: a code and the steps after those before."""
+        for number, (code, *steps) in enumerate(cases):
+            with self.subTest(number, code=code):
+                self.judged(code, *before, *steps)
+
+
+class ExecutionTest(BundleCase):
+    def test_spends(self):
+        self.each(
+            [
+                ("replayed", SPEND, SPEND),
+                ("replayed", SPEND, late("spend", name="e1", use=2)),
+                ("uses_exhausted", late("spend", use=3)),
+                ("not_yet_valid", late("spend", time_ms=99)),
+                ("ok", late("spend", time_ms=100)),
+                ("ok", late("spend", time_ms=199)),
+                ("expired", late("spend", time_ms=200)),
+                ("missing_writ", late("spend", index=2)),
+                ("missing_writ", late("spend", index=3)),
+                ("missing_writ", late("spend", index=77)),
+                ("missing_writ", late("spend", writ=bytes(32))),
+                ("missing_writ", late("spend", index=2, writ=bytes(32))),
+                ("evidence_incomplete", late("spend", index=3, writ=bytes(32))),
+                ("halted", World.halt, SPEND),
+                ("halted", halted, SPEND),
+                ("ok", halted, resumed, SPEND),
+                ("revoked", revoked, SPEND),
+                ("revoked", late("revoke", kind="key", key=sha256(HOLDER.bytes)), SPEND),
+                ("revoked", late("revoke", kind="policy", set=sha256(b"set")), SPEND),
+                ("revoked", late("revoke", kind="principal", type="user", id="ann"), SPEND),
+                ("ok", late("revoke", kind="principal", type="user", id="bob"), SPEND),
+                ("revoked", lineage_revoked, SPEND),
+                ("ok", late("revoke", kind="lineage", ledger="other", entry=bytes(32)), SPEND),
+                ("revoked", late("revoke", kind="gateway", gateway="gw"), SPEND),
+            ],
+            World.grant,
+        )
+
+    def test_audiences(self):
+        other = late("add", kind="gateway", body=World().enrolment(1, gateway="other"), control=True)
+        group = late("grant", audience={"group": "a"})
+        self.each(
+            [
+                ("wrong_audience", World.grant, World.renew, SPEND),
+                ("wrong_audience", World.grant, World.renew, renewed_spend),
+                ("wrong_audience", other, World.grant, late("spend", gateway="other")),
+                ("ok", World.renew, late("grant", audience={"gateway": "gw", "epoch": 2}), renewed_spend),
+                ("ok", group, SPEND),
+                ("ok", group, World.renew, renewed_spend),
+                ("wrong_audience", group, World.renew, SPEND),
+                ("wrong_audience", late("grant", audience={"group": "c"}), SPEND),
+                ("revoked", group, late("revoke", kind="gateway", gateway="gw"), SPEND),
+            ]
+        )
+
+    def test_starts_and_outcomes(self):
+        lost = late("outcome", result=UNKNOWN)
+        other = late("add", kind="gateway", body=World().enrolment(1, gateway="other"), control=True)
+        self.each(
+            [
+                ("evidence_incomplete", START),
+                ("evidence_incomplete", OUTCOME),
+                ("evidence_incomplete", SPEND, late("start", name="e2")),
+                ("lineage_broken", SPEND, OUTCOME),
+                ("lineage_broken", SPEND, late("start", writ=bytes(32))),
+                ("lineage_broken", other, SPEND, late("start", gateway="other")),
+                ("lineage_broken", other, SPEND, START, late("outcome", gateway="other")),
+                ("lineage_broken", SPEND, START, late("outcome", writ=bytes(32))),
+                ("replayed", SPEND, START, START),
+                ("replayed", SPEND, START, OUTCOME, START),
+                ("replayed", SPEND, START, OUTCOME, OUTCOME),
+                ("replayed", SPEND, lost, lost),
+                ("ok", SPEND, lost),
+                ("ok", SPEND, START, lost),
+                ("ok", SPEND, lost, START),
+                ("action_mismatch", SPEND, late("start", action=bytes(32))),
+                ("surroundings_mismatch", SPEND, late("start", surroundings=bytes(32))),
+                ("ok", SPEND, World.renew, START, OUTCOME),
+            ],
+            World.grant,
+        )
+        found = self.judged("ok", World.grant, SPEND, revoked, World.halt, START, OUTCOME)
+        self.assertEqual((found["revoked_at"], found["halted_at"]), (6, 7))
+        found = self.judged("ok", World.grant, SPEND, late("revoke", kind="gateway", gateway="gw"), START)
+        self.assertEqual((found["revoked_at"], found["executions"][0]["state"]), (6, "started"))
+        found = self.judged("ok", World.grant, SPEND, lost, START)
+        self.assertEqual(found["executions"][0]["result"], "unknown")
+
+    def test_statements(self):
+        stranger = Key(Ed25519PrivateKey)
+        self.each(
+            [
+                ("unknown_authority", late("spend", gateway="other")),
+                ("unknown_authority", late("spend", epoch=2)),
+                ("unknown_authority", late("spend", key=stranger)),
+                ("unknown_authority", World.renew, late("spend", epoch=2)),
+                ("unknown_authority", late("spend", origin="elsewhere")),
+                ("malformed", late("said", entry="spend", kind="ended", execution=bytes(16), result=UNKNOWN)),
+                ("revoked", SPEND, late("revoke", kind="key", key=sha256(GATEWAY.bytes)), START),
+                ("revoked", SPEND, World.renew, late("revoke", kind="key", key=sha256(GATEWAY.bytes)), START),
+            ],
+            World.grant,
+        )
+        self.each(
+            [
+                ("ok", World.report),
+                ("ok", World.renew, World.report, World.report),
+                ("ok", late("revoke", kind="gateway", gateway="gw"), World.halt, World.report),
+                ("unknown_authority", late("report", epoch=2)),
+                ("unknown_authority", World.renew, late("report", epoch=2)),
+                ("ok", World.renew, lambda world: world.report(2, world.spare)),
+                ("revoked", late("revoke", kind="key", key=sha256(GATEWAY.bytes)), World.report),
+            ],
+            World.grant,
+        )
+
+    def test_admitted(self):
+        admitted = {"execution": ident("e0"), "nonce": bytes(32)}
+        grant = late("grant", uses=1, admitted=admitted)
+        found = self.judged("ok", grant, late("start", name="e0"))
+        self.assertEqual(found["executions"][0]["state"], "started")
+        self.judged("replayed", grant, SPEND)
+
+
+class GrantTest(BundleCase):
+    def test_grants(self):
+        far = {"ledger": "other", "index": 3, "entry": bytes(32)}
+        farther = far | {"entry": b"1" * 32}
+        here, elsewhere, later = (far | {"ledger": ORIGIN, "index": index} for index in (3, 2, 4))
+        cases = [
+            ("unknown_authority", {"audience": {"gateway": "none", "epoch": 1}}),
+            ("wrong_audience", {"audience": {"gateway": "gw", "epoch": 2}}),
+            ("ok", {"audience": {"group": "a"}}),
+            ("ok", {"window": {"from_ms": 0, "until_ms": 1000}}),
+            ("scope_widened", {"window": {"from_ms": 0, "until_ms": 1001}}),
+            ("scope_widened", {"lease": {"freeze_after_ms": 11, "kill_after_ms": 12}}),
+            ("scope_widened", {"lease": {"freeze_after_ms": 1, "kill_after_ms": 21}}),
+            ("scope_widened", {"cause": {"depth": 4, "parent": far, "origin": farther}}),
+            ("lineage_broken", {"cause": {"depth": 1, "parent": far, "origin": farther}}),
+            ("lineage_broken", {"cause": {"depth": 1, "parent": far, "origin": far | {"index": 4}}}),
+            ("lineage_broken", {"cause": {"depth": 2, "parent": far, "origin": far}}),
+            ("ok", {"cause": {"depth": 1, "parent": far, "origin": far}}),
+            ("ok", {"cause": {"depth": 2, "parent": far, "origin": farther}}),
+            ("ok", {"cause": {"depth": 1, "parent": here, "origin": here}}),
+            ("lineage_broken", {"cause": {"depth": 1, "parent": elsewhere, "origin": elsewhere}}),
+            ("lineage_broken", {"cause": {"depth": 1, "parent": later, "origin": later}}),
+            ("malformed", {"as_of": {"ledger": ORIGIN, "size": 99, "control": bytes(32)}}),
+            ("malformed", {"as_of": {"ledger": ORIGIN, "size": 4, "control": bytes(32)}}),
+            ("malformed", {"as_of": {"ledger": "other", "size": 4, "control": bytes(32)}}),
+            ("malformed", {"as_of": {"ledger": ORIGIN, "size": 0, "control": bytes(32)}}),
+            ("ok", {"hold": far | {"ledger": ORIGIN}}),
+        ]
+        for code, changes in cases:
+            with self.subTest(changes):
+                self.judged(code, late("grant", **changes))
+
+    def test_not_accepted(self):
+        parent = {"ledger": "other", "index": 3, "entry": b"p" * 32}
+        caused = late("grant", cause={"depth": 2, "parent": parent, "origin": parent | {"entry": b"o" * 32}})
+        self.each(
+            [
+                ("halted", World.halt, World.grant),
+                ("revoked", late("revoke", kind="principal", type="user", id="ann"), World.grant),
+                ("revoked", late("revoke", kind="gateway", gateway="gw"), World.grant),
+                ("ok", late("revoke", kind="gateway", gateway="gw"), late("grant", audience={"group": "a"})),
+                ("revoked", late("revoke", kind="writ", writ=b"p" * 32), caused),
+                ("revoked", late("revoke", kind="writ", writ=b"o" * 32), caused),
+                ("revoked", late("revoke", kind="lineage", ledger="other", entry=b"o" * 32), caused),
+                ("ok", late("revoke", kind="lineage", ledger=ORIGIN, entry=b"o" * 32), caused),
+            ]
+        )
+
+    def test_rests_on_what_ancestors_do(self):
+        world = World()
+        first = world.grant()
+        state = State(ORIGIN)
+        body = cbor.decode(world.entries[-1])[4]
+        above = body | {"principal": {"type": "user", "id": "zoe", "auth": "oidc"}}
+        state.grant = {first: above}.get
+        ref = world.ref(world.at)
+        below = body | {"cause": {"depth": 1, "parent": ref, "origin": ref}}
+        expected = named_by(above) | named_by(below)
+        expected |= {("writ", first), ("writ", b"w"), ("lineage", ORIGIN, first), ("lineage", ORIGIN, b"w")}
+        self.assertEqual(rests_on(state, b"w", below), expected)
+        away = body | {"cause": {"depth": 1, "parent": ref | {"ledger": "other"}, "origin": ref | {"ledger": "other"}}}
+        self.assertNotIn(("principal", "user", "zoe"), rests_on(state, b"w", away))
+
+
+class ControlTest(BundleCase):
+    def test_orders(self):
+        reason = {"kind": "halt", "reason": "fire"}
+        new = pair()
+        keys = {"kind": "root-keys", "threshold": 1, "members": [[key.bytes for key in new]]}
+        self.each(
+            [
+                ("evidence_invalid", resumed),
+                ("evidence_invalid", halted, resumed, resumed),
+                ("signature_invalid", late("order", signers=MEMBERS[0], **reason)),
+                ("signature_invalid", late("order", signers=MEMBERS[0] + MEMBERS[1][:1], **reason)),
+                ("unknown_authority", late("order", signers=LEDGER + MEMBERS[1], **reason)),
+                ("unknown_authority", late("order", domain=bytes(16), **reason)),
+                ("replayed", late("order", id=b"i" * 16, **reason), late("order", id=b"i" * 16, **reason)),
+                ("replayed", late("halt", id=b"i" * 16), late("order", id=b"i" * 16, **reason)),
+                ("unknown_authority", late("order", **keys), halted),
+                ("ok", late("order", **keys), late("order", signers=new, **reason)),
+                ("malformed", late("order", **keys | {"members": [[new[0].bytes, new[1].bytes]] * 2})),
+                ("ok", late("order", kind="ledger-keys", keys=[key.bytes for key in new])),
+            ],
+            World.grant,
+        )
+
+    def test_gateways(self):
+        self.each(
+            [
+                ("ok", World.renew, late("renew", epoch=3)),
+                ("wrong_audience", late("renew", epoch=1)),
+                ("wrong_audience", late("renew", epoch=3)),
+                ("wrong_audience", late("renew", epoch=2, gateway="other")),
+                ("revoked", late("revoke", kind="gateway", gateway="gw"), World.renew),
+                ("replayed", late("halt", id=b"i" * 16), late("ordered", kind="halt", id=b"i" * 16)),
+            ],
+            World.grant,
+        )
+
+    def test_halts(self):
+        found = self.judged("ok", World.grant, halted, World.halt)
+        self.assertEqual(found["halted_at"], 5)
+        found = self.judged("ok", World.grant, halted, World.halt, resumed)
+        self.assertIsNone(found["halted_at"])
+        found = self.judged("ok", World.grant, revoked, lineage_revoked)
+        self.assertEqual(found["revoked_at"], 5)
+
+    def test_home(self):
+        world = World(home="other")
+        world.halt()
+        world.seal()
+        self.refused("control_chain_broken", verify_bundle, world.bundle(2, openings=[]), world.trust())
+        world = World()
+        world.halt()
+        world.seal(control={"ledger": "other", "seq": 2, "head": world.control[-1]})
+        world.halt()
+        world.seal()
+        verify_bundle(world.bundle(2, openings=[]), world.trust())
+        data = world.bundle(2, openings=[], also=[5])
+        self.refused("control_chain_broken", verify_bundle, data, world.trust())
+        for head in ({"ledger": "other"}, {"seq": 1}, {"head": bytes(32)}):
+            world = World()
+            world.halt()
+            world.seal(control={"ledger": ORIGIN, "seq": 2, "head": world.control[-1]} | head)
+            self.refused("control_chain_broken", verify_bundle, world.bundle(2, openings=[]), world.trust())
+
+
+class BundleTest(BundleCase):
+    def test_verified(self):
+        world = whole()
+        self.assertEqual(
+            verify_bundle(world.bundle(), world.trust()).result(),
+            {
+                "subject": 4,
+                "type": "grant",
+                "executions": [
+                    {"execution": ident("e1").hex(), "state": "ended", "result": "exited:0"},
+                    {"execution": ident("e2").hex(), "state": "ended", "result": "unknown"},
+                ],
+                "revoked_at": None,
+                "halted_at": None,
+                "openings": 2,
+            },
+        )
+
+    def test_subjects_that_are_no_grants(self):
+        denied = late("decide", kind="denial", code="policy_denied")
+        found = self.judged("ok", denied, openings=[["action", SALT, ACTION]])
+        self.assertEqual((found["type"], found["executions"]), ("denial", []))
+        erased = {"erased": [[3, bytes(32)]], "reason": "asked", "request": {"key": bytes(16), "digest": bytes(32)}}
+        erasure = {"id": bytes(16), "by": {"type": "user", "id": "ann", "auth": "oidc"}, "time_ms": 1} | erased
+        self.judged("ok", denied, late("add", kind="erasure", body=erasure), openings=[])
+        self.judged("evidence_invalid", World.grant, denied)
+        crooked = {"kind": "exec", "digest": commitment("action", SALT, b"crooked")}
+        walk = cbor.encode(["writ.action", "walk", 1, {}])
+        walking = {"kind": "exec", "digest": commitment("action", SALT, walk)}
+        asked = {"key": bytes(16), "digest": commitment("request", SALT, b"please")}
+        for code, changes, opening in (
+            ("malformed", {"action": crooked}, ["action", SALT, b"crooked"]),
+            ("unsupported_version", {"action": walking}, ["action", SALT, walk]),
+            ("ok", {"request": asked}, ["request", SALT, b"please"]),
+        ):
+            self.judged(code, late("decide", kind="denial", code="policy_denied", **changes), openings=[opening])
+
+    def test_refused(self):
+        world = whole()
+        trust, size = world.trust(), len(world.entries)
+        entries = cbor.decode(world.bundle())[2]["entries"]
+        swapped, cut, torn = copy.deepcopy(entries), copy.deepcopy(entries), copy.deepcopy(entries)
+        swapped[0], swapped[1] = swapped[1], swapped[0]
+        cut[2][2], torn[2][2] = cut[2][2][:-32], torn[2][2][:-1]
+        cases = [
+            ("evidence_incomplete", {"leave_out": [size - 1]}),
+            ("control_chain_broken", {"leave_out": [0]}),
+            ("control_chain_broken", {"leave_out": [0, 2]}),
+            ("control_chain_broken", {"leave_out": [2]}),
+            ("evidence_incomplete", {"leave_out": [4]}),
+            ("evidence_incomplete", {"leave_out": [6]}),
+            ("lineage_broken", {"leave_out": [7]}),
+            ("evidence_incomplete", {"subject": size - 1}),
+            ("evidence_incomplete", {"subject": 3}),
+            ("evidence_invalid", {"subject": 2}),
+            ("malformed", {"entries": swapped}),
+            ("malformed", {"entries": []}),
+            ("malformed", {"entries": torn}),
+            ("malformed", {"more": 1}),
+            ("proof_invalid", {"entries": cut}),
+            ("commitment_mismatch", {"openings": [["facts", SALT, b"other"]]}),
+            ("commitment_mismatch", {"openings": [["text", SALT, b"facts"]]}),
+            ("commitment_mismatch", {"openings": [["request", SALT, b"facts"]]}),
+            ("malformed", {"openings": [["colour", SALT, b"facts"]]}),
+        ]
+        for code, changes in cases:
+            with self.subTest(changes=list(changes)):
+                self.refused(code, verify_bundle, world.bundle(**changes), trust)
+        self.refused("unknown_authority", verify_bundle, world.bundle(), world.trust(genesis=bytes(32)))
+        other = world.trust_text().replace(DOMAIN.hex(), bytes(16).hex())
+        self.refused("unknown_authority", verify_bundle, world.bundle(), world.trust(text=other))
+
+    def test_versions(self):
+        world = whole()
+        trust = world.trust()
+        newer = world.bundle().replace(b"bundle\x01", b"bundle\x02")
+        self.refused("unsupported_version", verify_bundle, newer, trust)
+        crowd = cbor.encode_head(4, MAX_VALUES) + bytes(MAX_VALUES)
+        for code, data in (
+            ("malformed", b"\x83\x6bwrit.bundle\x01\xa1\x61a" + crowd),
+            ("unsupported_version", b"\x83\x6bwrit.bundle\x02\xa1\x61a" + crowd),
+            ("malformed", b"\x83\x6bwrit.bundle\x02" + crowd),
+            ("malformed", b"\x83\x6bwrit.bundle\x20\xa1\x61a" + crowd),
+            ("malformed", crowd),
+            ("malformed", b"\x83" + crowd * 3),
+        ):
+            with self.subTest(data[:16]):
+                self.refused(code, verify_bundle, data, trust)
+
+    def test_any_change_of_a_byte_is_a_refusal(self):
+        world = whole()
+        data, trust = world.bundle(), world.trust()
+        for at in range(0, len(data), 211):
+            with self.subTest(at), self.assertRaises(Refused):
+                verify_bundle(data[:at] + bytes([data[at] ^ 0x15]) + data[at + 1 :], trust)
+        for at in range(0, len(data), 499):
+            with self.subTest(at), self.assertRaises(Refused):
+                verify_bundle(data[:at], trust)
+
+
+if __name__ == "__main__":
+    unittest.main()
