@@ -9,7 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use writ_ledger::{Ledger, LedgerSigner, Place};
+use writ_ledger::{Ledger, LedgerError, LedgerSigner, Place};
 use writ_protocol::entry::{Genesis, Limits, Positive, ROOT_MEMBERS_MAX, RootMembers};
 use writ_protocol::{ClusterId, DomainId, Key, KeyPair, PinnedLedger, Refusal, TrustRoot};
 use writ_tlog::{Algorithm, Origin, SigningKey};
@@ -30,13 +30,16 @@ pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
     if args.dir.exists() {
         return Err(CliError::Usage(format!("{} exists already; choose a folder that does not", args.dir.display())));
     }
+    let mark = Domain::at(&args.dir, args.mark.as_deref())?;
+    if mark.mark().exists() {
+        return Err(LedgerError::Exists(mark.mark().to_owned()).into());
+    }
     // Everything is made in a folder beside it, which gets its name when it is complete.
     let mut making = name.to_owned();
     making.push(".making");
     let making = args.dir.with_file_name(making);
     folder(&making)?;
     let root_keys = args.root_keys.clone().unwrap_or_else(|| making.join("root-keys"));
-    let mark = Domain::at(&args.dir, args.mark.as_deref())?;
     let made = make(args, &origin, &making, &root_keys, mark.mark());
     let made = made.and_then(|trust| match fs::rename(&making, &args.dir) {
         Ok(()) => Ok(trust),

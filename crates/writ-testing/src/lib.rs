@@ -10,3 +10,4 @@
 pub mod fault_disk;
 pub mod load;
 pub mod scenario;
+pub mod vectors;

@@ -6,7 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::Opening;
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Control, ControlHead, Enrolment, Evidence, Genesis, Halt, Positive, Revocation, RootOrder, Seal};
+use writ_protocol::entry::{
+    Control, ControlHead, Enrolment, Evidence, Genesis, Halt, Positive, Revocation, RootOrder, Seal,
+};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Entry};
 use writ_tlog::{
@@ -217,6 +219,3 @@ pub(super) fn cosigned(checkpoint: &Checkpoint, time: u64) -> Vec<u8> {
     ]
     .concat()
 }
-
-/// What genesis says of its place.
-pub(super) const GENESIS_CONTROL: Control = Genesis::CONTROL;

@@ -39,7 +39,13 @@ fn integers(maker: &mut Maker) {
         ("1bffffffffffffffff", "18446744073709551615"),
     ];
     for (hex, value) in unsigned {
-        good(maker, &format!("uint_{value}"), "An unsigned integer at an edge of a width.", hex, json!(["uint", value]));
+        good(
+            maker,
+            &format!("uint_{value}"),
+            "An unsigned integer at an edge of a width.",
+            hex,
+            json!(["uint", value]),
+        );
     }
     let negative = [
         ("20", "-1"),
@@ -299,7 +305,8 @@ fn faulty_content(maker: &mut Maker) {
 }
 
 fn faulty_keys(maker: &mut Maker) {
-    for (name, hex) in [("uint", "a10001"), ("nint", "a12001"), ("bytes", "a1416101"), ("null", "a1f601"), ("array", "a18001")]
+    for (name, hex) in
+        [("uint", "a10001"), ("nint", "a12001"), ("bytes", "a1416101"), ("null", "a1f601"), ("array", "a18001")]
     {
         bad(maker, name, "A map key that is not text.", hex, "key_not_text");
     }

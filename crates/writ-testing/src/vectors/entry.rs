@@ -6,7 +6,8 @@ use serde_json::json;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    Ascending, Body, Cause, Denial, EntryRef, Erased, Erasure, ErasureFields, Need, Place, Positive, RootMembers, Surroundings,
+    Ascending, Body, Cause, Denial, EntryRef, Erased, Erasure, ErasureFields, Need, Place, Positive, RootMembers,
+    Surroundings,
 };
 use writ_protocol::statement::RootCommand;
 use writ_protocol::{Code, EntryType, Name};
@@ -89,7 +90,11 @@ fn orders(maker: &mut Maker, samples: &Samples) {
     let other = Domain::at("writ.example/ledger/other", BASE_MS);
     let members = vec![other.root_keys()[0].key_pair()];
     for (name, about, order) in [
-        ("root_order_ledger_keys", "A root order of new ledger keys.", RootCommand::LedgerKeys(other.ledger_keys().key_pair())),
+        (
+            "root_order_ledger_keys",
+            "A root order of new ledger keys.",
+            RootCommand::LedgerKeys(other.ledger_keys().key_pair()),
+        ),
         (
             "root_order_root_keys",
             "A root order of new root members.",
@@ -163,12 +168,24 @@ fn others(maker: &mut Maker, samples: &Samples) {
     let mut hold = domain.hold(&samples.standing);
     let need = |group: &str, count| Need { group: Name::new(group).unwrap(), count: Positive::new(count).unwrap() };
     hold.fields.needs = vec![need("owners", 16), need("security", 1)];
-    good(maker, "hold_two_groups", "A hold that two groups must approve.", EntryType::Hold, &samples.encoded(hold.proposal()));
+    good(
+        maker,
+        "hold_two_groups",
+        "A hold that two groups must approve.",
+        EntryType::Hold,
+        &samples.encoded(hold.proposal()),
+    );
     let mut fields: ErasureFields = (*domain.erasure(&samples.grant, CommitmentKind::Facts)).clone();
     let erased = |index, label: &str| Erased { index, commitment: digest(label) };
     fields.erased = Ascending::new([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
     let erasure = Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()));
-    good(maker, "erasure_several", "An erasure of three values in two entries.", EntryType::Erasure, &samples.encoded(erasure));
+    good(
+        maker,
+        "erasure_several",
+        "An erasure of three values in two entries.",
+        EntryType::Erasure,
+        &samples.encoded(erasure),
+    );
     let heartbeat = samples.encoded(domain.speaker(0, 1).heartbeat(&samples.standing));
     good(maker, "report_heartbeat", "A report with a heartbeat.", EntryType::Report, &heartbeat);
 }

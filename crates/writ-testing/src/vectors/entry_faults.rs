@@ -6,7 +6,9 @@ use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN, Secret};
 use serde_json::json;
 use writ_protocol::Code::{self, Malformed, UnknownAuthority, UnsupportedVersion};
-use writ_protocol::EntryType::{self, Denial, Erasure, Gateway, Genesis, Grant, Halt, Hold, Revocation, RootOrder, Seal, Spend};
+use writ_protocol::EntryType::{
+    self, Denial, Erasure, Gateway, Genesis, Grant, Halt, Hold, Revocation, RootOrder, Seal, Spend,
+};
 use writ_protocol::cbor::Value::{self, Bool, Null, Uint};
 use writ_tlog::Algorithm;
 
@@ -46,25 +48,37 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn envelopes(faults: &mut Faults) {
-    faults.bad("context", "The context of a statement.", Grant, Malformed, |entry| entry.set("0", text("writ.statement")));
+    faults.bad("context", "The context of a statement.", Grant, Malformed, |entry| {
+        entry.set("0", text("writ.statement"))
+    });
     faults.bad("type_unknown", "A type that this reader does not know.", Grant, UnsupportedVersion, |entry| {
         entry.set("1", text("warrant"))
     });
-    faults.bad("type_unknown_other_fields", "An unknown type is judged before its fields.", Grant, UnsupportedVersion, |entry| {
-        entry.set("1", text("warrant")).set("4", map([]))
+    faults.bad(
+        "type_unknown_other_fields",
+        "An unknown type is judged before its fields.",
+        Grant,
+        UnsupportedVersion,
+        |entry| entry.set("1", text("warrant")).set("4", map([])),
+    );
+    faults.bad("type_capital", "Types are written in one way.", Grant, UnsupportedVersion, |entry| {
+        entry.set("1", text("Grant"))
     });
-    faults.bad("type_capital", "Types are written in one way.", Grant, UnsupportedVersion, |entry| entry.set("1", text("Grant")));
     faults.bad("type_not_text", "The type is a number.", Grant, Malformed, |entry| entry.set("1", Uint(6)));
     faults.bad("version_zero", "There is no version 0.", Grant, UnsupportedVersion, |entry| entry.set("2", Uint(0)));
     faults.bad("version_text", "The version is text.", Grant, Malformed, |entry| entry.set("2", text("1")));
-    faults.bad("version_largest", "The largest version.", Grant, UnsupportedVersion, |entry| entry.set("2", Uint(u64::MAX)));
+    faults.bad("version_largest", "The largest version.", Grant, UnsupportedVersion, |entry| {
+        entry.set("2", Uint(u64::MAX))
+    });
     faults.bad("origin_other", "An entry of another ledger.", Grant, UnknownAuthority, |entry| {
         entry.set("3", text("writ.example/ledger/other"))
     });
     faults.bad("origin_prefix", "An origin that goes on.", Grant, UnknownAuthority, |entry| {
         entry.set("3", text("writ.example/ledger/demo/"))
     });
-    faults.bad("origin_bytes", "The origin is bytes.", Grant, Malformed, |entry| entry.set("3", bytes(ORIGIN.as_bytes())));
+    faults.bad("origin_bytes", "The origin is bytes.", Grant, Malformed, |entry| {
+        entry.set("3", bytes(ORIGIN.as_bytes()))
+    });
     faults.bad("body_array", "The body is an array.", Grant, Malformed, |entry| entry.set("4", array([])));
     faults.bad("four_elements", "An array of four.", Grant, Malformed, |entry| entry.remove("3"));
     let grant = faults.samples.of(Grant).to_vec();
@@ -94,7 +108,12 @@ fn too_large(faults: &mut Faults) {
     assert_eq!((largest.len(), too_large.len()), (65_535, 65_536));
     let results = json!({ "type": "spend", "hash": hex(writ_tlog::leaf_hash(&largest).as_bytes()) });
     let input = json!({ "hex": hex(&largest), "origin": ORIGIN });
-    faults.maker.accept("largest", "An entry of 65,535 bytes; the payload of its statement is judged where it is used.", input, results);
+    faults.maker.accept(
+        "largest",
+        "An entry of 65,535 bytes; the payload of its statement is judged where it is used.",
+        input,
+        results,
+    );
     faults.raw("too_large", "An entry of 65,536 bytes.", &too_large, Malformed);
 }
 
@@ -152,10 +171,16 @@ fn parts(faults: &mut Faults) {
         faults.set(name, about, Grant, "principal/id", Value::Text(value));
     }
     let good = Structure::of(faults.samples.of(Grant)).set("4/principal/id", text(&longest_name));
-    let good = good.set("4/principal/type", text("A-Za.z0_9/:@")).set("4/principal/auth", text(&"l".repeat(64))).bytes();
+    let good =
+        good.set("4/principal/type", text("A-Za.z0_9/:@")).set("4/principal/auth", text(&"l".repeat(64))).bytes();
     let results = json!({ "type": "grant", "hash": hex(writ_tlog::leaf_hash(&good).as_bytes()) });
     let input = json!({ "hex": hex(&good), "origin": ORIGIN });
-    faults.maker.accept("name_longest", "The longest name and label, and a name with each kind of character.", input, results);
+    faults.maker.accept(
+        "name_longest",
+        "The longest name and label, and a name with each kind of character.",
+        input,
+        results,
+    );
     for (name, about, value) in [
         ("label_empty", "An empty label.", String::new()),
         ("label_long", "A label of 65 characters.", "l".repeat(65)),
@@ -202,7 +227,13 @@ fn genesis(faults: &mut Faults) {
     let many = Value::Array(many.collect());
     faults.set("genesis_17_members", "Seventeen root members.", Genesis, "members", many);
     let keys = |at: &str| genesis.get(&format!("4/keys/{at}"));
-    faults.set("genesis_keys_swapped", "The ML-DSA-44 key of the ledger stands first.", Genesis, "keys", array([keys("1"), keys("0")]));
+    faults.set(
+        "genesis_keys_swapped",
+        "The ML-DSA-44 key of the ledger stands first.",
+        Genesis,
+        "keys",
+        array([keys("1"), keys("0")]),
+    );
     faults.set("genesis_keys_one", "The ledger has one key.", Genesis, "keys", array([keys("0")]));
     for limit in ["window_ms_max", "freeze_ms_max", "kill_ms_max"] {
         let about = format!("A limit {limit} of 0.");
@@ -221,13 +252,37 @@ fn control(faults: &mut Faults) {
     faults.set("gateway_257_groups", "More elements than an array may have.", Gateway, "groups", Value::Array(many));
     let asserted = |kind: &str, id: &str| map([("type", text(kind)), ("id", text(id))]);
     let unsorted = array([asserted("Agent", "b"), asserted("Agent", "a")]);
-    faults.set("gateway_asserts_unsorted", "Asserted principals of one type whose ids do not ascend.", Gateway, "asserts", unsorted);
+    faults.set(
+        "gateway_asserts_unsorted",
+        "Asserted principals of one type whose ids do not ascend.",
+        Gateway,
+        "asserts",
+        unsorted,
+    );
     let by_id = array([asserted("User", "a"), asserted("Agent", "b")]);
     faults.set("gateway_asserts_by_id", "Asserted principals ascend by type first.", Gateway, "asserts", by_id);
     faults.set("target_unknown", "A target of a kind that there is not.", Revocation, "target/kind", text("cluster"));
-    faults.set("target_other_field", "A target with the field of another kind.", Revocation, "target", map([("kind", text("writ")), ("set", bytes(&[1; 32]))]));
-    faults.set("target_two_fields", "A target with the fields of two kinds.", Revocation, "target", map([("kind", text("writ")), ("writ", bytes(&[1; 32])), ("set", bytes(&[1; 32]))]));
-    faults.set("target_without_kind", "A target without a kind.", Revocation, "target", map([("writ", bytes(&[1; 32]))]));
+    faults.set(
+        "target_other_field",
+        "A target with the field of another kind.",
+        Revocation,
+        "target",
+        map([("kind", text("writ")), ("set", bytes(&[1; 32]))]),
+    );
+    faults.set(
+        "target_two_fields",
+        "A target with the fields of two kinds.",
+        Revocation,
+        "target",
+        map([("kind", text("writ")), ("writ", bytes(&[1; 32])), ("set", bytes(&[1; 32]))]),
+    );
+    faults.set(
+        "target_without_kind",
+        "A target without a kind.",
+        Revocation,
+        "target",
+        map([("writ", bytes(&[1; 32]))]),
+    );
     faults.set("reason_not_label", "A reason is a label, no sentence.", Halt, "reason", text("Because."));
     faults.set("root_order_statement_text", "A statement is bytes.", RootOrder, "statement", text(""));
 }
@@ -239,51 +294,159 @@ fn grants(faults: &mut Faults) {
         bytes(&key)
     };
     faults.set("holder_small_order", "A holder key of small order, y = 1.", Grant, "holder", key(1, 0));
-    faults.set("holder_small_order_sign", "A holder key of small order, y = 0, with the sign bit.", Grant, "holder", key(0, 0x80));
+    faults.set(
+        "holder_small_order_sign",
+        "A holder key of small order, y = 0, with the sign bit.",
+        Grant,
+        "holder",
+        key(0, 0x80),
+    );
     let mut not_canonical = [0xff; 33];
     (not_canonical[0], not_canonical[32]) = (1, 0x7f);
     faults.set("holder_not_canonical", "A holder key whose y is above p.", Grant, "holder", bytes(&not_canonical));
     let ml_dsa_44 = faults.samples.domain.ledger_keys().ml_dsa_44.public().as_bytes().to_vec();
     faults.set("holder_ml_dsa", "A holder signs with Ed25519.", Grant, "holder", bytes(&ml_dsa_44));
     faults.set("holder_untagged", "A key without its algorithm.", Grant, "holder", bytes(&[7; 32]));
-    faults.set("holder_unknown_algorithm", "A key of an algorithm that there is not.", Grant, "holder", bytes(&[2; 33]));
+    faults.set(
+        "holder_unknown_algorithm",
+        "A key of an algorithm that there is not.",
+        Grant,
+        "holder",
+        bytes(&[2; 33]),
+    );
     let long = [ml_dsa_44.as_slice(), &[0]].concat();
-    faults.bad("principal_key_long", "An ML-DSA-44 key with a byte too many.", Grant, Malformed, |entry| entry.add("4/principal", "key", bytes(&long)));
+    faults.bad("principal_key_long", "An ML-DSA-44 key with a byte too many.", Grant, Malformed, |entry| {
+        entry.add("4/principal", "key", bytes(&long))
+    });
     let execution = || map([("execution", bytes(&[3; 16])), ("nonce", bytes(&[4; 32]))]);
     let group = || map([("group", text("builders"))]);
-    faults.bad("admitted_group", "Admitted at once, for any gateway of a group.", Grant, Malformed, |entry| entry.set("4/audience", group()).add("4", "admitted", execution()));
-    faults.bad("admitted_two_uses", "Admitted at once, with two uses.", Grant, Malformed, |entry| entry.set("4/uses", Uint(2)).add("4", "admitted", execution()));
-    faults.bad("admitted_without_nonce", "Admitted for whoever asks.", Grant, Malformed, |entry| entry.add("4", "admitted", map([("execution", bytes(&[3; 16]))])));
-    faults.set("audience_both", "For a gateway and a group.", Grant, "audience", map([("gateway", text("gateway-1")), ("epoch", Uint(1)), ("group", text("builders"))]));
-    faults.set("audience_without_epoch", "For a gateway in any epoch.", Grant, "audience", map([("gateway", text("gateway-1"))]));
+    faults.bad("admitted_group", "Admitted at once, for any gateway of a group.", Grant, Malformed, |entry| {
+        entry.set("4/audience", group()).add("4", "admitted", execution())
+    });
+    faults.bad("admitted_two_uses", "Admitted at once, with two uses.", Grant, Malformed, |entry| {
+        entry.set("4/uses", Uint(2)).add("4", "admitted", execution())
+    });
+    faults.bad("admitted_without_nonce", "Admitted for whoever asks.", Grant, Malformed, |entry| {
+        entry.add("4", "admitted", map([("execution", bytes(&[3; 16]))]))
+    });
+    faults.set(
+        "audience_both",
+        "For a gateway and a group.",
+        Grant,
+        "audience",
+        map([("gateway", text("gateway-1")), ("epoch", Uint(1)), ("group", text("builders"))]),
+    );
+    faults.set(
+        "audience_without_epoch",
+        "For a gateway in any epoch.",
+        Grant,
+        "audience",
+        map([("gateway", text("gateway-1"))]),
+    );
     faults.set("audience_epoch_0", "For a gateway in epoch 0.", Grant, "audience/epoch", Uint(0));
     faults.set("audience_empty", "For nobody.", Grant, "audience", map([]));
 }
 
 fn grant_terms(faults: &mut Faults) {
-    faults.set("window_empty", "A window that ends when it begins.", Grant, "window", map([("from_ms", Uint(5)), ("until_ms", Uint(5))]));
-    faults.set("window_reversed", "A window that ends before it begins.", Grant, "window", map([("from_ms", Uint(5)), ("until_ms", Uint(4))]));
+    faults.set(
+        "window_empty",
+        "A window that ends when it begins.",
+        Grant,
+        "window",
+        map([("from_ms", Uint(5)), ("until_ms", Uint(5))]),
+    );
+    faults.set(
+        "window_reversed",
+        "A window that ends before it begins.",
+        Grant,
+        "window",
+        map([("from_ms", Uint(5)), ("until_ms", Uint(4))]),
+    );
     faults.set("uses_0", "No use.", Grant, "uses", Uint(0));
-    faults.set("lease_freeze_above_kill", "Frozen later than killed.", Grant, "lease", map([("freeze_after_ms", Uint(2)), ("kill_after_ms", Uint(1))]));
+    faults.set(
+        "lease_freeze_above_kill",
+        "Frozen later than killed.",
+        Grant,
+        "lease",
+        map([("freeze_after_ms", Uint(2)), ("kill_after_ms", Uint(1))]),
+    );
     faults.set("lease_freeze_0", "Frozen at once.", Grant, "lease/freeze_after_ms", Uint(0));
     faults.set("lease_kill_0", "Killed at once.", Grant, "lease/kill_after_ms", Uint(0));
     faults.set("scope_unknown", "A scope that there is not.", Grant, "scope/kind", text("prefix"));
     faults.set("action_kind_unknown", "An action of a kind that there is not.", Grant, "action/kind", text("tool"));
-    faults.set("level_unknown", "Surroundings of a level that there is not.", Grant, "surroundings/level", text("measured"));
-    faults.set("components_unsorted", "Components that do not ascend.", Grant, "surroundings/components", array(["kernel", "gateway"].map(text)));
+    faults.set(
+        "level_unknown",
+        "Surroundings of a level that there is not.",
+        Grant,
+        "surroundings/level",
+        text("measured"),
+    );
+    faults.set(
+        "components_unsorted",
+        "Components that do not ascend.",
+        Grant,
+        "surroundings/components",
+        array(["kernel", "gateway"].map(text)),
+    );
     faults.set("reasons_twice", "One determining policy twice.", Grant, "policy/reasons", array(["a", "a"].map(text)));
     let sandbox = || map([("kind", text("sandbox")), ("profile", text("strict"))]);
-    faults.set("obligation_twice", "One kind of obligation twice.", Grant, "obligations", array([sandbox(), sandbox()]));
-    faults.set("obligation_unknown", "An obligation of a kind that there is not.", Grant, "obligations", array([map([("kind", text("notify"))])]));
-    faults.set("obligation_without_profile", "A sandbox of no profile.", Grant, "obligations", array([map([("kind", text("sandbox"))])]));
+    faults.set(
+        "obligation_twice",
+        "One kind of obligation twice.",
+        Grant,
+        "obligations",
+        array([sandbox(), sandbox()]),
+    );
+    faults.set(
+        "obligation_unknown",
+        "An obligation of a kind that there is not.",
+        Grant,
+        "obligations",
+        array([map([("kind", text("notify"))])]),
+    );
+    faults.set(
+        "obligation_without_profile",
+        "A sandbox of no profile.",
+        Grant,
+        "obligations",
+        array([map([("kind", text("sandbox"))])]),
+    );
     let reference = || map([("ledger", text(ORIGIN)), ("index", Uint(4)), ("entry", bytes(&[9; 32]))]);
-    faults.set("cause_without_parent", "Caused by nothing.", Grant, "cause", map([("depth", Uint(1)), ("origin", reference())]));
-    faults.set("cause_without_origin", "Caused, with no beginning.", Grant, "cause", map([("depth", Uint(1)), ("parent", reference())]));
-    faults.set("cause_origin_with_parent", "A beginning that was caused.", Grant, "cause", map([("depth", Uint(0)), ("origin", reference()), ("parent", reference())]));
+    faults.set(
+        "cause_without_parent",
+        "Caused by nothing.",
+        Grant,
+        "cause",
+        map([("depth", Uint(1)), ("origin", reference())]),
+    );
+    faults.set(
+        "cause_without_origin",
+        "Caused, with no beginning.",
+        Grant,
+        "cause",
+        map([("depth", Uint(1)), ("parent", reference())]),
+    );
+    faults.set(
+        "cause_origin_with_parent",
+        "A beginning that was caused.",
+        Grant,
+        "cause",
+        map([("depth", Uint(0)), ("origin", reference()), ("parent", reference())]),
+    );
     faults.set("cause_without_depth", "A cause without a depth.", Grant, "cause", map([]));
-    faults.set("cause_mandate_short", "A mandate of 31 bytes.", Grant, "cause", map([("depth", Uint(0)), ("mandate", bytes(&[1; 31]))]));
-    faults.bad("hold_null", "An optional field is absent, never null.", Grant, Malformed, |entry| entry.add("4", "hold", Null));
-    faults.bad("hold_without_index", "A reference without an index.", Grant, Malformed, |entry| entry.add("4", "hold", map([("ledger", text(ORIGIN)), ("entry", bytes(&[9; 32]))])));
+    faults.set(
+        "cause_mandate_short",
+        "A mandate of 31 bytes.",
+        Grant,
+        "cause",
+        map([("depth", Uint(0)), ("mandate", bytes(&[1; 31]))]),
+    );
+    faults.bad("hold_null", "An optional field is absent, never null.", Grant, Malformed, |entry| {
+        entry.add("4", "hold", Null)
+    });
+    faults.bad("hold_without_index", "A reference without an index.", Grant, Malformed, |entry| {
+        entry.add("4", "hold", map([("ledger", text(ORIGIN)), ("entry", bytes(&[9; 32]))]))
+    });
 }
 
 fn decisions(faults: &mut Faults) {
@@ -297,8 +460,20 @@ fn decisions(faults: &mut Faults) {
     faults.set("needs_count_17", "Seventeen approvals.", Hold, "needs", array([need("a", 17)]));
     let erased = |index, byte| array([Uint(index), bytes(&[byte; 32])]);
     faults.set("erased_none", "An erasure of nothing.", Erasure, "erased", array([]));
-    faults.set("erased_unsorted", "Erased values that do not ascend by index.", Erasure, "erased", array([erased(300, 1), erased(4, 2)]));
-    faults.set("erased_unsorted_commitments", "Erased values of one entry that do not ascend.", Erasure, "erased", array([erased(4, 2), erased(4, 1)]));
+    faults.set(
+        "erased_unsorted",
+        "Erased values that do not ascend by index.",
+        Erasure,
+        "erased",
+        array([erased(300, 1), erased(4, 2)]),
+    );
+    faults.set(
+        "erased_unsorted_commitments",
+        "Erased values of one entry that do not ascend.",
+        Erasure,
+        "erased",
+        array([erased(4, 2), erased(4, 1)]),
+    );
     faults.set("erased_twice", "One value erased twice.", Erasure, "erased", array([erased(4, 1), erased(4, 1)]));
     faults.set("seal_count_0", "A batch of nothing.", Seal, "count", Uint(0));
     faults.set("seal_first_bool", "An index that is true.", Seal, "first", Bool(true));
@@ -314,11 +489,41 @@ fn statements(faults: &mut Faults) {
     };
     fault(faults, "statement_empty", "A statement of no bytes.", &[], Malformed);
     fault(faults, "statement_not_cbor", "A statement that is no CBOR.", b"spent", Malformed);
-    fault(faults, "statement_context", "A statement in another envelope.", &statement().set("0", text("writ.entry")).bytes(), Malformed);
-    fault(faults, "statement_version_2", "A statement in a newer envelope.", &statement().set("1", Uint(2)).bytes(), UnsupportedVersion);
-    fault(faults, "statement_unsigned", "A statement without a signature.", &statement().set("3", array([])).bytes(), Malformed);
-    fault(faults, "statement_signature_63", "A signature of 63 bytes.", &statement().set("3/0/1", bytes(&[1; 63])).bytes(), Malformed);
-    fault(faults, "statement_payload_text", "A payload that is not wrapped as bytes.", &statement().set("2", text("")).bytes(), Malformed);
+    fault(
+        faults,
+        "statement_context",
+        "A statement in another envelope.",
+        &statement().set("0", text("writ.entry")).bytes(),
+        Malformed,
+    );
+    fault(
+        faults,
+        "statement_version_2",
+        "A statement in a newer envelope.",
+        &statement().set("1", Uint(2)).bytes(),
+        UnsupportedVersion,
+    );
+    fault(
+        faults,
+        "statement_unsigned",
+        "A statement without a signature.",
+        &statement().set("3", array([])).bytes(),
+        Malformed,
+    );
+    fault(
+        faults,
+        "statement_signature_63",
+        "A signature of 63 bytes.",
+        &statement().set("3/0/1", bytes(&[1; 63])).bytes(),
+        Malformed,
+    );
+    fault(
+        faults,
+        "statement_payload_text",
+        "A payload that is not wrapped as bytes.",
+        &statement().set("2", text("")).bytes(),
+        Malformed,
+    );
     let trailing = [statement().bytes(), vec![0]].concat();
     fault(faults, "statement_trailing_byte", "A byte follows the statement.", &trailing, Malformed);
 }

@@ -95,7 +95,9 @@ fn typed(value: &Item) -> Value {
         Item::Bytes(value) => json!(["bytes", hex(value)]),
         Item::Text(value) => json!(["text", value]),
         Item::Array(items) => json!(["array", items.iter().map(typed).collect::<Vec<_>>()]),
-        Item::Map(pairs) => json!(["map", pairs.iter().map(|(key, value)| json!([key, typed(value)])).collect::<Vec<_>>()]),
+        Item::Map(pairs) => {
+            json!(["map", pairs.iter().map(|(key, value)| json!([key, typed(value)])).collect::<Vec<_>>()])
+        }
         Item::Bool(value) => json!(["bool", value]),
         Item::Null => json!(["null"]),
         Item::Float(value) => json!(["float", hex(&value.to_be_bytes())]),

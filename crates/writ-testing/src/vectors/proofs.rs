@@ -54,7 +54,21 @@ impl Inclusion {
 
 fn inclusion() -> Vec<Case> {
     let mut maker = Maker::new("ledger", "inclusion");
-    for (index, size) in [(0, 1), (0, 2), (1, 2), (0, 3), (2, 3), (3, 4), (4, 5), (6, 7), (5, 8), (8, 9), (255, 256), (256, 257), (100, 300)] {
+    for (index, size) in [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (0, 3),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+        (6, 7),
+        (5, 8),
+        (8, 9),
+        (255, 256),
+        (256, 257),
+        (100, 300),
+    ] {
         let about = format!("Entry {index} of {size}.");
         maker.accept(&format!("inclusion_{index}_of_{size}"), &about, Inclusion::new(index, size).input(), json!({}));
     }
@@ -72,7 +86,9 @@ fn inclusion() -> Vec<Case> {
 fn inclusion_faults() -> Vec<Case> {
     let mut maker = Maker::new("ledger", "inclusion");
     let good = || Inclusion::new(4, 7);
-    let mut bad = |name: &str, about: &str, changed: Inclusion| maker.refuse(&format!("inclusion_{name}"), about, changed.input(), ProofInvalid);
+    let mut bad = |name: &str, about: &str, changed: Inclusion| {
+        maker.refuse(&format!("inclusion_{name}"), about, changed.input(), ProofInvalid)
+    };
     let mut shorter = good();
     shorter.proof.pop();
     bad("too_short", "A hash is missing.", shorter);
@@ -84,13 +100,25 @@ fn inclusion_faults() -> Vec<Case> {
     longer.root = node_hash(&longer.root, &digest("more"));
     longer.proof.push(digest("more"));
     bad("too_long_for_another_root", "A hash too many, which leads to the root that is claimed.", longer);
-    bad("other_size", "The proof is for another size with another number of hashes.", Inclusion { size: 4, index: 3, ..good() });
-    bad("other_size_same_length", "Another size that demands as many hashes: the root is not that tree's.", Inclusion { root: tree(6).root(), size: 6, ..good() });
+    bad(
+        "other_size",
+        "The proof is for another size with another number of hashes.",
+        Inclusion { size: 4, index: 3, ..good() },
+    );
+    bad(
+        "other_size_same_length",
+        "Another size that demands as many hashes: the root is not that tree's.",
+        Inclusion { root: tree(6).root(), size: 6, ..good() },
+    );
     bad("other_index", "Another index.", Inclusion { index: 5, ..good() });
     bad("index_is_size", "An index that is the size.", Inclusion { index: 7, ..good() });
     bad("index_above_size", "An index beyond the tree.", Inclusion { index: 8, ..good() });
     bad("index_largest", "The largest index.", Inclusion { index: u64::MAX, ..good() });
-    bad("size_0", "The tree without entries has none.", Inclusion { leaf: leaf(0), index: 0, size: 0, root: empty_root(), proof: Vec::new() });
+    bad(
+        "size_0",
+        "The tree without entries has none.",
+        Inclusion { leaf: leaf(0), index: 0, size: 0, root: empty_root(), proof: Vec::new() },
+    );
     bad("other_leaf", "Another entry.", Inclusion { leaf: leaf(5), ..good() });
     bad("other_root", "Another root.", Inclusion { root: tree(8).root(), ..good() });
     let mut flipped = good();
@@ -101,7 +129,11 @@ fn inclusion_faults() -> Vec<Case> {
     let mut swapped = good();
     swapped.proof.swap(0, 1);
     bad("swapped", "Two hashes in the wrong order.", swapped);
-    bad("node_as_leaf", "An inner node in the place of an entry.", Inclusion { leaf: node_hash(&leaf(0), &leaf(1)), index: 0, size: 1, root: tree(2).root(), proof: Vec::new() });
+    bad(
+        "node_as_leaf",
+        "An inner node in the place of an entry.",
+        Inclusion { leaf: node_hash(&leaf(0), &leaf(1)), index: 0, size: 1, root: tree(2).root(), proof: Vec::new() },
+    );
     maker.done()
 }
 
@@ -134,11 +166,28 @@ impl Consistency {
 
 fn consistency() -> Vec<Case> {
     let mut maker = Maker::new("ledger", "consistency");
-    for (old, new) in [(1, 1), (1, 2), (1, 3), (2, 3), (3, 4), (3, 7), (4, 7), (4, 8), (6, 8), (7, 8), (8, 9), (7, 7), (255, 256), (256, 257), (100, 300)] {
+    for (old, new) in [
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 3),
+        (3, 4),
+        (3, 7),
+        (4, 7),
+        (4, 8),
+        (6, 8),
+        (7, 8),
+        (8, 9),
+        (7, 7),
+        (255, 256),
+        (256, 257),
+        (100, 300),
+    ] {
         let about = format!("From size {old} to {new}.");
         maker.accept(&format!("consistency_{old}_to_{new}"), &about, Consistency::new(old, new).input(), json!({}));
     }
-    let from_nothing = Consistency { old_size: 0, old_root: empty_root(), size: 7, root: tree(7).root(), proof: Vec::new() };
+    let from_nothing =
+        Consistency { old_size: 0, old_root: empty_root(), size: 7, root: tree(7).root(), proof: Vec::new() };
     maker.accept("consistency_0_to_7", "From nothing, with an empty proof.", from_nothing.input(), json!({}));
     let nothing = Consistency { size: 0, root: empty_root(), ..from_nothing };
     maker.accept("consistency_0_to_0", "Nothing stays nothing.", nothing.input(), json!({}));
@@ -148,7 +197,9 @@ fn consistency() -> Vec<Case> {
 fn consistency_faults() -> Vec<Case> {
     let mut maker = Maker::new("ledger", "consistency");
     let good = || Consistency::new(6, 8);
-    let mut bad = |name: &str, about: &str, changed: Consistency| maker.refuse(&format!("consistency_{name}"), about, changed.input(), ProofInvalid);
+    let mut bad = |name: &str, about: &str, changed: Consistency| {
+        maker.refuse(&format!("consistency_{name}"), about, changed.input(), ProofInvalid)
+    };
     let mut shorter = good();
     shorter.proof.pop();
     bad("too_short", "A hash is missing.", shorter);
@@ -156,11 +207,23 @@ fn consistency_faults() -> Vec<Case> {
     longer.proof.push(digest("more"));
     bad("too_long", "A hash too many.", longer);
     bad("empty", "No hash at all.", Consistency { proof: Vec::new(), ..good() });
-    bad("old_larger", "The old tree is larger.", Consistency { old_size: 8, old_root: good().root, size: 6, root: good().old_root, proof: good().proof });
+    bad(
+        "old_larger",
+        "The old tree is larger.",
+        Consistency { old_size: 8, old_root: good().root, size: 6, root: good().old_root, proof: good().proof },
+    );
     bad("other_old_root", "Another old root.", Consistency { old_root: tree(5).root(), ..good() });
     bad("other_root", "Another root.", Consistency { root: tree(9).root(), ..good() });
-    bad("other_old_size", "Another old size that demands another number of hashes.", Consistency { old_size: 4, ..good() });
-    bad("other_old_size_same_length", "Another old size that demands as many hashes.", Consistency { old_size: 6, old_root: tree(7).root(), ..good() });
+    bad(
+        "other_old_size",
+        "Another old size that demands another number of hashes.",
+        Consistency { old_size: 4, ..good() },
+    );
+    bad(
+        "other_old_size_same_length",
+        "Another old size that demands as many hashes.",
+        Consistency { old_size: 6, old_root: tree(7).root(), ..good() },
+    );
     bad("other_size", "Another size.", Consistency { size: 7, ..good() });
     let mut flipped = good();
     let mut bytes = *flipped.proof[0].as_bytes();
@@ -168,11 +231,24 @@ fn consistency_faults() -> Vec<Case> {
     flipped.proof[0] = Hash::from_bytes(bytes);
     bad("flipped", "A bit of a hash is changed.", flipped);
     let same = Consistency::new(7, 7);
-    bad("same_size_with_proof", "Between equal sizes the proof is empty.", Consistency { proof: vec![digest("more")], ..Consistency::new(7, 7) });
+    bad(
+        "same_size_with_proof",
+        "Between equal sizes the proof is empty.",
+        Consistency { proof: vec![digest("more")], ..Consistency::new(7, 7) },
+    );
     bad("same_size_other_root", "Two roots of one size.", Consistency { root: tree(8).root(), ..same });
-    let nothing = || Consistency { old_size: 0, old_root: empty_root(), size: 7, root: tree(7).root(), proof: Vec::new() };
-    bad("from_0_with_proof", "From nothing the proof is empty.", Consistency { proof: vec![digest("more")], ..nothing() });
-    bad("from_0_other_old_root", "The tree of no entries has one root.", Consistency { old_root: tree(1).root(), ..nothing() });
+    let nothing =
+        || Consistency { old_size: 0, old_root: empty_root(), size: 7, root: tree(7).root(), proof: Vec::new() };
+    bad(
+        "from_0_with_proof",
+        "From nothing the proof is empty.",
+        Consistency { proof: vec![digest("more")], ..nothing() },
+    );
+    bad(
+        "from_0_other_old_root",
+        "The tree of no entries has one root.",
+        Consistency { old_root: tree(1).root(), ..nothing() },
+    );
     bad("0_to_0_other_root", "Nothing has one root.", Consistency { size: 0, root: tree(1).root(), ..nothing() });
     let forked = Consistency::new(6, 8);
     let mut other = Tree::new();

@@ -52,7 +52,8 @@ fn keys() -> Vec<Case> {
     ] {
         maker.accept(name, about, json!({ "hex": hex(key.as_bytes()) }), fingerprint(key));
     }
-    let mut bad = |name: &str, about: &str, key: &[u8]| maker.refuse(name, about, json!({ "hex": hex(key) }), Malformed);
+    let mut bad =
+        |name: &str, about: &str, key: &[u8]| maker.refuse(name, about, json!({ "hex": hex(key) }), Malformed);
     for (name, y) in small_order() {
         for (suffix, sign) in [("", 0), ("_signed", 0x80)] {
             let mut key = [&[1], y.as_slice()].concat();
@@ -172,30 +173,85 @@ fn ed25519_points() -> Vec<Case> {
     let (r, a) = (BASE * nonce(), BASE * secret());
     let torsion = EIGHT_TORSION[1];
     let key = encoded(a);
-    maker.accept("ed25519_by_equation", "A signature made by the equation.", input(&key, MESSAGE, &made(encoded(r), nonce(), key, MESSAGE)), json!({}));
+    maker.accept(
+        "ed25519_by_equation",
+        "A signature made by the equation.",
+        input(&key, MESSAGE, &made(encoded(r), nonce(), key, MESSAGE)),
+        json!({}),
+    );
     let identity = encoded(EdwardsPoint::default());
-    maker.accept("ed25519_r_identity", "R is the neutral element: of small order, but what the equation gives.", input(&key, MESSAGE, &made(identity, Scalar::ZERO, key, MESSAGE)), json!({}));
+    maker.accept(
+        "ed25519_r_identity",
+        "R is the neutral element: of small order, but what the equation gives.",
+        input(&key, MESSAGE, &made(identity, Scalar::ZERO, key, MESSAGE)),
+        json!({}),
+    );
     let not_canonical = number(0xee, 0x7f);
-    maker.refuse("ed25519_r_not_canonical", "R is the neutral element with y = p + 1: the equation gives other bytes.", input(&key, MESSAGE, &made(not_canonical, Scalar::ZERO, key, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_r_not_canonical",
+        "R is the neutral element with y = p + 1: the equation gives other bytes.",
+        input(&key, MESSAGE, &made(not_canonical, Scalar::ZERO, key, MESSAGE)),
+        SignatureInvalid,
+    );
     let mut signed_zero = identity;
     signed_zero[31] |= 0x80;
-    maker.refuse("ed25519_r_negative_zero", "R is the neutral element with the sign bit: the equation gives other bytes.", input(&key, MESSAGE, &made(signed_zero, Scalar::ZERO, key, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_r_negative_zero",
+        "R is the neutral element with the sign bit: the equation gives other bytes.",
+        input(&key, MESSAGE, &made(signed_zero, Scalar::ZERO, key, MESSAGE)),
+        SignatureInvalid,
+    );
     let small = encoded(torsion);
-    maker.refuse("ed25519_r_small_order", "R is of order 8; with the cofactor it would verify.", input(&key, MESSAGE, &made(small, Scalar::ZERO, key, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_r_small_order",
+        "R is of order 8; with the cofactor it would verify.",
+        input(&key, MESSAGE, &made(small, Scalar::ZERO, key, MESSAGE)),
+        SignatureInvalid,
+    );
     let mixed_r = encoded(r + torsion);
-    maker.refuse("ed25519_r_mixed_order", "R has a part of order 8; with the cofactor it would verify.", input(&key, MESSAGE, &made(mixed_r, nonce(), key, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_r_mixed_order",
+        "R has a part of order 8; with the cofactor it would verify.",
+        input(&key, MESSAGE, &made(mixed_r, nonce(), key, MESSAGE)),
+        SignatureInvalid,
+    );
     let mixed_key = encoded(a + torsion);
     let refused = message_with(&encoded(r), &mixed_key, 1);
-    maker.refuse("ed25519_key_mixed_order", "The key has a part of order 8 that k does not cancel; with the cofactor it would verify.", input(&mixed_key, &refused, &made(encoded(r), nonce(), mixed_key, &refused)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_key_mixed_order",
+        "The key has a part of order 8 that k does not cancel; with the cofactor it would verify.",
+        input(&mixed_key, &refused, &made(encoded(r), nonce(), mixed_key, &refused)),
+        SignatureInvalid,
+    );
     let cancelled = message_with(&encoded(r), &mixed_key, 0);
-    maker.accept("ed25519_key_mixed_order_cancelled", "The key has a part of order 8, and k is a multiple of 8: the equation holds.", input(&mixed_key, &cancelled, &made(encoded(r), nonce(), mixed_key, &cancelled)), json!({}));
+    maker.accept(
+        "ed25519_key_mixed_order_cancelled",
+        "The key has a part of order 8, and k is a multiple of 8: the equation holds.",
+        input(&mixed_key, &cancelled, &made(encoded(r), nonce(), mixed_key, &cancelled)),
+        json!({}),
+    );
     let both = encoded(r - torsion);
     let message = message_with(&both, &mixed_key, 1);
-    maker.accept("ed25519_both_mixed_order", "The parts of order 8 of key and R cancel each other.", input(&mixed_key, &message, &made(both, nonce(), mixed_key, &message)), json!({}));
+    maker.accept(
+        "ed25519_both_mixed_order",
+        "The parts of order 8 of key and R cancel each other.",
+        input(&mixed_key, &message, &made(both, nonce(), mixed_key, &message)),
+        json!({}),
+    );
     let no_point = number(2, 0);
-    maker.refuse("ed25519_key_no_point", "Nothing verifies under what is no point of the curve.", input(&no_point, MESSAGE, &made(encoded(r), nonce(), no_point, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_key_no_point",
+        "Nothing verifies under what is no point of the curve.",
+        input(&no_point, MESSAGE, &made(encoded(r), nonce(), no_point, MESSAGE)),
+        SignatureInvalid,
+    );
     let no_point_r = number(2, 0);
-    maker.refuse("ed25519_r_no_point", "R is no point of the curve.", input(&key, MESSAGE, &made(no_point_r, nonce(), key, MESSAGE)), SignatureInvalid);
+    maker.refuse(
+        "ed25519_r_no_point",
+        "R is no point of the curve.",
+        input(&key, MESSAGE, &made(no_point_r, nonce(), key, MESSAGE)),
+        SignatureInvalid,
+    );
     maker.done()
 }
 
@@ -206,7 +262,13 @@ fn ed25519_keys() -> Vec<Case> {
     let mut bad = |name: &str, about: &str, key: &[u8], signature: &[u8], code: Code| {
         maker.refuse(name, about, input(key, MESSAGE, signature), code);
     };
-    bad("ed25519_other_key", "Another key.", &Secret::new(Algorithm::Ed25519, "other").public().as_bytes()[1..], &signature, SignatureInvalid);
+    bad(
+        "ed25519_other_key",
+        "Another key.",
+        &Secret::new(Algorithm::Ed25519, "other").public().as_bytes()[1..],
+        &signature,
+        SignatureInvalid,
+    );
     bad("ed25519_key_31", "A key of 31 bytes.", &public[..31], &signature, Malformed);
     bad("ed25519_key_not_canonical", "A key that is not reduced.", &number(0xff, 0x7f), &signature, Malformed);
     let mut negated = public.clone();
@@ -214,7 +276,13 @@ fn ed25519_keys() -> Vec<Case> {
     bad("ed25519_key_negated", "The key with the other sign.", &negated, &signature, SignatureInvalid);
     // With S = 0 and R = the identity the equation holds for such keys and many messages.
     let all_messages = [encoded(EdwardsPoint::default()), [0; 32]].concat();
-    bad("ed25519_key_identity", "A key under which one signature would fit every message.", &encoded(EdwardsPoint::default()), &all_messages, Malformed);
+    bad(
+        "ed25519_key_identity",
+        "A key under which one signature would fit every message.",
+        &encoded(EdwardsPoint::default()),
+        &all_messages,
+        Malformed,
+    );
     bad("ed25519_key_small_order", "A key of order 8.", &encoded(EIGHT_TORSION[1]), &all_messages, Malformed);
     maker.done()
 }
@@ -225,7 +293,12 @@ fn ml_dsa_44() -> Vec<Case> {
     let public = key.public().as_bytes()[1..].to_vec();
     let signature = key.sign(MESSAGE);
     maker.accept("ml_dsa_44_good", "A signature.", input(&public, MESSAGE, &signature), json!({}));
-    maker.accept("ml_dsa_44_empty_message", "A signature over nothing.", input(&public, b"", &key.sign(b"")), json!({}));
+    maker.accept(
+        "ml_dsa_44_empty_message",
+        "A signature over nothing.",
+        input(&public, b"", &key.sign(b"")),
+        json!({}),
+    );
     let mut bad = |name: &str, about: &str, key: &[u8], message: &[u8], signature: &[u8], code: Code| {
         maker.refuse(name, about, input(key, message, signature), code);
     };

@@ -35,7 +35,11 @@ fn claims() -> Vec<(&'static str, &'static str, Claim)> {
     vec![
         ("spent", "spent", spent(7, Positive::ONE)),
         ("spent_largest", "spent", spent(u64::MAX, Positive::new(u64::MAX).unwrap())),
-        ("started", "started", Claim::Started { writ, execution, action: digest("action"), surroundings: digest("surroundings") }),
+        (
+            "started",
+            "started",
+            Claim::Started { writ, execution, action: digest("action"), surroundings: digest("surroundings") },
+        ),
         ("ended_exited_0", "ended", ended(Ending::Exited(0))),
         ("ended_exited_255", "ended", ended(Ending::Exited(255))),
         ("ended_signaled_1", "ended", ended(Ending::Signaled(Signal::new(1).unwrap()))),
@@ -67,7 +71,8 @@ fn gateway(domain: &Domain) -> Vec<Case> {
 fn gateway_faults(domain: &Domain) -> Vec<Case> {
     let mut maker = Maker::new("statement", "gateway");
     let key = domain.gateway_key(0, 1);
-    let [_, _, (_, _, started), (_, _, ended), ..] = claims().try_into().unwrap_or_else(|_| panic!("twelve claims")) as [_; 12];
+    let claim = |wanted: &str| claims().into_iter().find(|(name, ..)| *name == wanted).unwrap().2;
+    let (started, ended) = (claim("started"), claim("ended_exited_0"));
     let started = payload_of(&domain.speaker(0, 1).sign(&domain.speaker(0, 1).statement(started)));
     let ended = payload_of(&domain.speaker(0, 1).sign(&domain.speaker(0, 1).statement(ended)));
     let good = || Structure::of(&started);
@@ -81,13 +86,28 @@ fn gateway_faults(domain: &Domain) -> Vec<Case> {
     }
     let signature = key.sign(&started);
     let other_domain = envelope(&started, &[(key.public().fingerprint().0, signature)]);
-    maker.refuse("message_without_prefix", "A signature over the payload alone.", gateway_input(domain, &other_domain), SignatureInvalid);
+    maker.refuse(
+        "message_without_prefix",
+        "A signature over the payload alone.",
+        gateway_input(domain, &other_domain),
+        SignatureInvalid,
+    );
     let message = [b"writ.signed/v2\n".as_slice(), &started].concat();
     let prefixed = envelope(&started, &[(key.public().fingerprint().0, key.sign(&message))]);
-    maker.refuse("message_other_prefix", "A signature with the prefix of another version.", gateway_input(domain, &prefixed), SignatureInvalid);
+    maker.refuse(
+        "message_other_prefix",
+        "A signature with the prefix of another version.",
+        gateway_input(domain, &prefixed),
+        SignatureInvalid,
+    );
     let root = domain.sign_root(&domain.root_statement(halt()), &[&domain.root_keys()[0]]);
     let root = signed(&payload_of(&root), &[&key]);
-    maker.refuse("root_kind_for_gateway", "A root statement where a gateway's is expected.", gateway_input(domain, &root), Malformed);
+    maker.refuse(
+        "root_kind_for_gateway",
+        "A root statement where a gateway's is expected.",
+        gateway_input(domain, &root),
+        Malformed,
+    );
     let trailing = [statement, vec![0]].concat();
     maker.refuse("trailing_byte", "A byte follows.", gateway_input(domain, &trailing), Malformed);
     maker.done()
@@ -101,8 +121,18 @@ fn payload_faults(good: &dyn Fn() -> Structure, ended: &Structure) -> Vec<Fault>
     vec![
         ("payload_context", "The payload has the context of an entry.", good().set("0", text("writ.entry")), Malformed),
         ("kind_unknown", "A kind that this reader does not know.", good().set("1", text("paused")), UnsupportedVersion),
-        ("payload_version_2", "A version that this reader does not know.", good().set("2", Uint(2)), UnsupportedVersion),
-        ("origin_other", "A statement for another ledger.", good().set("3", text("writ.example/ledger/other")), UnknownAuthority),
+        (
+            "payload_version_2",
+            "A version that this reader does not know.",
+            good().set("2", Uint(2)),
+            UnsupportedVersion,
+        ),
+        (
+            "origin_other",
+            "A statement for another ledger.",
+            good().set("3", text("writ.example/ledger/other")),
+            UnknownAuthority,
+        ),
         ("epoch_0", "There is no epoch 0.", good().set("4/epoch", Uint(0)), Malformed),
         ("seq_0", "Statements are counted from 1.", good().set("4/seq", Uint(0)), Malformed),
         ("gateway_not_name", "The gateway has no name.", good().set("4/gateway", text("")), Malformed),
@@ -114,7 +144,11 @@ fn payload_faults(good: &dyn Fn() -> Structure, ended: &Structure) -> Vec<Fault>
         result("status_256", "A status above 255.", map([kind("exited"), ("status", Uint(256))])),
         result("signal_0", "There is no signal 0.", map([kind("signaled"), ("signal", Uint(0))])),
         result("signal_65", "There is no signal 65.", map([kind("signaled"), ("signal", Uint(65))])),
-        result("terminated_unknown_code", "A refusal code that there is not.", map([kind("terminated"), ("code", text("tired"))])),
+        result(
+            "terminated_unknown_code",
+            "A refusal code that there is not.",
+            map([kind("terminated"), ("code", text("tired"))]),
+        ),
         result("unknown_with_status", "An unknown end with a status.", map([kind("unknown"), ("status", Uint(0))])),
         result("result_kind_unknown", "An end that there is not.", map([kind("paused")])),
         result("exited_without_status", "An exit without a status.", map([kind("exited")])),
@@ -133,8 +167,18 @@ fn envelope_faults(domain: &Domain, payload: &[u8]) -> Vec<(&'static str, &'stat
     let long = vec![1; 2420];
     vec![
         ("signature_flipped", "A bit of the signature is changed.", with(flipped(&signature, 10)), SignatureInvalid),
-        ("payload_flipped", "A bit of the payload is changed after it was signed.", good.clone().set("2", bytes(&time_changed(payload))).bytes(), SignatureInvalid),
-        ("signature_of_other_under_fingerprint", "The signature of another key below this one's fingerprint.", with(other.sign(&statement_message(payload))), SignatureInvalid),
+        (
+            "payload_flipped",
+            "A bit of the payload is changed after it was signed.",
+            good.clone().set("2", bytes(&time_changed(payload))).bytes(),
+            SignatureInvalid,
+        ),
+        (
+            "signature_of_other_under_fingerprint",
+            "The signature of another key below this one's fingerprint.",
+            with(other.sign(&statement_message(payload))),
+            SignatureInvalid,
+        ),
         ("key_other", "Signed by another key.", signed(payload, &[&other]), UnknownAuthority),
         ("two_signatures", "A second signature beside the right one.", envelope(payload, &two), UnknownAuthority),
         ("no_signature", "No signature.", envelope(payload, &[]), Malformed),
@@ -143,10 +187,26 @@ fn envelope_faults(domain: &Domain, payload: &[u8]) -> Vec<(&'static str, &'stat
         ("signature_2420", "A signature with the length of the other algorithm.", with(long), SignatureInvalid),
         ("envelope_context", "Another envelope.", good.clone().set("0", text("writ.statement")).bytes(), Malformed),
         ("envelope_version_2", "A newer envelope.", good.clone().set("1", Uint(2)).bytes(), UnsupportedVersion),
-        ("payload_not_wrapped", "The payload is not wrapped as bytes.", good.clone().set("2", Structure::of(payload).get("")).bytes(), Malformed),
+        (
+            "payload_not_wrapped",
+            "The payload is not wrapped as bytes.",
+            good.clone().set("2", Structure::of(payload).get("")).bytes(),
+            Malformed,
+        ),
         ("payload_not_cbor", "The payload is no CBOR.", signed(b"spent", &[&key]), Malformed),
         ("fingerprint_31", "A fingerprint of 31 bytes.", good.clone().set("3/0/0", bytes(&[1; 31])).bytes(), Malformed),
-        ("five_elements", "An array of five.", good.clone().change("", |value| if let Value::Array(items) = value { items.push(Null) }).bytes(), Malformed),
+        (
+            "five_elements",
+            "An array of five.",
+            good.clone()
+                .change("", |value| {
+                    if let Value::Array(items) = value {
+                        items.push(Null)
+                    }
+                })
+                .bytes(),
+            Malformed,
+        ),
     ]
 }
 
@@ -160,7 +220,8 @@ fn halt() -> RootCommand {
 }
 
 fn root_input(domain: &Domain, statement: &[u8]) -> Json {
-    let members: Vec<_> = domain.root_keys().iter().map(|member| member.both().map(|key| hex(key.public().as_bytes()))).collect();
+    let members: Vec<_> =
+        domain.root_keys().iter().map(|member| member.both().map(|key| hex(key.public().as_bytes()))).collect();
     json!({
         "hex": hex(statement),
         "origin": ORIGIN,
@@ -187,7 +248,12 @@ fn root(domain: &Domain) -> Vec<Case> {
         maker.accept(&name, &format!("A root statement {kind}."), root_input(domain, &signed), json!({ "kind": kind }));
     }
     let all = domain.sign_root(&domain.root_statement(halt()), &[first, second, third]);
-    maker.accept("root_all_members", "More members have signed than must.", root_input(domain, &all), json!({ "kind": "halt" }));
+    maker.accept(
+        "root_all_members",
+        "More members have signed than must.",
+        root_input(domain, &all),
+        json!({ "kind": "halt" }),
+    );
     let last = domain.sign_root(&domain.root_statement(halt()), &[second, third]);
     maker.accept("root_other_members", "Any two members.", root_input(domain, &last), json!({ "kind": "halt" }));
     maker.done()
@@ -213,8 +279,18 @@ fn root_faults(domain: &Domain) -> Vec<Case> {
         maker.refuse(name, about, root_input(domain, &envelope(&payload, signatures)), code);
     };
     bad("root_below_threshold", "One member has signed, two must.", &secrets(&[first]), SignatureInvalid);
-    bad("root_half_pair_ml_dsa", "A member has signed with its ML-DSA-44 key only.", &without(&second.ed25519), SignatureInvalid);
-    bad("root_half_pair_ed25519", "A member has signed with its Ed25519 key only.", &without(&second.ml_dsa_44), SignatureInvalid);
+    bad(
+        "root_half_pair_ml_dsa",
+        "A member has signed with its ML-DSA-44 key only.",
+        &without(&second.ed25519),
+        SignatureInvalid,
+    );
+    bad(
+        "root_half_pair_ed25519",
+        "A member has signed with its Ed25519 key only.",
+        &without(&second.ml_dsa_44),
+        SignatureInvalid,
+    );
     let mut beside = secrets(&[first, second]);
     beside.extend(signatures(&payload, &[&third.ed25519]));
     beside.sort();
@@ -251,17 +327,49 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
     let pair = |pair: &crate::scenario::SecretPair| array(pair.both().map(|key| bytes(key.public().as_bytes())));
     let swapped = array([bytes(first.ml_dsa_44.public().as_bytes()), bytes(first.ed25519.public().as_bytes())]);
     let kind = |kind: &str| good().remove("4/reason").set("1", text(kind));
-    let members = |threshold, members: Value| kind("root-keys").add("4", "threshold", Uint(threshold)).add("4", "members", members);
+    let members = |threshold, members: Value| {
+        kind("root-keys").add("4", "threshold", Uint(threshold)).add("4", "members", members)
+    };
     for (name, about, changed, code) in [
-        ("root_other_domain", "A statement for another domain.", good().set("4/domain", bytes(&[9; 16])), UnknownAuthority),
-        ("root_other_origin", "A statement for another ledger.", good().set("3", text("writ.example/ledger/other")), UnknownAuthority),
-        ("root_kind_unknown", "A kind that this reader does not know.", good().set("1", text("pardon")), UnsupportedVersion),
+        (
+            "root_other_domain",
+            "A statement for another domain.",
+            good().set("4/domain", bytes(&[9; 16])),
+            UnknownAuthority,
+        ),
+        (
+            "root_other_origin",
+            "A statement for another ledger.",
+            good().set("3", text("writ.example/ledger/other")),
+            UnknownAuthority,
+        ),
+        (
+            "root_kind_unknown",
+            "A kind that this reader does not know.",
+            good().set("1", text("pardon")),
+            UnsupportedVersion,
+        ),
         ("root_version_2", "A version that this reader does not know.", good().set("2", Uint(2)), UnsupportedVersion),
-        ("root_field_unknown", "A field that the version does not have.", good().add("4", "until_ms", Uint(1)), Malformed),
+        (
+            "root_field_unknown",
+            "A field that the version does not have.",
+            good().add("4", "until_ms", Uint(1)),
+            Malformed,
+        ),
         ("root_without_reason", "No reason.", good().remove("4/reason"), Malformed),
         ("root_id_short", "An id of 15 bytes.", good().set("4/id", bytes(&[1; 15])), Malformed),
-        ("root_ledger_keys_swapped", "The ML-DSA-44 key stands first.", kind("ledger-keys").add("4", "keys", swapped), Malformed),
-        ("root_ledger_keys_one", "One key.", kind("ledger-keys").add("4", "keys", array([bytes(first.ed25519.public().as_bytes())])), Malformed),
+        (
+            "root_ledger_keys_swapped",
+            "The ML-DSA-44 key stands first.",
+            kind("ledger-keys").add("4", "keys", swapped),
+            Malformed,
+        ),
+        (
+            "root_ledger_keys_one",
+            "One key.",
+            kind("ledger-keys").add("4", "keys", array([bytes(first.ed25519.public().as_bytes())])),
+            Malformed,
+        ),
         ("root_keys_threshold_2_of_1", "A threshold above the members.", members(2, array([pair(first)])), Malformed),
         ("root_keys_threshold_0", "A threshold of 0.", members(0, array([pair(first)])), Malformed),
         ("root_keys_member_twice", "One member twice.", members(1, array([pair(first), pair(first)])), Malformed),
@@ -270,5 +378,10 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
     }
     let heartbeat = domain.speaker(0, 1).statement(Claim::Heartbeat { size: 2, root: digest("root") });
     let heartbeat = signed(&payload_of(&domain.speaker(0, 1).sign(&heartbeat)), &keys);
-    maker.refuse("gateway_kind_for_root", "A gateway's statement where the root's is expected.", root_input(domain, &heartbeat), Malformed);
+    maker.refuse(
+        "gateway_kind_for_root",
+        "A gateway's statement where the root's is expected.",
+        root_input(domain, &heartbeat),
+        Malformed,
+    );
 }

@@ -50,7 +50,8 @@ fn accepted(domain: &Domain, good: &str, maker: &mut Maker) {
 }
 
 fn lines(good: &str, maker: &mut Maker) {
-    let mut bad = |name: &str, about: &str, text: &str, code: Code| maker.refuse(name, about, json!({ "text": text }), code);
+    let mut bad =
+        |name: &str, about: &str, text: &str, code: Code| maker.refuse(name, about, json!({ "text": text }), code);
     bad("version_2", "A newer trust root.", &good.replacen("@v1", "@v2", 1), UnsupportedVersion);
     bad("version_none", "A trust root without a version.", &good.replacen("@v1", "@", 1), UnsupportedVersion);
     bad("version_suffix", "A version that goes on.", &good.replacen("@v1", "@v10", 1), UnsupportedVersion);
@@ -105,12 +106,20 @@ fn groups(domain: &Domain, good: &str, maker: &mut Maker) {
     bad("ledger_twice", "One ledger twice.", &format!("{good}{}", ledger(domain)));
     let id = domain.id().to_string();
     bad("domain_short", "A domain of 31 digits.", &good.replacen(&id, &id[..id.len() - 1], 1));
-    bad("domain_upper", "A domain in capitals.", &good.replacen(&id, &id.to_uppercase().replacen("DOM_", "dom_", 1), 1));
+    bad(
+        "domain_upper",
+        "A domain in capitals.",
+        &good.replacen(&id, &id.to_uppercase().replacen("DOM_", "dom_", 1), 1),
+    );
     bad("domain_prefix", "An id of another kind.", &good.replacen("dom_", "clu_", 1));
     let genesis = domain.genesis_hash().to_base64();
     bad("genesis_hex", "Genesis in hex.", &good.replacen(&genesis, &hex(domain.genesis_hash().as_bytes()), 1));
     bad("genesis_unpadded", "Genesis without padding.", &good.replacen(&genesis, genesis.trim_end_matches('='), 1));
-    bad("genesis_short", "Genesis of 31 bytes.", &good.replacen(&genesis, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", 1));
+    bad(
+        "genesis_short",
+        "Genesis of 31 bytes.",
+        &good.replacen(&genesis, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", 1),
+    );
     let plus = good.replacen(&format!("ledger {ORIGIN}"), "ledger writ+example", 1);
     bad("origin_plus", "An origin with a plus.", &plus);
 }
@@ -142,7 +151,8 @@ fn keys(domain: &Domain, good: &str, maker: &mut Maker) {
     bad("key_empty", "No key material.", &good.replacen(&format!("+{id}+{material}"), &format!("+{id}+"), 1));
     let small = key_line(domain, &[&[1u8, 1], [0; 31].as_slice()].concat());
     bad("key_small_order", "An Ed25519 key of small order.", &good.replacen(first, &small, 1));
-    let unknown = key_line(domain, &[&[2u8], domain.ledger_keys().ed25519.public().as_bytes().get(1..).unwrap()].concat());
+    let unknown =
+        key_line(domain, &[&[2u8], domain.ledger_keys().ed25519.public().as_bytes().get(1..).unwrap()].concat());
     bad("key_unknown_type", "A key of a type that is not verified here.", &good.replacen(first, &unknown, 1));
 }
 
