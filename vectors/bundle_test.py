@@ -86,8 +86,8 @@ class ExecutionTest(BundleCase):
                 ("ok", late("spend", time_ms=199)),
                 ("expired", late("spend", time_ms=200)),
                 ("missing_writ", late("spend", index=2)),
-                ("missing_writ", late("spend", index=3)),
-                ("missing_writ", late("spend", index=77)),
+                ("evidence_incomplete", late("spend", index=3)),
+                ("evidence_incomplete", late("spend", index=77)),
                 ("missing_writ", late("spend", writ=bytes(32))),
                 ("missing_writ", late("spend", index=2, writ=bytes(32))),
                 ("evidence_incomplete", late("spend", index=3, writ=bytes(32))),
@@ -142,7 +142,7 @@ class ExecutionTest(BundleCase):
                 ("replayed", SPEND, lost, lost),
                 ("ok", SPEND, lost),
                 ("ok", SPEND, START, lost),
-                ("ok", SPEND, lost, START),
+                ("replayed", SPEND, lost, START),
                 ("action_mismatch", SPEND, late("start", action=bytes(32))),
                 ("surroundings_mismatch", SPEND, late("start", surroundings=bytes(32))),
                 ("ok", SPEND, World.renew, START, OUTCOME),
@@ -153,7 +153,7 @@ class ExecutionTest(BundleCase):
         self.assertEqual((found["revoked_at"], found["halted_at"]), (6, 7))
         found = self.judged("ok", World.grant, SPEND, late("revoke", kind="gateway", gateway="gw"), START)
         self.assertEqual((found["revoked_at"], found["executions"][0]["state"]), (6, "started"))
-        found = self.judged("ok", World.grant, SPEND, lost, START)
+        found = self.judged("ok", World.grant, SPEND, lost)
         self.assertEqual(found["executions"][0]["result"], "unknown")
 
     def test_statements(self):

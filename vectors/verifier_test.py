@@ -203,6 +203,7 @@ class WritTest(Case):
         cases = [
             ("missing_writ", b""),
             ("malformed", proof.replace(b"index ", b"index 0")),
+            ("malformed", b"\n".join([*proof.split(b"\n")[:1], b"extra ", *proof.split(b"\n")[2:]])),
             ("malformed", proof.replace(b"proof@v1", b"proof@v2")),
             ("malformed", proof.replace(b"\n\n", b"\n", 1)),
             ("malformed", proof[:-1]),
@@ -224,12 +225,13 @@ class WritTest(Case):
         for code, line in (
             ("malformed", f"— {ORIGIN} {b64(mine + bytes(64))}"),
             ("malformed", f"— {ORIGIN} {b64(others[:3])}"),
-            ("malformed", f"— some\u2003body {b64(others)}"),
-            ("malformed", f"— some+body {b64(others)}"),
-            ("malformed", f"—  {b64(others)}"),
-            ("malformed", f"- somebody {b64(others)}"),
-            (None, f"— some\u007fbody {b64(others)}"),
-            (None, f"— {ORIGIN} {b64(others)}"),
+            ("malformed", f"— some\u2003body {b64(others + others)}"),
+            ("malformed", f"— some+body {b64(others + others)}"),
+            ("malformed", f"—  {b64(others + others)}"),
+            ("malformed", f"- somebody {b64(others + others)}"),
+            ("malformed", f"— {ORIGIN} {b64(others)}"),
+            (None, f"— some\u007fbody {b64(others + others)}"),
+            (None, f"— {ORIGIN} {b64(others + others)}"),
         ):
             with self.subTest(line):
                 data = world.proof(checkpoint=note + line.encode() + b"\n")
@@ -238,7 +240,7 @@ class WritTest(Case):
                 else:
                     verify_writ(data, trust)
         first, _ = note.partition(b"\n\n")[2].splitlines(True)
-        for wrong in (b"", bytes(63), bytes(65), bytes(2420)):
+        for wrong in (bytes(1), bytes(63), bytes(65), bytes(2420)):
             line = f"— {ORIGIN} {b64(mine + wrong)}\n".encode()
             self.refused("signature_invalid", verify_writ, world.proof(checkpoint=note.replace(first, line)), trust)
 

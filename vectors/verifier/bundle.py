@@ -123,14 +123,18 @@ def judge_control_chain(entries: list[Recorded], origin: str, pinned: Ledger, do
     head = {"ledger": origin, "seq": len(chain) - 1, "head": chain[-1].entry.hash}
     if entries[-1].entry.body["control"] != head:
         raise Refused("control_chain_broken", "the closing seal names another head of the control chain")
-    judge_home(entries, origin, genesis.body["home"])
-
-
-def judge_home(entries: list[Recorded], origin: str, home: str) -> None:
-    """Version 1 is defined for the ledger that carries the control chain, and each of its seals says so."""
-    named = {at.entry.body["control"]["ledger"] for at in entries if at.entry.type == "seal"}
-    if named | {home} != {origin}:
+    if genesis.body["home"] != origin:
         raise Refused("control_chain_broken", "another ledger carries the control chain")
+    judge_seals(entries, chain, origin)
+
+
+def judge_seals(entries: list[Recorded], chain: list[Recorded], origin: str) -> None:
+    """Every seal in the bundle names the control head as of its index."""
+    for seal in (at for at in entries if at.entry.type == "seal"):
+        before = [at for at in chain if at.index < seal.index]
+        head = {"ledger": origin, "seq": len(before) - 1, "head": before[-1].entry.hash}
+        if seal.entry.body["control"] != head:
+            raise Refused("control_chain_broken", f"the seal at index {seal.index} names another control head")
 
 
 def writ_of(at: Recorded) -> bytes:

@@ -190,7 +190,7 @@ def encode(value) -> bytes:
 
 
 def typed(value) -> list:
-    """The typed value of vectors/README.md."""
+    """The typed value of vectors/README.md; that of a key is typed too."""
     if value is None:
         return ["null"]
     if isinstance(value, bool):

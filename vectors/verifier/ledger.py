@@ -53,8 +53,8 @@ def signature_line(line: str) -> tuple[str, bytes]:
     if not parts[1] or NOT_IN_KEY_NAME.search(parts[1]):
         raise malformed("not the name of a key in a signature line")
     signature = from_base64(parts[2], "signature line")
-    if len(signature) < 4:
-        raise malformed("a signature line without a key id")
+    if len(signature) <= 4:
+        raise malformed("a signature line without a key id and a signature")
     return parts[1], signature
 
 

@@ -211,10 +211,10 @@ def judge_audience(state: State, audience: dict, enrolment: dict) -> None:
 
 def granted_at(state: State, body: dict) -> dict:
     """The grant that a spend names by entry hash and index."""
-    there, known = state.by_index.get(body["index"]), state.by_hash.get(body["writ"])
-    if not there and not known:
+    there = state.by_index.get(body["index"])
+    if not there:
         raise Refused("evidence_incomplete", "the grant of a spend is not in the bundle")
-    if there is not known or there.entry.type != "grant":
+    if there.entry.type != "grant" or there.entry.hash != body["writ"]:
         raise Refused("missing_writ", "the entry at the index is not a grant with that entry hash")
     return there.entry.body
 
@@ -248,12 +248,12 @@ def known_execution(state: State, body: dict) -> Execution:
 
 
 def accept_start(state: State, at: Recorded) -> None:
-    """Rule 6, start. It may be recorded after the result `unknown`, which needs none."""
+    """Rule 6, start."""
     body = at.statement.body
     judge_gateway(state, at.statement)
     execution = known_execution(state, body)
-    if execution.started:
-        raise Refused("replayed", "a second start of an execution")
+    if execution.started or execution.result:
+        raise Refused("replayed", "a start of an execution that was started or has ended")
     grant = state.grant(execution.writ)
     if body["action"] != grant["action"]["digest"]:
         raise Refused("action_mismatch", "another action was started than granted")

@@ -61,6 +61,8 @@ def parse_proof(data: bytes) -> Proof:
     if not gap or lines[0] != FIRST_LINE or not 3 <= len(lines) <= 3 + MAX_PROOF:
         raise malformed("not a tlog-proof with an extra line")
     entry = from_base64(field(lines[1], "extra"), "extra")
+    if not entry:
+        raise malformed("an extra line without an entry")
     index = decimal(field(lines[2], "index"), "index")
     hashes = [from_base64(line, "hash of the proof") for line in lines[3:]]
     if any(len(one) != 32 for one in hashes):

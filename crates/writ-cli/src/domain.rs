@@ -66,13 +66,22 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
 
 /// Outside the folder, so that a restored copy of the folder does not bring its own mark: one file for each folder, named by its path.
 fn default_mark(dir: &Path) -> Result<PathBuf, CliError> {
-    let absolute = match std::fs::canonicalize(dir) {
-        Ok(path) => path,
-        Err(_) => std::path::absolute(dir).map_err(CliError::file(dir))?,
-    };
+    let absolute = canonical(dir).map_err(CliError::file(dir))?;
     let digest = sha256(absolute.as_os_str().as_encoded_bytes());
     let name: String = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(state_folder()?.join("writ").join("marks").join(name))
+}
+
+/// The one path of a folder that is there, or is about to be made where another one is.
+fn canonical(dir: &Path) -> std::io::Result<PathBuf> {
+    let dir = std::path::absolute(dir)?;
+    match (std::fs::canonicalize(&dir), dir.parent(), dir.file_name()) {
+        (Ok(path), _, _) => Ok(path),
+        (Err(error), Some(parent), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::canonicalize(parent).map(|parent| parent.join(name))
+        }
+        (Err(error), _, _) => Err(error),
+    }
 }
 
 fn state_folder() -> Result<PathBuf, CliError> {

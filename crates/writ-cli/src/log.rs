@@ -94,12 +94,15 @@ pub(crate) fn serve(place: &args::Place, args: &args::Serve, as_json: bool) -> R
     let fails = |error: std::io::Error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen));
     let listener = std::net::TcpListener::bind(args.listen).map_err(fails)?;
     let address = listener.local_addr().map_err(fails)?;
-    if as_json {
-        line(json!({ "origin": origin.as_str(), "url": format!("http://{address}") }))?;
+    let told = if as_json {
+        json!({ "origin": origin.as_str(), "url": format!("http://{address}") }).to_string()
     } else {
-        line(format_args!("serving {origin} at http://{address} (tlog-tiles, read only); stop with Ctrl-C"))?;
-    }
-    writ_server::serve_log_until_signal(listener, &store, complain).map_err(|error| CliError::Failed(error.to_string()))
+        format!("serving {origin} at http://{address} (tlog-tiles, read only); stop with Ctrl-C")
+    };
+    // Somebody may wait for this line, but nobody has to.
+    let ready = || line(told).unwrap_or_else(|error| complain(error.to_string()));
+    writ_server::serve_log_until_signal(listener, &store, ready, complain)
+        .map_err(|error| CliError::Failed(error.to_string()))
 }
 
 #[expect(clippy::print_stderr, reason = "a server's complaints go to standard error")]

@@ -23,10 +23,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves the ledger in `store` until the process is interrupted or told to terminate; then answers what is under way, and returns.
 ///
-/// Takes a bound socket, so that the caller can tell the address before anyone is served.
+/// Takes a bound socket, so that the caller knows the address; `ready` is called when from now on an interrupt ends it well.
 pub fn serve_log_until_signal(
     listener: std::net::TcpListener,
     store: &Path,
+    ready: impl FnOnce(),
     report: impl Fn(String) + Send + Sync + 'static,
 ) -> Result<(), ServeError> {
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build();
@@ -34,6 +35,7 @@ pub fn serve_log_until_signal(
         let stop = stop_signal().map_err(ServeError::Start)?;
         listener.set_nonblocking(true).map_err(ServeError::Listener)?;
         let listener = TcpListener::from_std(listener).map_err(ServeError::Listener)?;
+        ready();
         serve_log(listener, store, stop, report).await
     })
 }

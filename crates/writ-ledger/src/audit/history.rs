@@ -6,7 +6,9 @@ use crate::store::{sql, unsql};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 use writ_protocol::{Refusal, TrustRoot};
-use writ_tlog::{Hash, LeafIndex, TILE_WIDTH, TileId, Tree, TreeSize, VerifiedCheckpoint, decode_tile, leaf_hash};
+use writ_tlog::{
+    Hash, LeafIndex, TILE_WIDTH, TileId, Tree, TreeSize, VerifiedCheckpoint, decode_tile, leaf_hash, tile_width,
+};
 
 /// How many entries since the last good checkpoint are searched for a swap or an insertion: comparing pairs is quadratic.
 const SEARCH_MAX: usize = 600;
@@ -26,8 +28,13 @@ pub(super) struct History<'a> {
     since: Vec<Hash>,
     /// Stored tiles that differ from the entries; which of the two is right shows at the next checkpoint.
     suspects: Vec<(TileId, Option<Vec<Hash>>)>,
-    /// A checkpoint whose root the entries do not have, to be explained with one more leaf at hand.
+    /// A checkpoint whose root the entries do not have, to be explained once the tile it ends in is full and one more leaf is at hand.
     unexplained: Option<(TreeSize, Hash)>,
+    /// The last checkpoint that was reached, and the end of the last batch.
+    reached: Option<TreeSize>,
+    ended: Option<TreeSize>,
+    /// The last checkpoint that was reached when it ended.
+    checkpoint_before: Option<TreeSize>,
     /// After the first difference every later root differs too, which would say nothing new.
     lost: bool,
     gap: bool,
@@ -51,6 +58,9 @@ impl<'a> History<'a> {
             since: Vec::new(),
             suspects: Vec::new(),
             unexplained: None,
+            reached: None,
+            ended: None,
+            checkpoint_before: None,
             lost: false,
             gap: false,
         })
@@ -69,13 +79,30 @@ impl<'a> History<'a> {
         }
         self.tree.push(row.hash);
         self.since.push(row.hash);
-        self.explain_what_differed(findings);
+        if self.unexplained.is_some_and(|(size, _)| self.tree.size() > end_of_tile(size)) {
+            self.explain_what_differed(findings);
+        }
         self.tiles()?;
         while self.checkpoints.front().is_some_and(|size| *size <= self.tree.size()) {
             let reached = self.checkpoints.pop_front();
+            self.reached = reached;
             self.reach(reached.unwrap_or(self.tree.size()), findings)?;
         }
         Ok(())
+    }
+
+    /// A batch ends with the entry read last. The checkpoint of the batch before is superseded by this one's, unless that is of the
+    /// next 256 entries: then it must have been kept.
+    pub(super) fn batch_ended(&mut self, findings: &mut Vec<Finding>) {
+        let size = self.tree.size();
+        if let Some(before) = self.ended
+            && tile_of(before) != tile_of(size)
+            && self.checkpoint_before.is_none_or(|kept| kept != before)
+        {
+            findings.push(Finding::CheckpointMissing(before));
+        }
+        self.checkpoint_before = self.reached;
+        self.ended = Some(size);
     }
 
     /// Returns how many checkpoints were verified.
@@ -90,13 +117,37 @@ impl<'a> History<'a> {
                     findings.push(Finding::EntryMissing { at, count: newest.get() - size.get() });
                 }
             }
-            Some(newest) if newest < size && !self.lost => {
-                findings.extend((newest.get()..size.get()).map(|index| Finding::EntryInserted(LeafIndex::new(index))));
-            }
+            Some(newest) if newest < size && !self.lost => self.beyond(newest, findings),
             Some(_) => {}
             None => findings.push(Finding::CheckpointMissing(size)),
         }
+        self.tiles_too_many(findings)?;
         Ok(self.verified)
+    }
+
+    /// Entries after the newest checkpoint. A batch would have superseded a checkpoint of the same 256 entries, so what stands after one
+    /// was never signed; whole batches after an earlier one have lost theirs.
+    fn beyond(&self, newest: TreeSize, findings: &mut Vec<Finding>) {
+        let size = self.tree.size();
+        if self.ended == Some(size) && tile_of(newest) != tile_of(size) {
+            findings.push(Finding::CheckpointMissing(size));
+            return;
+        }
+        let inserted = (newest.get()..size.get()).take(NAMED_MAX);
+        findings.extend(inserted.map(|index| Finding::EntryInserted(LeafIndex::new(index))));
+    }
+
+    /// Tiles that are not full yet have no business in the store.
+    fn tiles_too_many(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+        let mut query = self.connection.prepare("SELECT level, n FROM tile ORDER BY level, n")?;
+        for row in query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))? {
+            let (level, n) = row?;
+            let (level, index) = (u8::try_from(level).unwrap_or(u8::MAX), u64::try_from(n).unwrap_or(u64::MAX));
+            if !self.lost && tile_width(self.tree.size(), level, index) != Some(TILE_WIDTH) {
+                findings.push(Finding::TileChanged { level, index });
+            }
+        }
+        Ok(())
     }
 
     fn tiles(&mut self) -> Result<(), LedgerError> {
@@ -104,13 +155,16 @@ impl<'a> History<'a> {
             return Ok(());
         }
         for (id, hashes) in self.tree.full_tiles() {
-            let stored: Option<Vec<u8>> = self
+            let stored: Option<(Vec<u8>, Vec<u8>)> = self
                 .connection
-                .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND n = ?2")?
-                .query_row((i64::from(id.level), sql(id.index)), |row| row.get(0))
+                .prepare_cached("SELECT root, hashes FROM tile WHERE level = ?1 AND n = ?2")?
+                .query_row((i64::from(id.level), sql(id.index)), |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let stored = stored.and_then(|bytes| decode_tile(&bytes, TILE_WIDTH).ok());
-            if stored.as_ref() != Some(&hashes) {
+            let (root, stored) = stored
+                .map_or((None, None), |(root, bytes)| (Hash::from_slice(&root), decode_tile(&bytes, TILE_WIDTH).ok()));
+            // The tile above is made of these roots.
+            let expected = self.tree.node(8 * (id.level + 1), id.index);
+            if stored.as_ref() != Some(&hashes) || root != expected {
                 self.suspects.push((id, stored));
             }
         }
@@ -252,4 +306,12 @@ impl<'a> History<'a> {
     fn at(&self, offset: usize) -> LeafIndex {
         LeafIndex::new(self.good.size().get() + offset as u64)
     }
+}
+
+fn tile_of(size: TreeSize) -> u64 {
+    size.get() / u64::from(TILE_WIDTH)
+}
+
+fn end_of_tile(size: TreeSize) -> TreeSize {
+    TreeSize::new(size.get().next_multiple_of(u64::from(TILE_WIDTH)))
 }

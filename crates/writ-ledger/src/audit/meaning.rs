@@ -4,7 +4,7 @@ use super::{Finding, StoredRow};
 use crate::error::LedgerError;
 use crate::records::{StoredRecords, project};
 use crate::schema::{self, PROJECTED_TABLES};
-use crate::store::{sql, unsql};
+use crate::store::{self, sql, unsql};
 use crate::vault::{self, Held};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
@@ -26,6 +26,8 @@ pub(super) struct Meaning<'a> {
     seal: Option<Seal>,
     /// Every commitment whose value the vault must hold or an erasure name.
     values: u64,
+    /// Rows of the vault that an entry commits to.
+    held: u64,
 }
 
 impl<'a> Meaning<'a> {
@@ -36,7 +38,7 @@ impl<'a> Meaning<'a> {
     ) -> Result<Self, LedgerError> {
         let rebuilt = schema::projections_in_memory()?;
         rebuilt.execute_batch("BEGIN")?;
-        Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0 })
+        Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0, held: 0 })
     }
 
     pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
@@ -65,6 +67,11 @@ impl<'a> Meaning<'a> {
         self.vault(at, &entry.body, findings)
     }
 
+    /// Whether this entry is a seal that ends a batch as it must.
+    pub(super) fn ends_batch(&self, at: LeafIndex) -> bool {
+        self.seal.as_ref().is_some_and(|seal| seal.first + seal.count.get() == at.get())
+    }
+
     /// Returns how many values in the vault open their commitments.
     pub(super) fn finish(self, findings: &mut Vec<Finding>) -> Result<u64, LedgerError> {
         if self.control.is_none() {
@@ -74,6 +81,7 @@ impl<'a> Meaning<'a> {
             compare(self.store, &self.rebuilt, table, order, findings)?;
         }
         self.not_erased(findings)?;
+        self.not_committed_to(findings)?;
         Ok(self.values)
     }
 
@@ -120,7 +128,9 @@ impl<'a> Meaning<'a> {
     /// Values that are there open their commitments; values that must be there are, or an erasure names them.
     fn vault(&mut self, at: LeafIndex, body: &Body, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
         for (kind, commitment) in body.commitments() {
-            match vault::lookup(self.store, at, &commitment) {
+            let found = vault::lookup(self.store, at, &commitment);
+            self.held += u64::from(!matches!(found, Ok(Held::Nothing)));
+            match found {
                 Ok(Held::Value(opening)) if opening.commitment() == commitment && opening.kind == kind => {
                     self.values += 1
                 }
@@ -152,6 +162,36 @@ impl<'a> Meaning<'a> {
             findings.push(Finding::VaultNotErased(LeafIndex::new(unsql(index?)?)));
         }
         Ok(())
+    }
+
+    /// A value that nothing commits to could never be erased by an order (Invariant 10).
+    fn not_committed_to(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+        let rows: i64 = self.store.query_row("SELECT count(*) FROM vault", [], |row| row.get(0))?;
+        if unsql(rows)? == self.held {
+            return Ok(());
+        }
+        let mut query = self.store.prepare("SELECT idx, commitment FROM vault ORDER BY idx")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut named = 0;
+        for row in rows {
+            let (index, commitment) = row?;
+            let at = LeafIndex::new(u64::try_from(index).unwrap_or(u64::MAX));
+            if named < NAMED_MAX && !self.is_committed_to(at, &commitment)? {
+                findings.push(Finding::VaultChanged(at));
+                named += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_committed_to(&self, at: LeafIndex, commitment: &[u8]) -> Result<bool, LedgerError> {
+        match store::entry(self.store, at).and_then(|stored| stored.map(|it| it.decode(self.origin)).transpose()) {
+            Ok(Some(entry)) => Ok(entry.body.commitments().iter().any(|(_, held)| held.as_bytes() == commitment)),
+            Ok(None) => Ok(false),
+            // What is wrong with the entry was said before.
+            Err(LedgerError::Inconsistent(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -13,11 +13,11 @@ use crate::error::LedgerError;
 use crate::mark::{Mark, MarkFile};
 use crate::place::require_store;
 use crate::schema;
-use crate::store::{StoredNodes, hash_of, unsql};
+use crate::store::{StoredNodes, unsql};
 use rusqlite::Connection;
 use std::path::Path;
 use writ_protocol::TrustRoot;
-use writ_tlog::{Hash, LeafIndex, Origin, TreeSize, root_at};
+use writ_tlog::{Hash, LeafIndex, Origin, TreeSize, leaf_hash, root_at};
 
 /// What an audit found.
 #[derive(Clone, Debug)]
@@ -59,13 +59,12 @@ pub fn audit(
     let mut query = connection.prepare("SELECT idx, hash, bytes FROM entry ORDER BY idx")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        let one = StoredRow {
-            index: LeafIndex::new(unsql(row.get(0)?)?),
-            hash: hash_of(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?,
-            bytes: row.get(2)?,
-        };
+        let Some(one) = stored_row(row, &mut findings)? else { continue };
         history.read(&one, &mut findings)?;
         meaning.read(&one, &mut findings)?;
+        if meaning.ends_batch(one.index) {
+            history.batch_ended(&mut findings);
+        }
         report.entries += 1;
         if report.entries.is_multiple_of(PROGRESS_EVERY) {
             progress(report.entries, total);
@@ -88,6 +87,21 @@ struct StoredRow {
     index: LeafIndex,
     hash: Hash,
     bytes: Vec<u8>,
+}
+
+/// A row that no ledger writes is a finding, and no reason to stop reading.
+fn stored_row(row: &rusqlite::Row<'_>, findings: &mut Vec<Finding>) -> Result<Option<StoredRow>, LedgerError> {
+    let index: i64 = row.get(0)?;
+    let Ok(place) = u64::try_from(index) else {
+        findings.push(Finding::StoreDamaged(format!("there is an entry at index {index}")));
+        return Ok(None);
+    };
+    let (index, bytes) = (LeafIndex::new(place), row.get::<_, Vec<u8>>(2)?);
+    let hash = Hash::from_slice(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).unwrap_or_else(|| {
+        findings.push(Finding::EntryChanged(index));
+        leaf_hash(&bytes)
+    });
+    Ok(Some(StoredRow { index, hash, bytes }))
 }
 
 fn count(connection: &Connection) -> Result<u64, LedgerError> {

@@ -20,7 +20,6 @@ const VERSION: u64 = 1;
 pub const BUNDLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ENTRIES_MAX: u64 = 65_536;
 const OPENINGS_MAX: u64 = 4_096;
-const PROOF_HASHES_MAX: usize = 63;
 
 /// A bundle as it was read: well formed, nothing verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,9 +184,6 @@ fn proved_entry(reader: &mut Reader<'_>) -> Result<ProvedEntry, ShapeError> {
     let (hashes, []) = proof.as_chunks::<32>() else {
         return Err(ShapeError::expected("a proof of whole hashes of 32 bytes"));
     };
-    if hashes.len() > PROOF_HASHES_MAX {
-        return Err(ShapeError::expected(format!("a proof of at most {PROOF_HASHES_MAX} hashes")));
-    }
     let proof = InclusionProof::new(hashes.iter().copied().map(Hash::from_bytes).collect());
     Ok(ProvedEntry { index, bytes, proof })
 }

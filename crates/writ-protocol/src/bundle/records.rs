@@ -9,6 +9,8 @@ use writ_tlog::{Hash, LeafIndex};
 /// What the entries of one bundle say. It never claims that something does not exist in the ledger, except what the story itself excludes.
 #[derive(Default)]
 pub(super) struct StoryRecords {
+    /// Every index walked so far: what stands there is known, and if it is no grant there is none.
+    pub(super) walked: BTreeSet<LeafIndex>,
     pub(super) grants: BTreeMap<LeafIndex, (Hash, Grant)>,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
     /// Executions in the order of their beginning.
@@ -32,6 +34,7 @@ impl Records for StoryRecords {
         Ok(match self.grants.get(&at) {
             Some((hash, grant)) if hash == entry => Lookup::Found(grant.clone()),
             Some(_) => Lookup::Absent,
+            None if self.walked.contains(&at) => Lookup::Absent,
             None => Lookup::Unknown,
         })
     }

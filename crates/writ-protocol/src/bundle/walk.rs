@@ -80,6 +80,12 @@ fn genesis(proved: &[Proved], ledger: &PinnedLedger, trust: &TrustRoot) -> Resul
     if index.get() != 0 {
         return Err(Refusal::new(Code::ControlChainBroken, format!("genesis at index {index}, expected 0")));
     }
+    if genesis.home != *origin {
+        return Err(Refusal::new(
+            Code::ControlChainBroken,
+            format!("the control chain is in the ledger `{}`", genesis.home),
+        ));
+    }
     if hash != ledger.genesis() || genesis.domain != trust.domain() || genesis.keys != *ledger.first_keys() {
         return Err(Refusal::new(Code::UnknownAuthority, "genesis is not the one that the trust root pins"));
     }
@@ -125,8 +131,17 @@ impl Walk {
     fn step(&mut self, one: Proved) -> Result<(), Refusal> {
         let Proved { index, hash, entry } = one;
         if index.get() == 0 {
+            self.records.walked.insert(index);
             self.entries.push(StoryEntry { index, hash, entry, accepted: Accepted::AsItStands });
             return Ok(());
+        }
+        if let Body::Seal(seal) = &entry.body
+            && seal.control != self.control.head()
+        {
+            return Err(Refusal::new(
+                Code::ControlChainBroken,
+                format!("the seal at index {index} names another control head"),
+            ));
         }
         let accepted = judge(&self.control, &self.records, index, &entry).map_err(|error| match error {
             OrderError::Refused(refusal) => refusal,
@@ -134,6 +149,7 @@ impl Walk {
         })?;
         self.control.apply(index, hash, &entry.body, accepted.root());
         self.record(index, hash, &entry.body, &accepted);
+        self.records.walked.insert(index);
         self.entries.push(StoryEntry { index, hash, entry, accepted });
         Ok(())
     }

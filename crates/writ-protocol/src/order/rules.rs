@@ -282,7 +282,7 @@ impl<R: Records> Rules<'_, R> {
 
     fn new_execution(&self, id: &crate::id::ExecutionId) -> Result<(), OrderError<R::Error>> {
         match Self::read(self.records.execution(id))? {
-            Lookup::Absent | Lookup::Unknown => self.new_id(id.as_bytes()),
+            Lookup::Absent | Lookup::Unknown => Ok(()),
             Lookup::Found(_) => Err(refuse(Code::Replayed, format!("{id} was recorded before")))?,
         }
     }
@@ -399,7 +399,7 @@ impl<R: Records> Rules<'_, R> {
         match found.state {
             ExecutionState::Spent => {}
             ExecutionState::Started | ExecutionState::Ended(_) => {
-                Err(refuse(Code::Replayed, format!("{execution} was started before")))?;
+                Err(refuse(Code::Replayed, format!("{execution} was started or has ended before")))?;
             }
         }
         let grant = self.grant_of(found.grant, writ)?;

@@ -12,7 +12,7 @@ use writ_server::{Limits, ServeError, serve_log_within};
 /// Longer than anything takes: what is still waited for then does not come.
 pub(crate) const NEVER: Duration = Duration::from_secs(30);
 /// Long enough for a client that behaves.
-pub(crate) const SHORT: Duration = Duration::from_millis(200);
+pub(crate) const SHORT: Duration = Duration::from_secs(1);
 /// None of its limits is reached by a test that does not mean to.
 pub(crate) const PATIENT: Limits =
     Limits { connections_max: 256, head_timeout: NEVER, stall_timeout: NEVER, drain_timeout: NEVER };

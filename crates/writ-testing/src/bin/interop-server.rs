@@ -4,7 +4,7 @@
 //!
 //! It prints two lines, the prefix of the log and the path of its trust root, and serves until standard input ends. For each line
 //! read there, one more entry is appended, and the new size printed. In `writs/` beside the trust root are writs of the ledger.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test's server that fails must stop")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's server that fails must stop")]
 
 use std::fs;
 use std::io::{BufRead, Write};

@@ -57,10 +57,10 @@ impl Recorded {
 
     /// The grant it is.
     pub fn grant(&self) -> &Grant {
-        match &self.body {
-            Body::Grant(grant) => grant,
-            _ => panic!("entry {} is a `{}`, expected a grant", self.index, self.entry_type().as_str()),
-        }
+        let Body::Grant(grant) = &self.body else {
+            panic!("entry {} is a `{}`, expected a grant", self.index, self.entry_type().as_str());
+        };
+        grant
     }
 
     /// What opens its commitment of a kind.

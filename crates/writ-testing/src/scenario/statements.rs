@@ -123,13 +123,9 @@ pub fn envelope(payload: &[u8], signatures: &[(Hash, Vec<u8>)]) -> Vec<u8> {
 
 /// The payload of a signed statement.
 pub fn payload_of(signed: &[u8]) -> Vec<u8> {
-    match Value::from_cbor(signed).unwrap() {
-        Value::Array(parts) => match parts.into_iter().nth(2) {
-            Some(Value::Bytes(payload)) => payload,
-            other => panic!("expected the payload of a signed statement, found {other:?}"),
-        },
-        other => panic!("expected a signed statement, found {other:?}"),
-    }
+    let Value::Array(parts) = Value::from_cbor(signed).unwrap() else { panic!("expected a signed statement") };
+    let Some(Value::Bytes(payload)) = parts.into_iter().nth(2) else { panic!("expected the payload as bytes") };
+    payload
 }
 
 fn sign(payload: &[u8], secrets: &[&Secret]) -> Vec<u8> {

@@ -29,7 +29,11 @@ fn actions() -> Vec<Case> {
     good("exec", "An execution.", &simple());
     good("argv_not_utf8", "Arguments are bytes, UTF-8 or not.", &exec(&[b"/bin/echo", b"\xff\xfe"], b"/", Stdin::Null));
     good("argv_empty_argument", "An argument may be empty.", &exec(&[b"", b""], b"/", Stdin::Null));
-    good("argv_300", "More arguments than other arrays have elements.", &exec(&[b"a".as_slice(); 300], b"/", Stdin::Null));
+    good(
+        "argv_300",
+        "More arguments than other arrays have elements.",
+        &exec(&[b"a".as_slice(); 300], b"/", Stdin::Null),
+    );
     good("cwd_root", "The shortest working directory.", &exec(&[b"a"], b"/", Stdin::Null));
     good("cwd_not_utf8", "The working directory is bytes.", &exec(&[b"a"], b"/\xff", Stdin::Null));
     for (name, stdin) in [("pipe", Stdin::Pipe), ("file", Stdin::File), ("tty", Stdin::Tty), ("socket", Stdin::Socket)]
@@ -92,11 +96,12 @@ fn action_faults() -> Vec<Case> {
 }
 
 fn push_null(value: &mut Item) {
-    match value {
-        Item::Array(items) => items.push(Item::Null),
-        other => panic!("expected an array, found {other:?}"),
-    }
+    let Item::Array(items) = value else { panic!("expected an array, found {value:?}") };
+    items.push(Item::Null);
 }
+
+/// Names and values.
+type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
 
 fn variables() -> Vec<Case> {
     let mut maker = Maker::new("action", "variables");
@@ -122,7 +127,7 @@ fn variables() -> Vec<Case> {
         let expected = variables_digest(pairs.iter().copied()).unwrap();
         maker.accept(name, about, input(pairs), json!({ "digest": hex(expected.as_bytes()) }));
     }
-    let bad: [(&str, &str, &[(&[u8], &[u8])]); 5] = [
+    let bad: [(&str, &str, Pairs<'_>); 5] = [
         ("variables_twice", "One name twice.", &[(b"A", b"1"), (b"A", b"2")]),
         ("variables_empty_name", "An empty name.", &[(b"", b"1")]),
         ("variables_name_with_equals", "A name with `=`.", &[(b"A=B", b"1")]),

@@ -6,9 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::Opening;
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{
-    Control, ControlHead, Enrolment, Evidence, Genesis, Halt, Positive, Revocation, RootOrder, Seal,
-};
+use writ_protocol::entry::{Control, ControlHead, Enrolment, Evidence, Halt, Positive, Revocation, RootOrder, Seal};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Entry};
 use writ_tlog::{

@@ -302,7 +302,7 @@ fn windows(maker: &mut Maker) {
         let execution = domain.execution_id();
         let window = grant.grant().window;
         let time_ms = if last { window.until_ms() - 1 } else { window.from_ms() };
-        story.tell(super::bundle_faults::spent_at(&domain, &grant, execution, time_ms));
+        story.tell(super::bundle_steps::spent_at(&domain, &grant, execution, time_ms));
         let shown = Shown { executions: &[(execution, "spent", None)], ..nothing(grant.index.get(), "grant") };
         maker.accept(name, about, story.input(&story.bundle(grant.index.get())), shown.to_value());
     }

@@ -118,41 +118,41 @@ fn containers(maker: &mut Maker) {
     let hex = format!("9818{}", "01".repeat(24));
     good(maker, "array_24", "An array with a length of one byte.", &hex, json!(["array", items]));
     good(maker, "map_empty", "An empty map.", "a0", json!(["map", []]));
-    good(maker, "map_one", "A map of one pair.", "a1616101", json!(["map", [["a", one]]]));
+    good(maker, "map_one", "A map of one pair.", "a1616101", json!(["map", [[["text", "a"], one]]]));
     good(
         maker,
         "map_shorter_key_first",
         "A shorter key comes before a longer one, whatever their letters.",
         "a2617a0162616101",
-        json!(["map", [["z", one], ["aa", one]]]),
+        json!(["map", [[["text", "z"], one], [["text", "aa"], one]]]),
     );
     good(
         maker,
         "map_empty_key_first",
         "The empty key comes before every other.",
         "a26001616101",
-        json!(["map", [["", one], ["a", one]]]),
+        json!(["map", [[["text", ""], one], [["text", "a"], one]]]),
     );
     good(
         maker,
         "map_keys_by_bytes",
         "Keys of one length are in the order of their bytes, so capitals come first.",
         "a3614101615a01616101",
-        json!(["map", [["A", one], ["Z", one], ["a", one]]]),
+        json!(["map", [[["text", "A"], one], [["text", "Z"], one], [["text", "a"], one]]]),
     );
     good(
         maker,
         "map_keys_length_in_bytes",
         "The length of a key counts bytes, not characters.",
         "a2627a7a0162c3bc01",
-        json!(["map", [["zz", one], ["\u{fc}", one]]]),
+        json!(["map", [[["text", "zz"], one], [["text", "\u{fc}"], one]]]),
     );
     good(
         maker,
         "map_same_key_in_another_map",
         "A key may stand again in a map within.",
         "a16161a1616101",
-        json!(["map", [["a", ["map", [["a", one]]]]]]),
+        json!(["map", [[["text", "a"], ["map", [[["text", "a"], one]]]]]]),
     );
 }
 
@@ -380,7 +380,7 @@ fn depth(maker: &mut Maker) {
     bad(maker, "arrays", "Seventeen levels of arrays.", &nested(17), "too_deep");
     bad(maker, "far", "A thousand levels of arrays.", &nested(1000), "too_deep");
     let maps = |levels: usize| format!("{}a0", "a16161".repeat(levels - 1));
-    let value = (1..16).fold(json!(["map", []]), |inner, _| json!(["map", [["a", inner]]]));
+    let value = (1..16).fold(json!(["map", []]), |inner, _| json!(["map", [[["text", "a"], inner]]]));
     good(maker, "depth_16_maps", "Sixteen levels of maps.", &maps(16), value);
     bad(maker, "maps", "Seventeen levels of maps.", &maps(17), "too_deep");
     let scalar = format!("{}00", "81".repeat(16));

@@ -15,7 +15,9 @@ pub(super) fn cases() -> Vec<Case> {
     accepted(&domain, &mut maker);
     texts(&domain, &mut maker);
     lines(&domain, &mut maker);
+    line_signatures(&domain, &mut maker);
     notes(&domain, &mut maker);
+    notes_base64(&domain, &mut maker);
     maker.done()
 }
 
@@ -142,11 +144,8 @@ fn lines(domain: &Domain, maker: &mut Maker) {
     let (text, head) = (checkpoint(7).body(), checkpoint(7));
     let (first, second) = (ed25519_line(&head, &keys.ed25519), ml_dsa_line(&head, &keys.ml_dsa_44));
     let stranger = Secret::new(Algorithm::Ed25519, "stranger");
-    let (ed25519_id, ml_dsa_id) =
-        (verifier(domain.origin(), &keys.ed25519).key_id(), verifier(domain.origin(), &keys.ml_dsa_44).key_id());
+    let ed25519_id = verifier(domain.origin(), &keys.ed25519).key_id();
     let ed25519 = keys.ed25519.sign(text.as_bytes());
-    let ml_dsa = keys.ml_dsa_44.sign(&cosigned(&head, 0));
-    let timed = |time: u64, signature: &[u8]| line(ORIGIN, ml_dsa_id, &[&time.to_be_bytes(), signature].concat());
     let mut bad = |name: &str, about: &str, lines: &[&str], code: Code| {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         maker.refuse(name, about, input(domain, &note(&text, &lines)), code);
@@ -180,6 +179,22 @@ fn lines(domain: &Domain, maker: &mut Maker) {
         &[&line(ORIGIN, ed25519_id, &stranger.sign(text.as_bytes())), &second],
         SignatureInvalid,
     );
+}
+
+/// Lines of the pinned keys, whose signatures are not what they must be.
+fn line_signatures(domain: &Domain, maker: &mut Maker) {
+    let keys = domain.ledger_keys();
+    let (text, head) = (checkpoint(7).body(), checkpoint(7));
+    let (first, second) = (ed25519_line(&head, &keys.ed25519), ml_dsa_line(&head, &keys.ml_dsa_44));
+    let (ed25519_id, ml_dsa_id) =
+        (verifier(domain.origin(), &keys.ed25519).key_id(), verifier(domain.origin(), &keys.ml_dsa_44).key_id());
+    let ed25519 = keys.ed25519.sign(text.as_bytes());
+    let ml_dsa = keys.ml_dsa_44.sign(&cosigned(&head, 0));
+    let timed = |time: u64, signature: &[u8]| line(ORIGIN, ml_dsa_id, &[&time.to_be_bytes(), signature].concat());
+    let mut bad = |name: &str, about: &str, lines: &[&str], code: Code| {
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        maker.refuse(name, about, input(domain, &note(&text, &lines)), code);
+    };
     bad(
         "checkpoint_ed25519_flipped",
         "A bit of the Ed25519 signature is changed.",
@@ -286,33 +301,28 @@ fn notes(domain: &Domain, maker: &mut Maker) {
         ),
         Malformed,
     );
+}
+
+fn notes_base64(domain: &Domain, maker: &mut Maker) {
+    let good = String::from_utf8(signed_by(&checkpoint(7), domain.ledger_keys())).unwrap();
+    let mut bad = |name: &str, about: &str, note: &str| {
+        maker.refuse(name, about, input(domain, note.as_bytes()), Malformed);
+    };
     let (head, last) = good.trim_end().rsplit_once(' ').unwrap();
     bad(
         "checkpoint_base64_not_canonical",
         "A signature with bits set beyond its last byte.",
         &format!("{head} {}\n", loose_last(last)),
-        Malformed,
     );
     let witness = |base64: &str| format!("{good}\u{2014} witness.example {base64}\n");
-    bad(
-        "checkpoint_unknown_line_malformed",
-        "A line of somebody else must have the form of a line.",
-        &witness("!"),
-        Malformed,
-    );
+    bad("checkpoint_unknown_line_malformed", "A line of somebody else must have the form of a line.", &witness("!"));
     bad(
         "checkpoint_unknown_line_not_canonical",
         "Base64 of somebody else must be canonical too.",
         &witness("AQIDBAV="),
-        Malformed,
     );
-    bad(
-        "checkpoint_key_id_alone",
-        "A line with a key id and no signature.",
-        &witness(&STANDARD.encode([1, 2, 3, 4])),
-        Malformed,
-    );
-    bad("checkpoint_empty", "No bytes.", "", Malformed);
+    bad("checkpoint_key_id_alone", "A line with a key id and no signature.", &witness(&STANDARD.encode([1, 2, 3, 4])));
+    bad("checkpoint_empty", "No bytes.", "");
     let not_utf8 = [good.as_bytes(), b"\xff\n"].concat();
     maker.refuse("checkpoint_not_utf8", "Bytes that are no text.", input(domain, &not_utf8), Malformed);
     let filler = line("witness.example", 1, &[9; 2600]);

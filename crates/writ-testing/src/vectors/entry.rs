@@ -108,7 +108,7 @@ fn orders(maker: &mut Maker, samples: &Samples) {
     plain.groups = Ascending::new([]);
     plain.asserts = Ascending::new([]);
     let plain = samples.encoded(Proposal::new(Draft::Gateway(plain)));
-    good(maker, "gateway_without_groups", "A gateway of no group that asserts nobody.", EntryType::Gateway, &plain);
+    good(maker, "gateway_bare", "A gateway of no group that asserts nobody.", EntryType::Gateway, &plain);
     let mut genesis = domain.genesis();
     genesis.root = RootMembers::new(1, vec![domain.root_keys()[0].key_pair()]).unwrap();
     let entry = writ_protocol::Entry { origin: domain.origin().clone(), body: Body::Genesis(genesis) };

@@ -42,6 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
     control(&mut faults);
     grants(&mut faults);
     grant_terms(&mut faults);
+    grant_causes(&mut faults);
     decisions(&mut faults);
     statements(&mut faults);
     faults.maker.done()
@@ -389,6 +390,9 @@ fn grant_terms(faults: &mut Faults) {
         array(["kernel", "gateway"].map(text)),
     );
     faults.set("reasons_twice", "One determining policy twice.", Grant, "policy/reasons", array(["a", "a"].map(text)));
+}
+
+fn grant_causes(faults: &mut Faults) {
     let sandbox = || map([("kind", text("sandbox")), ("profile", text("strict"))]);
     faults.set(
         "obligation_twice",

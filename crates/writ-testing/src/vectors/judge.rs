@@ -96,7 +96,7 @@ fn typed(value: &Item) -> Value {
         Item::Text(value) => json!(["text", value]),
         Item::Array(items) => json!(["array", items.iter().map(typed).collect::<Vec<_>>()]),
         Item::Map(pairs) => {
-            json!(["map", pairs.iter().map(|(key, value)| json!([key, typed(value)])).collect::<Vec<_>>()])
+            json!(["map", pairs.iter().map(|(key, value)| json!([["text", key], typed(value)])).collect::<Vec<_>>()])
         }
         Item::Bool(value) => json!(["bool", value]),
         Item::Null => json!(["null"]),

@@ -7,6 +7,8 @@ mod action;
 mod assembly;
 mod bundle;
 mod bundle_faults;
+mod bundle_orders;
+mod bundle_steps;
 mod bundle_story;
 mod case;
 mod cbor;
@@ -43,6 +45,8 @@ pub fn all() -> Vec<Case> {
         writ::cases(),
         bundle::cases(),
         bundle_faults::cases(),
+        bundle_steps::cases(),
+        bundle_orders::cases(),
         trust_root::cases(),
     ];
     parts.into_iter().flatten().collect()

@@ -19,25 +19,20 @@ impl Structure {
 
     /// Adds a field to the map at a path (or sets it).
     pub(super) fn add(mut self, path: &str, key: &str, value: Value) -> Self {
-        match self.at(path) {
-            Value::Map(pairs) => {
-                pairs.retain(|(known, _)| known != key);
-                pairs.push((key.to_owned(), value));
-            }
-            other => panic!("expected a map at {path}, found {other:?}"),
-        }
+        let Value::Map(pairs) = self.at(path) else { panic!("expected a map at {path}") };
+        pairs.retain(|(known, _)| known != key);
+        pairs.push((key.to_owned(), value));
         self
     }
 
     /// Removes the field or element at a path.
     pub(super) fn remove(mut self, path: &str) -> Self {
         let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));
-        match self.at(parent) {
-            Value::Map(pairs) => pairs.retain(|(key, _)| key != last),
-            Value::Array(items) => {
-                items.remove(last.parse().unwrap());
-            }
-            other => panic!("expected something with parts at {parent}, found {other:?}"),
+        let within = self.at(parent);
+        if let Value::Map(pairs) = within {
+            pairs.retain(|(key, _)| key != last);
+        } else if let Value::Array(items) = within {
+            items.remove(last.parse().unwrap());
         }
         self
     }
@@ -57,15 +52,18 @@ impl Structure {
     }
 
     fn at(&mut self, path: &str) -> &mut Value {
-        path.split('/').filter(|part| !part.is_empty()).fold(&mut self.0, |value, part| match value {
-            Value::Map(pairs) => {
-                let found = pairs.iter_mut().find(|(key, _)| key == part);
-                found.map(|(_, value)| value).unwrap_or_else(|| panic!("no field {part} on the way to {path}"))
-            }
-            Value::Array(items) => &mut items[part.parse::<usize>().unwrap()],
-            other => panic!("nothing below {other:?} on the way to {path}"),
+        path.split('/').filter(|part| !part.is_empty()).fold(&mut self.0, |value, part| {
+            part_of(value, part).unwrap_or_else(|| panic!("no {part} on the way to {path}"))
         })
     }
+}
+
+fn part_of<'v>(value: &'v mut Value, part: &str) -> Option<&'v mut Value> {
+    if let Value::Map(pairs) = value {
+        return pairs.iter_mut().find(|(key, _)| key == part).map(|(_, value)| value);
+    }
+    let Value::Array(items) = value else { return None };
+    items.get_mut(part.parse::<usize>().ok()?)
 }
 
 pub(super) fn text(text: &str) -> Value {

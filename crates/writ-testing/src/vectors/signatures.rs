@@ -20,7 +20,7 @@ const ORDER: [u8; 32] = [
 ];
 
 pub(super) fn cases() -> Vec<Case> {
-    [keys(), ed25519(), ed25519_keys(), ed25519_points(), ml_dsa_44()].concat()
+    [keys(), ed25519(), ed25519_keys(), ed25519_points(), ed25519_mixed_keys(), ml_dsa_44()].concat()
 }
 
 /// The y of each point of small order, and the names of the page.
@@ -215,6 +215,13 @@ fn ed25519_points() -> Vec<Case> {
         input(&key, MESSAGE, &made(mixed_r, nonce(), key, MESSAGE)),
         SignatureInvalid,
     );
+    maker.done()
+}
+
+fn ed25519_mixed_keys() -> Vec<Case> {
+    let mut maker = Maker::new("ledger", "ed25519");
+    let (r, a) = (BASE * nonce(), BASE * secret());
+    let (key, torsion) = (encoded(a), EIGHT_TORSION[1]);
     let mixed_key = encoded(a + torsion);
     let refused = message_with(&encoded(r), &mixed_key, 1);
     maker.refuse(

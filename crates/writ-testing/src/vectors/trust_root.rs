@@ -62,7 +62,7 @@ fn lines(good: &str, maker: &mut Maker) {
     bad("header_alone", "The first line alone.", "writ/trust-root@v1\n", Malformed);
     let without = |field: &str| {
         let mut found = false;
-        let keep = |line: &&str| !(line.starts_with(field) && !std::mem::replace(&mut found, true));
+        let keep = |line: &&str| !line.starts_with(field) || std::mem::replace(&mut found, true);
         good.split_inclusive('\n').filter(keep).collect::<String>()
     };
     for field in ["domain", "ledger", "genesis", "keys", "key "] {
@@ -74,18 +74,20 @@ fn lines(good: &str, maker: &mut Maker) {
     for field in ["domain", "ledger", "genesis", "keys", "key"] {
         let line = good.lines().find(|line| line.starts_with(&format!("{field} "))).unwrap();
         let twice = good.replacen(line, &format!("{line}\n{line}"), 1);
-        bad(&format!("{field}_twice"), &format!("The line {field} stands twice."), &twice, Malformed);
+        bad(&format!("line_{field}_twice"), &format!("The line {field} stands twice."), &twice, Malformed);
         let spaces = good.replacen(&format!("\n{field} "), &format!("\n{field}  "), 1);
-        bad(&format!("{field}_two_spaces"), &format!("Two spaces in the line {field}."), &spaces, Malformed);
+        bad(&format!("line_{field}_two_spaces"), &format!("Two spaces in the line {field}."), &spaces, Malformed);
         let more = good.replacen(line, &format!("{line} more"), 1);
-        bad(&format!("{field}_more"), &format!("A field more in the line {field}."), &more, Malformed);
+        bad(&format!("line_{field}_more"), &format!("A field more in the line {field}."), &more, Malformed);
         let capital = good.replacen(&format!("\n{field} "), &format!("\n{} ", field.to_uppercase()), 1);
-        bad(&format!("{field}_capital"), &format!("The line {field} in capitals."), &capital, Malformed);
+        bad(&format!("line_{field}_capital"), &format!("The line {field} in capitals."), &capital, Malformed);
     }
     bad("no_final_newline", "No newline at the end.", good.trim_end(), Malformed);
     bad("empty_line_at_end", "An empty line at the end.", &format!("{good}\n"), Malformed);
     bad("empty_line_within", "An empty line before a ledger.", &good.replacen("\nledger", "\n\nledger", 1), Malformed);
-    bad("crlf", "Lines that end with carriage returns.", &good.replace('\n', "\r\n"), Malformed);
+    let (first, rest) = good.split_once('\n').unwrap();
+    let crlf = format!("{first}\n{}", rest.replace('\n', "\r\n"));
+    bad("crlf", "Lines after the first that end with carriage returns.", &crlf, Malformed);
     bad("comment", "A comment.", &good.replacen("\nledger", "\n# home\nledger", 1), Malformed);
     bad("unknown_line", "A line that there is not.", &format!("{good}witness w\n"), Malformed);
     let not_utf8 = [good.as_bytes(), b"\xff\n"].concat();

@@ -30,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
     writs.accepted(&mut maker);
     writs.no_writs(&mut maker);
     writs.forms(&mut maker);
+    writs.hashes(&mut maker);
     writs.proofs(&mut maker);
     writs.checkpoints(&mut maker);
     writs.strange_entries(&mut maker);
@@ -134,6 +135,15 @@ impl Writs<'_> {
             &good.replacen(&format!("extra {extra}\n{index}"), &format!("{index}extra {extra}\n"), 1),
             Malformed,
         );
+    }
+
+    fn hashes(&self, maker: &mut Maker) {
+        let good = String::from_utf8(self.proved().encode()).unwrap();
+        let mut bad = |name: &str, about: &str, writ: &str, code: Code| {
+            maker.refuse(name, about, self.input(writ.as_bytes()), code);
+        };
+        let extra = STANDARD.encode(self.proved().extra.unwrap());
+        let index = format!("index {}\n", self.grant.index);
         let hash = self.proved().proof.hashes()[0].to_base64();
         bad(
             "hash_short",
