@@ -43,7 +43,10 @@ impl MarkFile {
         }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).map_err(fails)?;
         let mut made = Self { path: path.to_owned(), file, slot: 0, synced: Instant::now() };
+        // Both slots at once: a mark that has its whole space cannot meet a full disk later.
         made.record(mark)?;
+        made.record(mark)?;
+        made.slot = 1;
         made.sync()?;
         sync_parent(path)?;
         Ok(made)

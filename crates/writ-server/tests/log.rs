@@ -339,24 +339,28 @@ fn connections_beyond_the_limit_wait_for_one_to_end() {
 #[test]
 fn the_server_stops_while_a_kept_connection_is_idle() {
     let kept = Kept::with_entries(0);
-    let served = serve(kept.store(), PATIENT);
+    let mut served = serve(kept.store(), PATIENT);
     let mut idle = served.connect();
     assert_eq!(idle.ask("GET", "/checkpoint").status, 200);
     let address = served.address;
-    served.end().unwrap();
+    served.tell_to_stop();
     assert_eq!(idle.rest(), b"");
+    served.end().unwrap();
     assert!(Wire::to(address).is_err());
 }
 
 #[test]
-fn a_client_that_says_nothing_cannot_keep_the_server_from_stopping() {
+fn clients_that_do_not_finish_cannot_keep_the_server_from_stopping() {
     let kept = Kept::with_entries(0);
-    let served = serve(kept.store(), Limits { drain_timeout: SHORT, ..PATIENT });
-    let mut silent = served.connect();
-    // Accepted in order: once the second is answered, the first is a connection of the server.
+    let mut served = serve(kept.store(), Limits { drain_timeout: SHORT, ..PATIENT });
+    let (mut silent, mut slow) = (served.connect(), served.connect());
+    slow.say("GET /checkpoint HTTP/1.1\r\n");
+    // Accepted in order: once the third is answered, the others are connections of the server.
     assert_eq!(served.get("/checkpoint").status, 200);
-    served.end().unwrap();
+    served.tell_to_stop();
     assert_eq!(silent.rest(), b"");
+    assert_eq!(slow.rest(), b"");
+    served.end().unwrap();
 }
 
 #[test]

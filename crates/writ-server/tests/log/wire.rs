@@ -13,9 +13,11 @@ use writ_server::{Limits, ServeError, serve_log_within};
 pub(crate) const NEVER: Duration = Duration::from_secs(30);
 /// Long enough for a client that behaves.
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
+/// Longer than a client waits, so that a server that should have closed and waits for its limit is found out.
+const LONGER: Duration = Duration::from_secs(300);
 /// None of its limits is reached by a test that does not mean to.
 pub(crate) const PATIENT: Limits =
-    Limits { connections_max: 256, head_timeout: NEVER, stall_timeout: NEVER, drain_timeout: NEVER };
+    Limits { connections_max: 256, head_timeout: LONGER, stall_timeout: LONGER, drain_timeout: LONGER };
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,

@@ -65,7 +65,10 @@ fn main() {
     let place = Place::new(arguments.need("--store"), arguments.need("--mark"));
     let ledger = Ledger::open(&place, domain.ledger_signer(), options).unwrap();
     tell(Line::Opened(ledger.published().checkpoint.checkpoint().size));
-    append_all(&ledger, &domain, &stories, until, &tell).unwrap();
+    if append_all(&ledger, &domain, &stories, until, &tell).is_err() {
+        // It has told why. Gone at once: nothing is closed in order, so nothing is put right on the way out.
+        std::process::exit(1);
+    }
     ledger.close().unwrap();
 }
 

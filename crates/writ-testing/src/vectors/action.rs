@@ -173,6 +173,13 @@ fn openings() -> Vec<Case> {
     ] {
         maker.refuse(name, about, input(&changed.bytes(), &others[0]), code);
     }
+    let tool = domain.opening(CommitmentKind::Action, Structure::of(&simple()).set("1", text("tool")).bytes());
+    maker.refuse(
+        "opening_action_kind_unknown",
+        "It opens the commitment, but its value is an action of a kind that this reader does not know.",
+        input(&tool.to_cbor(), &tool),
+        UnsupportedVersion,
+    );
     let not_canonical = domain.opening(CommitmentKind::Action, [simple(), vec![0]].concat());
     maker.refuse(
         "opening_action_not_canonical",

@@ -242,6 +242,7 @@ fn chain(maker: &mut Maker) {
         EvidenceIncomplete,
     );
     closing_seals(maker);
+    seals_within(maker);
     links(maker);
 }
 
@@ -264,6 +265,20 @@ fn closing_seals(maker: &mut Maker) {
         story.ledger.push_body(Body::Seal(seal), Vec::new());
         maker.refuse(name, about, story.input(&story.bundle(grant.index.get())), ControlChainBroken);
     }
+}
+
+/// A seal before the closing one says what the chain was then.
+fn seals_within(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let mut story = Story::new(&domain);
+    let grant = story.ledger.push(domain.grant(&story.ledger.standing()).proposal());
+    let mut seal = story.ledger.next_seal();
+    seal.control.head = digest("head");
+    let seal = story.ledger.push_body(Body::Seal(seal), Vec::new());
+    story.mine.extend([grant.index.get(), seal.index.get()]);
+    story.tell(domain.speaker(0, 1).heartbeat(&story.ledger.standing()));
+    let about = "A seal before the closing one names another control head.";
+    maker.refuse("seal_within_other_head", about, story.input(&story.bundle(grant.index.get())), ControlChainBroken);
 }
 
 fn links(maker: &mut Maker) {

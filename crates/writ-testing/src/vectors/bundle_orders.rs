@@ -26,7 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// Grants that no ledger may take.
 fn grants(maker: &mut Maker) {
     type Change = fn(&mut GrantDraft, &Domain);
-    let changes: [(&str, &str, Code, Change); 11] = [
+    let changes: [(&str, &str, Code, Change); 12] = [
         ("window_too_long", "A window beyond the limit.", ScopeWidened, |draft, _| {
             let from_ms = draft.fields.window.from_ms();
             draft.fields.window = Window::new(from_ms, from_ms + 3_600_001).unwrap();
@@ -46,6 +46,9 @@ fn grants(maker: &mut Maker) {
         }),
         ("depth_2_same_origin", "At depth 2 the parent is the origin.", LineageBroken, |draft, domain| {
             draft.fields.cause.place = caused(domain, 2, 7, 7);
+        }),
+        ("parent_not_a_grant", "The parent is the enrolment of a gateway.", LineageBroken, |draft, domain| {
+            draft.fields.cause.place = caused(domain, 1, 2, 2);
         }),
         ("audience_not_enrolled", "For a gateway that is not enrolled.", UnknownAuthority, |draft, _| {
             *draft = draft.clone().to_gateway(Name::new("gateway-3").unwrap(), 1);

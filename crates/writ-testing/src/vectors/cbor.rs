@@ -297,6 +297,7 @@ fn faulty_content(maker: &mut Maker) {
         ("0", "e0", "The simple value 0."),
         ("19", "f3", "The simple value 19."),
         ("32", "f820", "The simple value 32."),
+        ("false_in_two_bytes", "f814", "The simple value 20 in two bytes."),
         ("255", "f8ff", "The simple value 255."),
         ("in_map", "a16161f7", "The simple value 23 in a map."),
     ] {

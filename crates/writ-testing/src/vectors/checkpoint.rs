@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
     texts(&domain, &mut maker);
     lines(&domain, &mut maker);
     line_signatures(&domain, &mut maker);
+    too_many_lines(&domain, &mut maker);
     notes(&domain, &mut maker);
     notes_base64(&domain, &mut maker);
     maker.done()
@@ -191,75 +192,57 @@ fn line_signatures(domain: &Domain, maker: &mut Maker) {
     let ed25519 = keys.ed25519.sign(text.as_bytes());
     let ml_dsa = keys.ml_dsa_44.sign(&cosigned(&head, 0));
     let timed = |time: u64, signature: &[u8]| line(ORIGIN, ml_dsa_id, &[&time.to_be_bytes(), signature].concat());
-    let mut bad = |name: &str, about: &str, lines: &[&str], code: Code| {
+    let mut bad = |name: &str, about: &str, lines: &[&str]| {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        maker.refuse(name, about, input(domain, &note(&text, &lines)), code);
+        maker.refuse(name, about, input(domain, &note(&text, &lines)), SignatureInvalid);
     };
     bad(
         "checkpoint_ed25519_flipped",
         "A bit of the Ed25519 signature is changed.",
         &[&line(ORIGIN, ed25519_id, &flipped(&ed25519, 40)), &second],
-        SignatureInvalid,
     );
     bad(
         "checkpoint_ml_dsa_flipped",
         "A bit of the ML-DSA-44 signature is changed.",
         &[&first, &timed(0, &flipped(&ml_dsa, 40))],
-        SignatureInvalid,
     );
     bad(
         "checkpoint_ed25519_short",
         "An Ed25519 signature of 63 bytes.",
         &[&line(ORIGIN, ed25519_id, &ed25519[..63]), &second],
-        SignatureInvalid,
     );
     bad(
         "checkpoint_ed25519_long",
         "An Ed25519 signature of 65 bytes.",
         &[&line(ORIGIN, ed25519_id, &[ed25519.as_slice(), &[0]].concat()), &second],
-        SignatureInvalid,
     );
     bad(
         "checkpoint_ml_dsa_untimed",
         "An ML-DSA-44 line without its timestamp.",
         &[&first, &line(ORIGIN, ml_dsa_id, &ml_dsa)],
-        SignatureInvalid,
     );
-    bad(
-        "checkpoint_ml_dsa_short",
-        "An ML-DSA-44 line of seven bytes.",
-        &[&first, &line(ORIGIN, ml_dsa_id, &[0; 7])],
-        SignatureInvalid,
-    );
-    bad(
-        "checkpoint_timestamp_changed",
-        "A timestamp beside a signature made for 0.",
-        &[&first, &timed(1, &ml_dsa)],
-        SignatureInvalid,
-    );
+    bad("checkpoint_ml_dsa_short", "An ML-DSA-44 line of seven bytes.", &[&first, &line(ORIGIN, ml_dsa_id, &[0; 7])]);
+    bad("checkpoint_timestamp_changed", "A timestamp beside a signature made for 0.", &[&first, &timed(1, &ml_dsa)]);
     bad(
         "checkpoint_timestamp_signed",
         "A timestamp that the signature covers.",
         &[&first, &timed(1, &keys.ml_dsa_44.sign(&cosigned(&head, 1)))],
-        SignatureInvalid,
     );
     bad(
         "checkpoint_ml_dsa_over_text",
         "ML-DSA-44 over the text of the note.",
         &[&first, &timed(0, &keys.ml_dsa_44.sign(text.as_bytes()))],
-        SignatureInvalid,
     );
     let smaller = keys.ml_dsa_44.sign(&cosigned(&checkpoint(6), 0));
-    bad(
-        "checkpoint_ml_dsa_other_size",
-        "ML-DSA-44 over a smaller tree.",
-        &[&first, &timed(0, &smaller)],
-        SignatureInvalid,
-    );
-    let hundred = vec![line("witness.example", 1, &[9; 64]); 99];
-    let hundred: Vec<&str> =
-        [first.as_str(), second.as_str()].into_iter().chain(hundred.iter().map(String::as_str)).collect();
-    bad("checkpoint_101_lines", "More lines than there may be.", &hundred, Malformed);
+    bad("checkpoint_ml_dsa_other_size", "ML-DSA-44 over a smaller tree.", &[&first, &timed(0, &smaller)]);
+}
+
+fn too_many_lines(domain: &Domain, maker: &mut Maker) {
+    let (head, keys) = (checkpoint(7), domain.ledger_keys());
+    let mut lines = vec![ed25519_line(&head, &keys.ed25519), ml_dsa_line(&head, &keys.ml_dsa_44)];
+    lines.extend(vec![line("witness.example", 1, &[9; 64]); 99]);
+    let about = "More lines than there may be.";
+    maker.refuse("checkpoint_101_lines", about, input(domain, &note(&head.body(), &lines)), Malformed);
 }
 
 fn notes(domain: &Domain, maker: &mut Maker) {
