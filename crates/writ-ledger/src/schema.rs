@@ -89,12 +89,28 @@ pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, Ledge
     }
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    if !create {
+        // Before anything is changed: it may be somebody else's database.
+        identify(&connection)?;
+    }
     connection.execute_batch("PRAGMA journal_mode = WAL")?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF",
     )?;
+    empty_the_log(&connection)?;
     tune_cache(&connection);
     Ok(connection)
+}
+
+/// What a process that died has left in the log is readable, and yet may never reach the disk: after a failed sync its pages count as
+/// clean, and no later sync writes them. So it is written again, into the database file, before anything is built on it.
+fn empty_the_log(connection: &Connection) -> Result<(), LedgerError> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 {
+        return Ok(());
+    }
+    let why = "a program that reads the store keeps its log in use; end that one first";
+    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), Some(why.to_owned())))?
 }
 
 /// Opens a store for reading beside a running node.

@@ -97,6 +97,11 @@ impl Rig {
         result
     }
 
+    /// Remembers what an appender elsewhere was told.
+    pub(crate) fn hear(&self, line: Line) {
+        self.memory.lock().unwrap().hear(line);
+    }
+
     pub(crate) fn stories(&self) -> Vec<u64> {
         self.memory.lock().unwrap().stories().to_vec()
     }
