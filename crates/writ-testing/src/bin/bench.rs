@@ -4,7 +4,14 @@
 //!
 //! Rounds are interleaved, ours and the peer's in turn, and medians are compared: on a shared machine only the ratios mean much.
 //! The exit code says nothing about the figures: it is a person who judges them.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that fails must stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a tool of the house: when something is wrong it must stop"
+)]
 
 use serde_json::json;
 use std::path::Path;
@@ -189,7 +196,7 @@ impl Row {
 }
 
 fn print(rows: &[Row]) {
-    println!("{:<13} {:>11} {:>11} {:>7}   {}", "figure", "ours", "peer", "ratio", "what");
+    println!("{:<13} {:>11} {:>11} {:>7}   what", "figure", "ours", "peer", "ratio");
     for row in rows {
         let shown = |figures: &[f64]| format!("{:.1} {}", median(figures), row.unit);
         println!(

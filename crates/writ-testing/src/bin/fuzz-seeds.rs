@@ -1,7 +1,14 @@
 //! Makes the kept fuzz corpora from the vectors and the scripted story: `fuzz-seeds VECTORS CORPUS`.
 //!
 //! Seeds matter: no mutation finds its way past a context string or a length by itself. Only small ones are kept in git.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool of the house: it stops when something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a tool of the house: when something is wrong it must stop"
+)]
 
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
