@@ -1,7 +1,6 @@
 //! Canonical actions, commitments and openings (`spec/action.md`).
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
-use crate::entry::ActionKind;
 use crate::refusal::{Code, Refusal};
 use aws_lc_rs::hmac;
 use std::collections::BTreeMap;
@@ -18,6 +17,37 @@ pub const ACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub enum Action {
     /// A program.
     Exec(Exec),
+}
+
+/// The kinds of action this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Execution of a program.
+    Exec,
+}
+
+impl ActionKind {
+    /// The stable string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl Encode for ActionKind {
+    fn encode(&self, writer: &mut Writer) {
+        writer.text(self.as_str());
+    }
+}
+
+impl Decode for ActionKind {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        match reader.text()? {
+            "exec" => Ok(Self::Exec),
+            _ => Err(ShapeError::expected("`exec`")),
+        }
+    }
 }
 
 /// The execution of a program.

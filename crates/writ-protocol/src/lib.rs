@@ -11,9 +11,11 @@ pub mod entry;
 pub mod order;
 pub mod statement;
 
+mod envelope;
 mod id;
 mod key;
 mod name;
+mod parts;
 mod refusal;
 mod trust_root;
 mod verified;

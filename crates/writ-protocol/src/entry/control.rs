@@ -1,10 +1,10 @@
 //! Bodies of control entries: what changes the domain as a whole.
 
-use super::parts::{Ascending, Control, Limits, Positive, Principal, PrincipalRef, RequestRef, RootMembers};
 use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::{ClusterId, DomainId, OrderId};
 use crate::key::{Ed25519Key, Fingerprint, KeyPair};
 use crate::name::{Label, Name};
+use crate::parts::{Ascending, Control, Limits, Positive, Principal, PrincipalRef, RequestRef, RootMembers};
 use writ_tlog::{Hash, Origin};
 
 /// The beginning of a ledger.

@@ -1,12 +1,12 @@
 //! Bodies of decision entries: what the authority answered to a request.
 
-use super::parts::{
-    ActionRef, Admitted, AsOf, Ascending, Cause, EntryRef, HolderKey, Lease, Policy, Positive, Principal, RequestRef,
-    Window,
-};
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::{DenialId, ExecutionId, HoldId, WritId};
 use crate::name::{Label, Name};
+use crate::parts::{
+    ActionRef, Admitted, AsOf, Ascending, Cause, EntryRef, HolderKey, Lease, Policy, Positive, Principal, RequestRef,
+    Window,
+};
 use crate::refusal::Code;
 use writ_tlog::Hash;
 

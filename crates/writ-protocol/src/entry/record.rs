@@ -1,9 +1,9 @@
 //! Bodies of evidence, erasures and seals.
 
-use super::parts::{Ascending, Positive, Principal, RequestRef};
 use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::OrderId;
 use crate::name::Label;
+use crate::parts::{Ascending, Positive, Principal, RequestRef};
 use writ_tlog::{Hash, Origin};
 
 record! {

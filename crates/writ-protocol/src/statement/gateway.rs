@@ -1,8 +1,8 @@
 use super::{payload, sign};
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
-use crate::entry::Positive;
 use crate::id::ExecutionId;
 use crate::name::Name;
+use crate::parts::Positive;
 use crate::refusal::Code;
 use writ_tlog::{Hash, Origin, SigningKey};
 

@@ -7,9 +7,10 @@ pub use gateway::{Claim, Ending, GatewayStatement, Signal};
 pub use root::{RootCommand, RootStatement};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
-use crate::entry::{Envelope, RootMembers};
+use crate::envelope::Envelope;
 use crate::id::DomainId;
 use crate::key::{Ed25519Key, Fingerprint, Key};
+use crate::parts::RootMembers;
 use crate::refusal::{Code, Refusal};
 use gateway::GatewayKind;
 use root::RootKind;

@@ -1,9 +1,9 @@
 use super::{payload, sign};
 use crate::cbor::{Decode, Reader, ShapeError, record};
-use crate::entry::RootMembers;
 use crate::id::{DomainId, OrderId};
 use crate::key::KeyPair;
 use crate::name::Label;
+use crate::parts::RootMembers;
 use writ_tlog::{Origin, SigningKey};
 
 /// What the root says.

@@ -151,8 +151,7 @@ fn while_the_clock_is_behind_nothing_is_recorded_and_once_it_is_right_the_ledger
 fn new_ledger_keys_stop_the_node_and_only_they_open_the_ledger_again() {
     let (_home, place, domain) = made();
     let next = SecretPair::new("the next keys");
-    let with_next =
-        || LedgerSigner::from_seeds(domain.origin().clone(), next.ed25519.seed(), next.ml_dsa_44.seed());
+    let with_next = || LedgerSigner::from_seeds(domain.origin().clone(), next.ed25519.seed(), next.ml_dsa_44.seed());
     let ledger = open(&place, &domain).unwrap();
     deny(&ledger, &domain).unwrap();
     let order = ledger.append(domain.root_order(RootCommand::LedgerKeys(next.key_pair()))).unwrap();
@@ -193,10 +192,7 @@ fn keys_and_ledgers_are_not_mistaken_for_one_another() {
     let signer = LedgerSigner::from_seeds(domain.origin().clone(), keys.ed25519.seed(), thief.ml_dsa_44.seed());
     assert!(matches!(Ledger::open(&place, signer, Options::new(now_ms)), Err(LedgerError::WrongKeys)));
     assert_eq!(std::fs::read(&place.store).unwrap(), before);
-    assert!(matches!(
-        Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()),
-        Err(LedgerError::Exists(_))
-    ));
+    assert!(matches!(Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()), Err(LedgerError::Exists(_))));
     open(&place, &domain).unwrap().close().unwrap();
     clean(&place, &domain);
 }

@@ -1,5 +1,6 @@
-//! Parts that several bodies share.
+//! Parts that several structures share.
 
+use crate::action::ActionKind;
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::{ExecutionId, RequestKey};
 use crate::key::{Ed25519Key, Key, KeyPair};
@@ -58,37 +59,6 @@ record! {
         kind: ! ActionKind,
         /// The action digest.
         digest: ! Hash,
-    }
-}
-
-/// The kinds of action this version knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionKind {
-    /// Execution of a program.
-    Exec,
-}
-
-impl ActionKind {
-    /// The stable string.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exec => "exec",
-        }
-    }
-}
-
-impl Encode for ActionKind {
-    fn encode(&self, writer: &mut Writer) {
-        writer.text(self.as_str());
-    }
-}
-
-impl Decode for ActionKind {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
-        match reader.text()? {
-            "exec" => Ok(Self::Exec),
-            _ => Err(ShapeError::expected("`exec`")),
-        }
     }
 }
 
