@@ -69,7 +69,7 @@ impl Reader {
 
     /// The entry at an index, if there is one.
     pub fn entry(&self, index: LeafIndex) -> Result<Option<StoredEntry>, LedgerError> {
-        store::entry(&self.connection, index)
+        store::entry_in_tree(&self.connection, index)
     }
 
     /// The entry at an index with its proof in a view.

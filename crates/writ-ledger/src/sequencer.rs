@@ -141,7 +141,7 @@ impl Sequencer {
     }
 
     fn known(&self, index: LeafIndex) -> Result<Receipt, LedgerError> {
-        let stored = store::entry(&self.connection, index)?
+        let stored = store::entry_in_tree(&self.connection, index)?
             .ok_or_else(|| LedgerError::inconsistent(format!("entry {index} is missing")))?;
         self.receipt(index, stored.bytes.into(), true)
     }

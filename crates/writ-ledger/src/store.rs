@@ -53,6 +53,16 @@ pub(crate) fn entry(connection: &Connection, index: LeafIndex) -> Result<Option<
     Ok(Some(StoredEntry { index, hash, bytes }))
 }
 
+/// The entry at an index, if it is the one that the tree has there. Bytes and hash of a row agree even when a flipped bit in its key lets
+/// it answer for another index.
+pub(crate) fn entry_in_tree(connection: &Connection, index: LeafIndex) -> Result<Option<StoredEntry>, LedgerError> {
+    let Some(stored) = entry(connection, index)? else { return Ok(None) };
+    if StoredNodes::new(connection, size(connection)?).node(0, index.get())? == stored.hash {
+        return Ok(Some(stored));
+    }
+    Err(LedgerError::inconsistent(format!("what is stored as entry {index} is not what the tree has there")))
+}
+
 /// The grant at an index, if it has this hash.
 pub(crate) fn grant(
     connection: &Connection,

@@ -1,10 +1,10 @@
 use super::domain::{Domain, digest};
 use super::recorded::{Recorded, Standing};
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::action::{ActionKind, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    ActionKind, ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Grant, GrantFields, Hold, HoldFields,
-    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
+    ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Grant, GrantFields, Hold, HoldFields, Lease, Level,
+    Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
 };
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
 use writ_tlog::sha256;
