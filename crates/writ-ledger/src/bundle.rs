@@ -1,4 +1,4 @@
-//! Assembling evidence bundles (`spec/bundle.md`). What is assembled is verified before it is handed out.
+//! Assembling evidence bundles (`spec/bundle.md`). Whoever hands one out verifies it first, as its reader will: this module has no trust root.
 
 use crate::error::LedgerError;
 use crate::reader::{Reader, View};

@@ -99,6 +99,8 @@ impl Ledger {
             clock: options.clock,
             observer: options.observer,
             published: published.clone(),
+            // A node that was killed may have left them there.
+            log_holds_erased: true,
             _lock: lock,
         };
         Self::start(origin, sequencer, published)

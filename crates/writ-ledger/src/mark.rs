@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn every_flipped_bit_and_every_cut_of_a_slot_is_noticed() {
+        let slot = encode(mark(1_234_567));
+        assert_eq!(decode(&slot), Some(mark(1_234_567)));
+        let line = slot.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for bit in 0..line * 8 {
+            let mut flipped = slot;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&flipped), None, "bit {bit}");
+        }
+        for end in 0..line {
+            assert_eq!(decode(&slot[..end]), None, "cut at {end}");
+        }
+    }
+
+    #[test]
     fn the_larger_of_two_slots_counts_and_a_torn_write_leaves_the_other() {
         let dir = std::env::temp_dir().join(format!("writ-mark-{}", std::process::id()));
         let path = dir.join("mark");

@@ -10,6 +10,9 @@ pub(crate) const LAYOUT: i64 = 1;
 /// "WRIT", so that other databases are not taken for ours.
 const APPLICATION_ID: i64 = 0x5752_4954;
 
+/// How long a statement waits for another connection.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 const TABLES: &str = "
 CREATE TABLE ledger (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -88,7 +91,7 @@ pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, Ledge
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     if !create {
         // Before anything is changed: it may be somebody else's database.
         identify(&connection)?;
@@ -117,7 +120,7 @@ fn empty_the_log(connection: &Connection) -> Result<(), LedgerError> {
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch("PRAGMA trusted_schema = OFF")?;
     tune_cache(&connection);
     Ok(connection)

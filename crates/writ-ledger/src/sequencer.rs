@@ -1,18 +1,20 @@
 //! The one thread that writes. It owns the connection, the head, the keys and the mark.
 
 use crate::batch::{Batch, Outcome};
-use crate::draft::Proposal;
+use crate::draft::{Draft, Proposal};
 use crate::error::LedgerError;
 use crate::head::Head;
 use crate::keys::LedgerSigner;
 use crate::mark::MarkFile;
 use crate::phase::{Observer, Phase};
 use crate::receipt::Receipt;
+use crate::schema;
 use crate::store::{self, StoredNodes};
 use rusqlite::Connection;
 use std::fs::File;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 use writ_protocol::order::ControlState;
 use writ_protocol::{Code, Refusal};
 use writ_tlog::{LeafIndex, Overlay, VerifiedCheckpoint, prove_inclusion};
@@ -58,6 +60,8 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Box<Clock>,
     pub(crate) observer: Box<Observer>,
     pub(crate) published: Arc<RwLock<Published>>,
+    /// Whether erased values may still be in SQLite's write-ahead log.
+    pub(crate) log_holds_erased: bool,
     /// Held as long as this node may write.
     pub(crate) _lock: File,
 }
@@ -102,13 +106,14 @@ impl Sequencer {
     fn record(&mut self, proposals: Vec<Proposal>) -> Result<Vec<Outcome>, LedgerError> {
         let now_ms = self.trusted_time()?;
         let mut batch = Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?;
+        self.log_holds_erased |= proposals.iter().any(|proposal| matches!(proposal.draft, Draft::Erasure(_)));
         let outcomes = proposals.into_iter().map(|proposal| batch.add(proposal)).collect::<Result<Vec<_>, _>>()?;
         if batch.is_empty() {
             self.connection.execute_batch("ROLLBACK")?;
             return Ok(outcomes);
         }
         let head = batch.commit(&self.signer, now_ms)?;
-        // Durable from here on. The mark moves before anything is published, so that whatever anyone has seen is at or below it.
+        // Durable from here on. The mark moves before anything is published, so that whatever was acknowledged is at or below it.
         self.head = head;
         (self.observer)(Phase::Mark);
         self.mark.record(self.head.mark())?;
@@ -116,7 +121,23 @@ impl Sequencer {
         let mut published = self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         *published = Published::of(&self.head);
         drop(published);
+        if self.log_holds_erased {
+            self.log_holds_erased = !self.empty_log()?;
+        }
         Ok(outcomes)
+    }
+
+    /// What was erased is still in SQLite's write-ahead log until that is emptied; a reader in the middle of something prevents it, and then the
+    /// next batch tries again. Returns whether it is empty.
+    fn empty_log(&self) -> Result<bool, LedgerError> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy: Result<i64, _> = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.connection.busy_timeout(schema::BUSY_TIMEOUT)?;
+        match busy {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A clock that has gone back would let seals and windows lie, so nothing is recorded until it agrees again.

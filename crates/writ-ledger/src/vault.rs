@@ -4,7 +4,7 @@
 use crate::error::LedgerError;
 use crate::store::sql;
 use rusqlite::{Connection, OptionalExtension};
-use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::action::{ACTION_BYTES_MAX, CommitmentKind, Opening};
 use writ_protocol::entry::Erasure;
 use writ_protocol::{Body, Code, Refusal};
 use writ_tlog::{Hash, LeafIndex};
@@ -14,6 +14,12 @@ pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
     let held = body.commitments();
     let opened: Vec<Hash> = openings.iter().map(Opening::commitment).collect();
     for (opening, commitment) in openings.iter().zip(&opened) {
+        if opening.value.len() > ACTION_BYTES_MAX {
+            let length = opening.value.len();
+            return Err(Refusal::malformed(format_args!(
+                "a value has at most {ACTION_BYTES_MAX} bytes, this one has {length}"
+            )));
+        }
         opening.judge_value()?;
         if !held.contains(&(opening.kind, *commitment)) {
             return Err(Refusal::new(

@@ -2,7 +2,7 @@ use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why something was refused: the closed list of `spec/refusals.md`. There is no default and no "other".
+/// Why something was refused: the closed list of `spec/refusals.md`. There is no default and no "other". `Internal` stays last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
     /// No writ was presented, or the ledger has no such writ.
@@ -88,6 +88,8 @@ pub enum Code {
     /// An error on our side.
     Internal,
 }
+
+const _: () = assert!(Code::ALL.len() == Code::Internal as usize + 1, "a code is missing in Code::ALL");
 
 impl Code {
     /// Every code, in the order of the specification.

@@ -28,11 +28,11 @@ const BASE_MS: u64 = 1_700_000_000_000;
 const KILLS: u64 = 200;
 const APPENDERS: usize = 32;
 /// A store takes this many kills, then it is audited and the next one begins: opening and auditing cost more with each entry.
-const KILLS_OF_A_STORE: u64 = 50;
+const KILLS_OF_A_STORE: u64 = 40;
 /// How late a random kill comes after the process was started, at most.
-const RANDOM_KILL_US_MAX: u64 = 120_000;
+const RANDOM_KILL_US_MAX: u64 = 80_000;
 /// How often a phase is seen before the kill that is aimed at it, at most.
-const PASSED_MAX: u64 = 8;
+const PASSED_MAX: u64 = 5;
 /// For what takes milliseconds: afterwards something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rounds added, at most, to strike a phase that was not struck yet.

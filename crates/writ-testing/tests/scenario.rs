@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use writ_ledger::audit::audit;
 use writ_ledger::{Ledger, Options, Place, Receipt};
+use writ_protocol::action::CommitmentKind;
 use writ_protocol::{EntryType, WritVerifier};
-use writ_testing::scenario::{Domain, run_script, script};
+use writ_testing::scenario::{Domain, Recorded, Standing, run_script, script};
 
 const BASE_MS: u64 = 1_700_000_000_000;
 
@@ -82,4 +84,45 @@ fn the_same_base_time_makes_the_same_entries() {
     let (_second_home, .., second) = told("second");
     let entries = |receipts: &[Receipt]| receipts.iter().map(|receipt| receipt.entry.clone()).collect::<Vec<_>>();
     assert_eq!(entries(&first), entries(&second));
+}
+
+#[test]
+fn what_was_erased_is_in_no_file_of_the_store_while_the_node_runs() {
+    let (home, domain) = (Home::new("erased"), Domain::new(BASE_MS));
+    Ledger::create(&home.place(), &domain.genesis(), &domain.ledger_signer()).unwrap();
+    let ledger = open(&home.place(), &domain);
+    let draft = domain.grant(&Standing::of(&ledger.published())).to_group(domain.group()).proposal();
+    let openings = draft.openings.clone();
+    let salt = openings.iter().find(|opening| opening.kind == CommitmentKind::Facts).unwrap().salt;
+    let granted = Recorded::of(&ledger.append(draft).unwrap(), domain.origin(), openings);
+    assert!(stored(&home, &salt), "the salt is there before it is erased, or this test shows nothing");
+    ledger.append(domain.erase(&granted, CommitmentKind::Facts)).unwrap();
+    assert!(!stored(&home, &salt));
+}
+
+/// Whether any file of the store holds these bytes.
+fn stored(home: &Home, wanted: &[u8]) -> bool {
+    let files = std::fs::read_dir(&home.0).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted))
+}
+
+#[test]
+fn an_audit_beside_a_recording_node_finds_nothing() {
+    let (home, domain) = (Home::new("beside"), Domain::new(BASE_MS));
+    Ledger::create(&home.place(), &domain.genesis(), &domain.ledger_signer()).unwrap();
+    let ledger = open(&home.place(), &domain);
+    let (store, mark, trust) = (home.place().store, home.place().mark, domain.trust_root());
+    std::thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            for _ in 0..200 {
+                let draft = domain.grant(&Standing::of(&ledger.published())).to_group(domain.group());
+                ledger.append(draft.proposal()).unwrap();
+            }
+        });
+        while !appending.is_finished() {
+            let report = audit(&store, Some(&mark), &trust, &mut |_, _| {}).unwrap();
+            assert_eq!(report.findings, []);
+        }
+    });
+    assert_eq!(audit(&store, Some(&mark), &trust, &mut |_, _| {}).unwrap().entries, 2 + 2 * 200);
 }

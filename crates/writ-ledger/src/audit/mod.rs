@@ -49,7 +49,9 @@ pub fn audit(
         let pinned = trust.ledgers().first().map_or_else(String::new, |ledger| ledger.origin().to_string());
         return Err(LedgerError::OtherLedger { found: origin.to_string(), expected: pinned });
     };
-    // One read transaction: a node may go on writing meanwhile.
+    // The mark before the store: a node that goes on writing meanwhile moves the store first.
+    let marked = mark.map(MarkFile::peek);
+    // One read transaction, for the same reason.
     connection.execute_batch("BEGIN")?;
     let mut findings = damage(&connection)?;
     let mut report = Report { origin: origin.clone(), entries: 0, checkpoints: 0, values: 0, findings: Vec::new() };
@@ -73,8 +75,8 @@ pub fn audit(
     progress(report.entries, total);
     report.checkpoints = history.finish(&mut findings)?;
     report.values = meaning.finish(&mut findings)?;
-    if let Some(path) = mark {
-        hold_against_mark(&connection, TreeSize::new(report.entries), MarkFile::peek(path), &mut findings)?;
+    if let Some(marked) = marked {
+        hold_against_mark(&connection, TreeSize::new(report.entries), marked, &mut findings)?;
     }
     report.findings = findings;
     Ok(report)

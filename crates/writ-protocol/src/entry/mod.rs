@@ -65,7 +65,9 @@ pub enum Body {
     Seal(Seal),
 }
 
-/// The type of an entry, without its body.
+const _: () = assert!(EntryType::ALL.len() == EntryType::Seal as usize + 1, "a type is missing in EntryType::ALL");
+
+/// The type of an entry, without its body. `Seal` stays last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the variants are those of `Body`")]
 pub enum EntryType {

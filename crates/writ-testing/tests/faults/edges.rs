@@ -13,7 +13,7 @@ const APPENDERS: usize = 8;
 #[test]
 fn on_a_full_disk_nothing_is_recorded_and_the_ledger_goes_on_once_there_is_space() {
     for after_bytes in [0, 4_000, 30_000, 100_000, 1_000_000] {
-        let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Safe, APPENDERS);
         let ledger = rig.open().unwrap();
         rig.append(&ledger, 2, |_| {}).unwrap();
         rig.disk.fail(Fault::NoSpace { after_bytes });
@@ -39,7 +39,7 @@ fn on_a_full_disk_nothing_is_recorded_and_the_ledger_goes_on_once_there_is_space
 /// The log is reused from its start after a checkpoint: that takes no space, so the disk is found full later, or in the checkpoint.
 #[test]
 fn a_full_disk_is_found_wherever_the_store_grows() {
-    let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+    let rig = Rig::new(MarkOn::Safe, APPENDERS);
     let ledger = rig.open().unwrap();
     for _ in 0..4 {
         rig.append(&ledger, 4, |_| {}).unwrap();
@@ -62,7 +62,7 @@ fn a_full_disk_is_found_wherever_the_store_grows() {
 #[test]
 fn after_a_failed_sync_the_node_stops_and_a_new_one_goes_on() {
     for (nth, cut) in [(1, false), (1, true), (2, false), (3, true), (7, true)] {
-        let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Safe, APPENDERS);
         let ledger = rig.open().unwrap();
         rig.append(&ledger, 1, |_| {}).unwrap();
         rig.disk.fail(Fault::SyncError { nth });
@@ -81,7 +81,7 @@ fn after_a_failed_sync_the_node_stops_and_a_new_one_goes_on() {
 #[test]
 fn nothing_is_built_on_what_a_failed_sync_left_behind() {
     for nth in 1..=3 {
-        let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Safe, APPENDERS);
         let ledger = rig.open().unwrap();
         rig.append(&ledger, 1, |_| {}).unwrap();
         let reader = Reader::open(&rig.place.store).unwrap();
@@ -103,7 +103,7 @@ fn nothing_is_built_on_what_a_failed_sync_left_behind() {
 fn nothing_is_built_on_what_a_failed_sync_of_a_dead_process_left_behind() {
     let mut stopped = 0;
     for nth in 1..=8 {
-        let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Safe, APPENDERS);
         rig.append(&rig.open().unwrap(), 1, |_| {}).unwrap();
         rig.disk.fail(Fault::SyncError { nth });
         stopped += u64::from(run_elsewhere(&rig, 4) == Some(1));
@@ -142,7 +142,7 @@ fn run_elsewhere(rig: &Rig, more: u64) -> Option<i32> {
 #[test]
 fn after_a_failed_write_the_node_stops_and_a_new_one_goes_on() {
     for fault in [Fault::WriteError, Fault::ReadOnly] {
-        let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Safe, APPENDERS);
         let ledger = rig.open().unwrap();
         rig.append(&ledger, 1, |_| {}).unwrap();
         let before = published(&ledger);
@@ -156,7 +156,7 @@ fn after_a_failed_write_the_node_stops_and_a_new_one_goes_on() {
 
 #[test]
 fn a_read_only_store_is_refused_with_its_reason_and_stays_as_it_is() {
-    let rig = Rig::new(MarkOn::SafeDisk, APPENDERS);
+    let rig = Rig::new(MarkOn::Safe, APPENDERS);
     rig.append(&rig.open().unwrap(), 1, |_| {}).unwrap();
     let before = std::fs::read(&rig.place.store).unwrap();
     rig.disk.fail(Fault::ReadOnly);
@@ -170,7 +170,7 @@ fn a_read_only_store_is_refused_with_its_reason_and_stays_as_it_is() {
 /// The mark takes its whole space when it is made, so a full disk cannot stop it.
 #[test]
 fn a_full_disk_of_the_mark_does_not_matter() {
-    let rig = Rig::new(MarkOn::OwnDisk, APPENDERS);
+    let rig = Rig::new(MarkOn::Own, APPENDERS);
     let ledger = rig.open().unwrap();
     rig.mark_disk.as_ref().unwrap().fail(Fault::NoSpace { after_bytes: 0 });
     rig.append(&ledger, 2, |_| {}).unwrap();
@@ -182,7 +182,7 @@ fn a_full_disk_of_the_mark_does_not_matter() {
 #[test]
 fn when_the_mark_cannot_be_written_the_node_stops_before_it_answers() {
     for fault in [Fault::WriteError, Fault::ReadOnly] {
-        let rig = Rig::new(MarkOn::OwnDisk, APPENDERS);
+        let rig = Rig::new(MarkOn::Own, APPENDERS);
         let mark_disk = rig.mark_disk.as_ref().unwrap();
         let ledger = rig.open().unwrap();
         rig.append(&ledger, 1, |_| {}).unwrap();
@@ -199,7 +199,7 @@ fn when_the_mark_cannot_be_written_the_node_stops_before_it_answers() {
 
 #[test]
 fn a_store_kept_busy_by_another_program_is_waited_for_and_then_nothing_is_recorded() {
-    let rig = Rig::new(MarkOn::SafeDisk, 1);
+    let rig = Rig::new(MarkOn::Safe, 1);
     let ledger = rig.open().unwrap();
     deny(&ledger, &rig.domain).unwrap();
     let before = published(&ledger);

@@ -65,18 +65,18 @@ fn run_until_cut(rig: &Rig, cut: &Cut, how: PowerCut) {
 
 #[test]
 fn a_power_cut_that_drops_everything_unsynced_loses_nothing_acknowledged() {
-    cut_power(MarkOn::SafeDisk, 30, |_| PowerCut::DropAll);
+    cut_power(MarkOn::Safe, 30, |_| PowerCut::DropAll);
 }
 
 #[test]
 fn a_power_cut_that_keeps_anything_unsynced_loses_nothing_acknowledged() {
-    cut_power(MarkOn::SafeDisk, 40, PowerCut::KeepRandomSectors);
+    cut_power(MarkOn::Safe, 40, PowerCut::KeepRandomSectors);
 }
 
 /// The mark may be older afterwards; it never blocks, and it never forbids what is there.
 #[test]
 fn a_mark_on_the_disk_that_loses_power_never_blocks() {
-    cut_power(MarkOn::SameDisk, 15, |_| PowerCut::DropAll);
-    cut_power(MarkOn::SameDisk, 25, PowerCut::KeepRandomSectors);
-    cut_power(MarkOn::OwnDisk, 15, PowerCut::KeepRandomSectors);
+    cut_power(MarkOn::Same, 15, |_| PowerCut::DropAll);
+    cut_power(MarkOn::Same, 25, PowerCut::KeepRandomSectors);
+    cut_power(MarkOn::Own, 15, PowerCut::KeepRandomSectors);
 }

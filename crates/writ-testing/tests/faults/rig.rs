@@ -41,11 +41,11 @@ impl Drop for Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MarkOn {
     /// A disk that never fails.
-    SafeDisk,
+    Safe,
     /// The disk of the store.
-    SameDisk,
+    Same,
     /// A fault disk of its own.
-    OwnDisk,
+    Own,
 }
 
 /// A new ledger on a fault disk. Fields in the order in which they must go.
@@ -63,9 +63,9 @@ impl Rig {
         let home = Home::new();
         let mount = |name: &str| FaultDisk::mount(&home.path(&format!("{name}-backing")), &home.path(name));
         let disk = mount("disk");
-        let mark_disk = (mark == MarkOn::OwnDisk).then(|| mount("mark-disk"));
+        let mark_disk = (mark == MarkOn::Own).then(|| mount("mark-disk"));
         let marked = match (mark, &mark_disk) {
-            (MarkOn::SameDisk, _) => disk.mountpoint().join("mark"),
+            (MarkOn::Same, _) => disk.mountpoint().join("mark"),
             (_, Some(own)) => own.mountpoint().join("mark"),
             (_, None) => home.path("mark"),
         };
