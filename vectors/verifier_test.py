@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -33,6 +34,7 @@ from verifier import cbor, ed25519, tree
 from verifier.action import read_action, variables_digest
 from verifier.conventions import entry_hash
 from verifier.entry import read_entry
+from verifier.refusals import CODES
 from verifier.statement import judge_root_statement, read_payload, read_signed
 from verifier.trust_root import parse_trust_root
 from verifier.vectors import run
@@ -409,6 +411,12 @@ class CommandTest(Case):
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 self.assertEqual(run(root), 1)
             self.assertTrue(out.getvalue().endswith("\n1 passed, 3 failed\n"))
+
+
+class RefusalsTest(unittest.TestCase):
+    def test_the_codes_are_those_of_the_page(self):
+        page = (Path(__file__).resolve().parent.parent / "spec/refusals.md").read_text()
+        self.assertEqual(set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)), CODES)
 
 
 class Output(io.StringIO):
