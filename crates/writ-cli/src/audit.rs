@@ -49,9 +49,16 @@ fn tell(report: &Report, no_mark: bool) -> Result<(), CliError> {
     if report.findings.is_empty() {
         let mark = if no_mark { "the mark was not looked at" } else { "the mark agrees" };
         line(format_args!(
-            "{}: {} entries, {} checkpoints with all signatures, {} vault values: all as signed; {mark}",
-            report.origin, report.entries, report.checkpoints, report.values
+            "{}: {}, {} with all signatures, {}: all as signed; {mark}",
+            report.origin,
+            counted(report.entries, "entry", "entries"),
+            counted(report.checkpoints, "checkpoint", "checkpoints"),
+            counted(report.values, "vault value", "vault values")
         ))?;
     }
     Ok(())
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

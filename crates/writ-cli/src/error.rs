@@ -53,17 +53,29 @@ impl CliError {
         };
         match (as_json, self) {
             (true, _) => eprintln!("{}", json!({ "error": self.to_string(), "code": code, "exit": self.exit_code() })),
-            (false, Self::Refused(refusal)) => eprintln!("refused: {}: {}", refusal.code(), refusal.why()),
-            (false, _) => eprintln!("writ: {self}"),
+            (false, Self::Refused(refusal)) => {
+                eprintln!("refused: {}: {}", refusal.code(), harmless(refusal.why()));
+            }
+            (false, _) => eprintln!("writ: {}", harmless(&self.to_string())),
         }
     }
 }
 
-/// Writes a line to standard output; a closed pipe is the reader's right and ends the command without noise.
+/// Text as a terminal may show it: what was found in a file may come from an attacker, and control characters move cursors and rewrite lines.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |character: char| {
+        let moves = character.is_control() && character != '\n';
+        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if moves || turns { character.escape_unicode().to_string() } else { character.to_string() }
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Writes a line to standard output, made harmless; a closed pipe is the reader's right and ends the command without noise.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), CliError> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", harmless(&text.to_string())).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result.map_err(|source| CliError::Failed(format!("standard output: {source}"))),
     }

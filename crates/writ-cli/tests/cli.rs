@@ -216,6 +216,16 @@ fn what_does_not_verify_is_refused_with_its_code() {
 }
 
 #[test]
+fn what_an_attacker_wrote_does_not_reach_the_terminal_as_it_is() {
+    let home = Home::with_domain();
+    fs::write(home.path("evil"), "writ/trust-root@v1\u{1b}[2J\u{202e}\n").unwrap();
+    assert_ok(&home.run(&["log", "bundle", "0", "--domain", "acme", "-o", "good"]));
+    let output = home.run(&["verify", "good", "--trust", "evil"]);
+    assert_fails(&output, REFUSED, "\\u{1b}[2J\\u{202e}");
+    assert!(!stderr(&output).contains(['\u{1b}', '\u{202e}']));
+}
+
+#[test]
 fn a_lost_mark_is_a_finding_until_somebody_who_knows_accepts_the_store() {
     let home = Home::with_domain();
     fs::remove_file(home.mark()).unwrap();
