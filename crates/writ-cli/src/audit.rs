@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
-use crate::error::{CliError, line};
+use crate::error::{CliError, json_line, line};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use writ_ledger::audit::{Report, audit};
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
 fn tell_json(report: &Report) -> Result<(), CliError> {
     let findings: Vec<_> =
         report.findings.iter().map(|finding| json!({ "name": finding.name(), "what": finding.to_string() })).collect();
-    line(json!({
+    json_line(&json!({
         "origin": report.origin.as_str(),
         "entries": report.entries,
         "checkpoints": report.checkpoints,

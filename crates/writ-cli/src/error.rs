@@ -71,11 +71,21 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Writes a line to standard output, made harmless; a closed pipe is the reader's right and ends the command without noise.
+/// Writes a line to standard output, made harmless.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), CliError> {
+    write_line(&harmless(&text.to_string()))
+}
+
+/// Writes JSON to standard output as it is: its strings are escaped already.
+pub(crate) fn json_line(value: &serde_json::Value) -> Result<(), CliError> {
+    write_line(&value.to_string())
+}
+
+/// A closed pipe is the reader's right and ends the command without noise.
+fn write_line(text: &str) -> Result<(), CliError> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{}", harmless(&text.to_string())).and_then(|()| out.flush()) {
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result.map_err(|source| CliError::Failed(format!("standard output: {source}"))),
     }

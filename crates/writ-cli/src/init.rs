@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::domain::{Domain, store_in};
-use crate::error::{CliError, line};
+use crate::error::{CliError, json_line, line};
 use crate::time::now_ms;
 use serde_json::json;
 use std::fs::{self, OpenOptions};
@@ -143,7 +143,7 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
     let files: Vec<PathBuf> =
         (1..=args.root_members).map(|number| root_keys.join(format!("root-{number}.seeds"))).collect();
     if as_json {
-        return line(json!({
+        return json_line(&json!({
             "domain": trust.domain().to_string(),
             "origin": args.origin,
             "dir": args.dir,

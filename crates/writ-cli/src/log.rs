@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
-use crate::error::{CliError, line};
+use crate::error::{CliError, json_line, line};
 use crate::render::{entry_json, entry_line, entry_text};
 use serde_json::json;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub(crate) fn show(place: &args::Place, args: &args::Show, as_json: bool) -> Res
     let reader = Reader::open(&Domain::of(place)?.store())?;
     let index = LeafIndex::new(args.index);
     let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
-    if as_json { line(entry_json(&stored)) } else { line(entry_text(&stored)) }
+    if as_json { json_line(&entry_json(&stored)) } else { line(entry_text(&stored)) }
 }
 
 pub(crate) fn tail(place: &args::Place, args: &args::Tail, as_json: bool) -> Result<(), CliError> {
@@ -62,7 +62,7 @@ fn is_seal(stored: &StoredEntry, reader: &Reader) -> bool {
 }
 
 fn tell(stored: &StoredEntry, reader: &Reader, as_json: bool) -> Result<(), CliError> {
-    if as_json { line(entry_json(stored)) } else { line(entry_line(stored, reader.origin())) }
+    if as_json { json_line(&entry_json(stored)) } else { line(entry_line(stored, reader.origin())) }
 }
 
 pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {
@@ -76,7 +76,7 @@ pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) ->
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));
     std::fs::write(&output, &bytes).map_err(CliError::file(&output))?;
     if as_json {
-        return line(json!({ "file": output, "bytes": bytes.len(), "size": view.size().get() }));
+        return json_line(&json!({ "file": output, "bytes": bytes.len(), "size": view.size().get() }));
     }
     line(format_args!(
         "{}: {} bytes, verified; entry {} in the tree of {}",
@@ -117,7 +117,7 @@ pub(crate) fn accept_mark(place: &args::Place, args: &args::AcceptMark, as_json:
     let domain = Domain::of(place)?;
     let mark = Ledger::accept_mark(&domain.place())?;
     if as_json {
-        return line(json!({ "mark": domain.mark(), "size": mark.size.get(), "root": mark.root.to_base64() }));
+        return json_line(&json!({ "mark": domain.mark(), "size": mark.size.get(), "root": mark.root.to_base64() }));
     }
     line(format_args!("{}: the tree of {} is the newest from here on", domain.mark().display(), mark.size))
 }

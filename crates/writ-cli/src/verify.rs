@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::domain::{read, read_trust_root};
-use crate::error::{CliError, line};
+use crate::error::{CliError, json_line, line};
 use crate::render::{hex, summary, value_json};
 use crate::time::utc;
 use serde_json::{Value as Json, json};
@@ -19,10 +19,10 @@ pub(crate) fn run(args: &args::Verify, as_json: bool) -> Result<(), CliError> {
     let bytes = read(&args.file, BUNDLE_BYTES_MAX)?;
     if bytes.starts_with(WRIT_BEGINS) {
         let writ = WritVerifier::new(trust).verify(&bytes).map_err(CliError::Refused)?;
-        return if as_json { line(writ_json(&writ)) } else { tell_writ(&writ) };
+        return if as_json { json_line(&writ_json(&writ)) } else { tell_writ(&writ) };
     }
     let story = Bundle::verify(&bytes, &trust).map_err(CliError::Refused)?;
-    if as_json { line(story_json(&story)) } else { tell_story(&story, &trust) }
+    if as_json { json_line(&story_json(&story)) } else { tell_story(&story, &trust) }
 }
 
 fn writ_json(writ: &Verified<Writ>) -> Json {
