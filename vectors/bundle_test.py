@@ -186,10 +186,12 @@ class ExecutionTest(BundleCase):
 
     def test_admitted(self):
         admitted = {"execution": ident("e0"), "nonce": bytes(32)}
-        grant = late("grant", uses=1, admitted=admitted)
+        grant = late("grant", uses=1, admitted=admitted, time_ms=150)
         found = self.judged("ok", grant, late("start", name="e0"))
         self.assertEqual(found["executions"][0]["state"], "started")
         self.judged("replayed", grant, SPEND)
+        self.judged("not_yet_valid", late("grant", uses=1, admitted=admitted, time_ms=99))
+        self.judged("expired", late("grant", uses=1, admitted=admitted, time_ms=200))
 
 
 class GrantTest(BundleCase):

@@ -232,7 +232,7 @@ class WritTest(Case):
             ("malformed", f"—  {b64(others + others)}"),
             ("malformed", f"- somebody {b64(others + others)}"),
             ("malformed", f"— {ORIGIN} {b64(others)}"),
-            (None, f"— some\u007fbody {b64(others + others)}"),
+            ("malformed", f"— some\u007fbody {b64(others + others)}"),
             (None, f"— {ORIGIN} {b64(others + others)}"),
         ):
             with self.subTest(line):

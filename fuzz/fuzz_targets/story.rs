@@ -7,10 +7,11 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use writ_protocol::bundle::{Bundle, ProvedEntry};
-use writ_protocol::{Entry, Key, KeyPair, PinnedLedger, TrustRoot};
 use writ_protocol::{Body, DomainId};
+use writ_protocol::{Entry, Key, KeyPair, PinnedLedger, TrustRoot};
 use writ_tlog::{
-    Algorithm, Checkpoint, LeafIndex, NoteSigner, Origin, SigningKey, Tree, leaf_hash, prove_inclusion, sha256, sign_checkpoint,
+    Algorithm, Checkpoint, LeafIndex, NoteSigner, Origin, SigningKey, Tree, leaf_hash, prove_inclusion, sha256,
+    sign_checkpoint,
 };
 
 struct Ledger {
@@ -22,7 +23,10 @@ static LEDGER: LazyLock<Ledger> = LazyLock::new(|| {
     let origin = Origin::new("writ.example/ledger/demo").expect("an origin");
     let keys = [(Algorithm::Ed25519, "fuzz ed25519"), (Algorithm::MlDsa44, "fuzz ml-dsa-44")];
     let signers = keys.map(|(algorithm, label)| {
-        NoteSigner::new(origin.key_name().clone(), SigningKey::from_seed(algorithm, sha256(label.as_bytes()).as_bytes()))
+        NoteSigner::new(
+            origin.key_name().clone(),
+            SigningKey::from_seed(algorithm, sha256(label.as_bytes()).as_bytes()),
+        )
     });
     Ledger { origin, signers }
 });

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import cbor
-from .action import OPENING, open_commitment
+from .action import OPENING, commitment, open_commitment
 from .conventions import entry_hash
 from .entry import CONTROL_TYPES, read_entry
 from .ledger import Checkpoint
@@ -158,17 +158,15 @@ def judge_subject(entries: list[Recorded], index: int) -> tuple[Recorded, bytes 
     return subject, writ_of(subject)
 
 
-def commitments(entries: list[Recorded]) -> dict[str, set[bytes]]:
-    """What an opening can open, by its kind: action digests, facts and request digests."""
-    held: dict[str, set[bytes]] = {"action": set(), "facts": set(), "request": set()}
-    for at in entries:
-        body = at.entry.body
-        if "action" in body:
-            held["action"].add(body["action"]["digest"])
-        if "facts" in body:
-            held["facts"].add(body["facts"])
-        if "request" in body:
-            held["request"].add(body["request"]["digest"])
+def commitments(at: Recorded) -> set[tuple[str, bytes]]:
+    """What an opening can open: action digest, facts and request digest of the decision that the bundle is about."""
+    body, held = at.entry.body, set()
+    if "action" in body:
+        held.add(("action", body["action"]["digest"]))
+    if "facts" in body:
+        held.add(("facts", body["facts"]))
+    if "request" in body:
+        held.add(("request", body["request"]["digest"]))
     return held
 
 
@@ -184,9 +182,11 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
         accept(state, at.index, at.entry)
     entries = list(state.by_index.values())
     subject, writ = judge_subject(entries, body["subject"])
-    held = commitments(entries)
-    for opening in body["openings"]:
-        open_commitment(opening, held.get(opening[0], set()))
+    held = commitments(state.by_hash[writ] if writ else subject)
+    for kind, salt, value in body["openings"]:
+        opened = {(known, digest) for known, digest in held if known == kind and commitment(kind, salt, value) == digest}
+        open_commitment([kind, salt, value], {digest for _, digest in opened})
+        held -= opened
     return Bundle(
         checkpoint,
         subject,

@@ -15,8 +15,7 @@ HEX = re.compile(r"[0-9a-f]*", re.ASCII)
 WHITE_SPACE = "\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # The control characters are those of category Cc.
 NOT_IN_ORIGIN = re.compile(f"[{WHITE_SPACE}+\u0000-\u001f\u007f-\u009f]")
-# signed-note keeps only white space and "+" out of key names.
-NOT_IN_KEY_NAME = re.compile(f"[{WHITE_SPACE}+]")
+NOT_IN_KEY_NAME = NOT_IN_ORIGIN
 
 
 def sha256(*parts: bytes) -> bytes:

@@ -151,11 +151,24 @@ def judge_lineage(state: State, index: int, cause: dict) -> None:
     parent = cause["parent"]
     if (cause["depth"] == 1) != (parent == cause["origin"]):
         raise Refused("lineage_broken", "exactly at depth 1 the parent is the origin")
-    if parent["ledger"] != state.origin:
-        return
-    there, known = state.by_index.get(parent["index"]), state.by_hash.get(parent["entry"])
-    if there is not known or (there and there.entry.type != "grant") or parent["index"] >= index:
-        raise Refused("lineage_broken", "the parent is not a grant before this one")
+    origin = cause["origin"]
+    for reference in (parent, origin):
+        if reference["ledger"] == state.origin and reference["index"] >= index:
+            raise Refused("lineage_broken", "caused by an entry that comes later")
+    if parent["ledger"] == state.origin:
+        judge_ancestor(state, parent)
+    elif origin["ledger"] == state.origin:
+        first = judge_ancestor(state, origin)
+        if first and first.entry.body["cause"]["depth"] != 0:
+            raise Refused("lineage_broken", "the origin is not a grant of depth 0")
+
+
+def judge_ancestor(state: State, reference: dict) -> Recorded | None:
+    """The grant that a reference into this ledger names, if what stands there is at hand."""
+    there = state.by_index.get(reference["index"])
+    if there and (there.entry.type != "grant" or there.entry.hash != reference["entry"]):
+        raise Refused("lineage_broken", "the entry at the index is not that grant")
+    return there
 
 
 def accept_grant(state: State, at: Recorded) -> None:
@@ -172,7 +185,16 @@ def accept_grant(state: State, at: Recorded) -> None:
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
     if "admitted" in body:
+        judge_window(body, body["time_ms"])
         begin(state, writ, audience["gateway"], body["admitted"]["execution"], 1)
+
+
+def judge_window(grant: dict, spent_ms: int) -> None:
+    """A use is spent within the window, by a statement or by the grant itself."""
+    if spent_ms < grant["window"]["from_ms"]:
+        raise Refused("not_yet_valid", "spent before the window")
+    if spent_ms >= grant["window"]["until_ms"]:
+        raise Refused("expired", "spent after the window")
 
 
 def begin(state: State, writ: bytes, gateway: str, execution: bytes, use: int) -> None:
@@ -231,10 +253,7 @@ def accept_spend(state: State, at: Recorded) -> None:
     if body["use"] > grant["uses"]:
         raise Refused("uses_exhausted", f"use {body['use']} of {grant['uses']}")
     begin(state, body["writ"], body["gateway"], body["execution"], body["use"])
-    if body["time_ms"] < grant["window"]["from_ms"]:
-        raise Refused("not_yet_valid", "spent before the window")
-    if body["time_ms"] >= grant["window"]["until_ms"]:
-        raise Refused("expired", "spent after the window")
+    judge_window(grant, body["time_ms"])
 
 
 def known_execution(state: State, body: dict) -> Execution:

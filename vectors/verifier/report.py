@@ -98,7 +98,7 @@ def bundle_report(bundle: Bundle) -> str:
     lines += asked(told.entry.body) + decided(told.entry.type, told.entry.body)
     lines += [executed(one) for one in bundle.executions]
     if bundle.writ and not bundle.executions:
-        lines.append(line("executed", "never used"))
+        lines.append(line("executed", "no execution is shown in this bundle"))
     if bundle.writ:
         lines.append(line("revoked", "no" if bundle.revoked_at is None else f"by entry {bundle.revoked_at}"))
     lines.append(line("halted", "no" if bundle.halted_at is None else f"since entry {bundle.halted_at}"))

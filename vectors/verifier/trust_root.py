@@ -61,6 +61,8 @@ def parse_group(lines: Lines, origin: str) -> tuple[int, list[VerifierKey]]:
         raise malformed("the name of a verifier key is not the origin of its ledger")
     if [pin.key[0] for pin in keys] != [ED25519, ML_DSA_44]:
         raise malformed("a key group is not Ed25519, then ML-DSA-44")
+    if keys[0].id == keys[1].id:
+        raise malformed("two keys of a group have one key id")
     return begins, keys
 
 

@@ -44,7 +44,8 @@ fn tell_json(report: &Report) -> Result<(), CliError> {
 
 fn tell(report: &Report, no_mark: bool) -> Result<(), CliError> {
     for finding in &report.findings {
-        line(format_args!("{:<21} {finding}", finding.name()))?;
+        // A finding quotes what an attacker may have written: it must not look like another line.
+        line(format_args!("{:<21} {}", finding.name(), finding.to_string().replace('\n', "\\n")))?;
     }
     if report.findings.is_empty() {
         let mark = if no_mark { "the mark was not looked at" } else { "the mark agrees" };

@@ -30,14 +30,19 @@ pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
     if args.dir.exists() {
         return Err(CliError::Usage(format!("{} exists already; choose a folder that does not", args.dir.display())));
     }
-    let mark = Domain::at(&args.dir, args.mark.as_deref())?;
-    if mark.mark().exists() {
-        return Err(LedgerError::Exists(mark.mark().to_owned()).into());
-    }
     // Everything is made in a folder beside it, which gets its name when it is complete.
     let mut making = name.to_owned();
     making.push(".making");
     let making = args.dir.with_file_name(making);
+    let mark = Domain::at(&args.dir, args.mark.as_deref())?;
+    let absolute = |path: &Path| std::path::absolute(path).map_err(CliError::file(path));
+    let inside = [&args.dir, &making].map(|dir| Ok::<_, CliError>(absolute(mark.mark())?.starts_with(absolute(dir)?)));
+    if inside.into_iter().collect::<Result<Vec<_>, _>>()?.contains(&true) {
+        return Err(CliError::Usage("--mark must be outside DIR: a restored copy would bring its own mark".to_owned()));
+    }
+    if mark.mark().exists() {
+        return Err(LedgerError::Exists(mark.mark().to_owned()).into());
+    }
     folder(&making)?;
     let root_keys = args.root_keys.clone().unwrap_or_else(|| making.join("root-keys"));
     let made = make(args, &origin, &making, &root_keys, mark.mark());

@@ -5,7 +5,10 @@ use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::render::{entry_json, entry_line, entry_text};
 use serde_json::json;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writ_ledger::{Disclosure, Ledger, LedgerError, Reader, StoredEntry};
 use writ_protocol::{Body, Bundle, Entry};
@@ -74,7 +77,7 @@ pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) ->
     // What is handed out has been verified as its reader will verify it.
     Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));
-    std::fs::write(&output, &bytes).map_err(CliError::file(&output))?;
+    write_new(&output, &bytes, args.disclose)?;
     if as_json {
         return json_line(&json!({ "file": output, "bytes": bytes.len(), "size": view.size().get() }));
     }
@@ -85,6 +88,13 @@ pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) ->
         args.index,
         view.size()
     ))
+}
+
+/// Evidence never takes the place of a file that is there, and values from the vault are for its owner to hand on.
+fn write_new(path: &Path, bytes: &[u8], discloses: bool) -> Result<(), CliError> {
+    let mode = if discloses { 0o600 } else { 0o644 };
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(CliError::file(path))
 }
 
 pub(crate) fn serve(place: &args::Place, args: &args::Serve, as_json: bool) -> Result<(), CliError> {

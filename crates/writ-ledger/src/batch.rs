@@ -81,7 +81,7 @@ impl<'a> Batch<'a> {
             Err(OrderError::Refused(refusal)) => return Ok(Outcome::Refused(refusal)),
             Err(OrderError::Records(error)) => return Err(error),
         };
-        let bytes = match entry.encode().and_then(|bytes| vault::judge(&entry.body, &openings).map(|()| bytes)) {
+        let bytes = match readable(&entry).and_then(|bytes| vault::judge(&entry.body, &openings).map(|()| bytes)) {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
@@ -205,11 +205,18 @@ impl<'a> Batch<'a> {
             let why = format!("the request key {} was used for another request, entry {index}", request.key);
             return Ok(Answered::Otherwise(Refusal::new(Code::Replayed, why)));
         }
-        match body.resolves() {
-            // The hold's own request is answered for good now, once.
-            Some(hold) if hold.index == index.get() => Ok(Answered::Not),
-            Some(_) | None => Ok(Answered::Before(index)),
+        // The hold's own request is answered for good now, once.
+        if body.resolves().is_some_and(|hold| hold.index == index.get()) {
+            return Ok(Answered::Not);
         }
+        let recorded = store::entry(self.connection, index)?
+            .ok_or_else(|| LedgerError::inconsistent(format!("entry {index} is missing")))?
+            .decode(self.head.control.origin())?;
+        if answers(&recorded.body, body) {
+            return Ok(Answered::Before(index));
+        }
+        let why = format!("the request key {} was answered with entry {index}, which is something else", request.key);
+        Ok(Answered::Otherwise(Refusal::new(Code::Replayed, why)))
     }
 
     fn known_statement(&self, statement: &[u8]) -> Result<Answered, LedgerError> {
@@ -264,6 +271,35 @@ enum Answered {
     Not,
     Before(LeafIndex),
     Otherwise(Refusal),
+}
+
+/// The bytes of an entry, if every reader will read this entry from them: what nobody can decode must never be recorded.
+pub(crate) fn readable(entry: &Entry) -> Result<Vec<u8>, Refusal> {
+    let bytes = entry.encode()?;
+    if Entry::decode(&bytes, &entry.origin)? == *entry {
+        return Ok(bytes);
+    }
+    Err(Refusal::malformed("the entry would be read as another one"))
+}
+
+/// Whether `proposed` asks for what `recorded` answered. A control entry or an erasure is only ever answered by its like.
+fn answers(recorded: &Body, proposed: &Body) -> bool {
+    match (recorded, proposed) {
+        (Body::Revocation(known), Body::Revocation(asked)) => known.target == asked.target,
+        (Body::Halt(_), Body::Halt(_)) => true,
+        (Body::Gateway(known), Body::Gateway(asked)) => {
+            known.gateway == asked.gateway && known.epoch == asked.epoch && known.key == asked.key
+        }
+        (Body::Erasure(known), Body::Erasure(asked)) => known.erased == asked.erased,
+        (known, asked) => match (known.asked_by(), asked.asked_by()) {
+            (Some(known_by), Some(asked_by)) => {
+                // Of two that resolve one hold, only the like of the first is answered by it.
+                let same_resolution = asked.resolves().is_none() || known.entry_type() == asked.entry_type();
+                known_by.kind == asked_by.kind && known_by.id == asked_by.id && same_resolution
+            }
+            (None, _) | (_, None) => false,
+        },
+    }
 }
 
 /// Stores the tiles that became full since the tree was trimmed.

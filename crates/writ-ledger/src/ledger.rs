@@ -1,6 +1,6 @@
 //! The ledger as its owner sees it: made once, opened by one node at a time, appended to by many threads.
 
-use crate::batch::store_full_tiles;
+use crate::batch::{readable, store_full_tiles};
 use crate::draft::Proposal;
 use crate::error::LedgerError;
 use crate::head::Head;
@@ -114,7 +114,7 @@ impl Ledger {
         let origin = Origin::new(schema::identify(&connection)?)
             .map_err(|error| LedgerError::inconsistent(error.to_string()))?;
         let mark = Head::load(&connection, &origin)?.mark();
-        MarkFile::create(&place.mark, mark)?;
+        MarkFile::replace(&place.mark, mark)?;
         Ok(mark)
     }
 
@@ -204,7 +204,7 @@ fn begin(connection: &Connection, genesis: &Genesis, signer: &LedgerSigner) -> R
     let mut tree = Tree::new();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for one in [&first, &seal] {
-        let bytes = one.encode()?;
+        let bytes = readable(one)?;
         let at = LeafIndex::new(tree.size().get());
         let hash = leaf_hash(&bytes);
         connection.execute(

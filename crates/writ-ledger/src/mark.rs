@@ -35,13 +35,22 @@ pub(crate) struct MarkFile {
 }
 
 impl MarkFile {
-    /// Makes a new mark; the directory is made if it is missing.
+    /// Makes a new mark where there is none; the directory is made if it is missing.
     pub(crate) fn create(path: &Path, mark: Mark) -> Result<Self, LedgerError> {
+        Self::write_new(path, mark, OpenOptions::new().create_new(true))
+    }
+
+    /// Makes a new mark in the place of one that was lost or damaged.
+    pub(crate) fn replace(path: &Path, mark: Mark) -> Result<Self, LedgerError> {
+        Self::write_new(path, mark, OpenOptions::new().create(true).truncate(true))
+    }
+
+    fn write_new(path: &Path, mark: Mark, options: &mut OpenOptions) -> Result<Self, LedgerError> {
         let fails = |source| LedgerError::file(path, source);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(fails)?;
         }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).map_err(fails)?;
+        let file = options.read(true).write(true).open(path).map_err(fails)?;
         let mut made = Self { path: path.to_owned(), file, slot: 0, synced: Instant::now() };
         // Both slots at once: a mark that has its whole space cannot meet a full disk later.
         made.record(mark)?;

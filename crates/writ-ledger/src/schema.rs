@@ -126,6 +126,22 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
+/// Everything in the database must be ours: a trigger or view that somebody planted would run, or be read, in our name.
+fn nothing_foreign(connection: &Connection) -> Result<(), LedgerError> {
+    let objects = |connection: &Connection| {
+        connection
+            .prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")?
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (found, ours) = (objects(connection)?, objects(&projections_in_memory()?)?);
+    match found.iter().find(|object| !ours.contains(object)) {
+        Some((kind, name, _)) => Err(LedgerError::inconsistent(format!("the {kind} `{name}` in it is not ours"))),
+        None if found.len() != ours.len() => Err(LedgerError::inconsistent("a table is missing")),
+        None => Ok(()),
+    }
+}
+
 fn tune_cache(connection: &Connection) {
     connection.set_prepared_statement_cache_capacity(64);
 }
@@ -140,5 +156,6 @@ pub(crate) fn identify(connection: &Connection) -> Result<String, LedgerError> {
     if found != LAYOUT {
         return Err(LedgerError::Layout { found, known: LAYOUT });
     }
+    nothing_foreign(connection)?;
     Ok(connection.query_row("SELECT origin FROM ledger", [], |row| row.get(0))?)
 }

@@ -135,7 +135,8 @@ impl Sequencer {
         self.connection.busy_timeout(schema::BUSY_TIMEOUT)?;
         match busy {
             Ok(busy) => Ok(busy == 0),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+            // The batch before is durable and stays so: it must not be told as failed because the disk is full now.
+            Err(error) if leaves_the_store_certain(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,7 @@
 use crate::error::LedgerError;
 use crate::store::sql;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
 use writ_protocol::action::{ACTION_BYTES_MAX, CommitmentKind, Opening};
 use writ_protocol::entry::Erasure;
 use writ_protocol::{Body, Code, Refusal};
@@ -11,32 +12,34 @@ use writ_tlog::{Hash, LeafIndex};
 
 /// The openings of a proposal must be exactly those of the action and the facts its entry commits to; a request's may come along.
 pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
+    let mismatch = |why: String| Err(Refusal::new(Code::CommitmentMismatch, why));
     let held = body.commitments();
-    let opened: Vec<Hash> = openings.iter().map(Opening::commitment).collect();
-    for (opening, commitment) in openings.iter().zip(&opened) {
+    let different: BTreeSet<_> = held.iter().map(|(_, commitment)| commitment).collect();
+    if different.len() != held.len() {
+        return mismatch("two commitments of the entry are the same".to_owned());
+    }
+    let mut opened = BTreeSet::new();
+    for opening in openings {
         if opening.value.len() > ACTION_BYTES_MAX {
             let length = opening.value.len();
-            return Err(Refusal::malformed(format_args!(
-                "a value has at most {ACTION_BYTES_MAX} bytes, this one has {length}"
-            )));
+            let most = ACTION_BYTES_MAX;
+            return Err(Refusal::malformed(format_args!("a value has at most {most} bytes, this one has {length}")));
         }
         opening.judge_value()?;
-        if !held.contains(&(opening.kind, *commitment)) {
-            return Err(Refusal::new(
-                Code::CommitmentMismatch,
-                format!("an opening of kind `{}` opens nothing in the entry", opening.kind.as_str()),
-            ));
+        let commitment = (opening.kind, opening.commitment());
+        if !held.contains(&commitment) {
+            return mismatch(format!("an opening of kind `{}` opens nothing in the entry", opening.kind.as_str()));
+        }
+        if !opened.insert(commitment) {
+            return mismatch(format!("the opening of kind `{}` is there twice", opening.kind.as_str()));
         }
     }
-    for (kind, commitment) in &held {
-        if required(*kind) && !opened.contains(commitment) {
-            return Err(Refusal::new(
-                Code::CommitmentMismatch,
-                format!("the value behind the commitment of kind `{}` is not in the proposal", kind.as_str()),
-            ));
+    match held.iter().find(|commitment| required(commitment.0) && !opened.contains(commitment)) {
+        Some((kind, _)) => {
+            mismatch(format!("the value behind the commitment of kind `{}` is not in the proposal", kind.as_str()))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether the vault must hold the value as long as it is not erased.

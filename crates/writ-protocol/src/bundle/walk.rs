@@ -2,6 +2,7 @@
 
 use super::records::StoryRecords;
 use super::{Bundle, ProvedEntry, Story, StoryEntry, StoryExecution};
+use crate::action::Opening;
 use crate::entry::{Body, Entry, Positive};
 use crate::order::{Accepted, ControlState, Execution, ExecutionState, OrderError, judge, revoked};
 use crate::refusal::{Code, Refusal};
@@ -30,9 +31,8 @@ pub(super) fn verify(bundle: Bundle, trust: &TrustRoot) -> Result<Story, Refusal
     let subject = subject(&walked.entries, bundle.subject)?;
     let grant = belongs_together(&walked, subject)?;
     let openings = bundle.openings;
-    for opening in &openings {
-        opens_something(opening, &walked.entries)?;
-    }
+    let decision = walked.entries.iter().find(|one| Some(one.hash) == grant).unwrap_or(subject);
+    opens_the_decision(&openings, decision)?;
     let revoked_at = match walked.records.grants.values().find(|(hash, _)| Some(*hash) == grant) {
         Some((hash, grant)) => infallible(revoked(&walked.control, &walked.records, Some(hash), grant)),
         None => None,
@@ -232,15 +232,22 @@ fn writ_of(one: &StoryEntry) -> Option<Hash> {
     }
 }
 
-/// Step 8: each opening opens a commitment that stands in one of the entries.
-fn opens_something(opening: &crate::action::Opening, entries: &[StoryEntry]) -> Result<(), Refusal> {
-    let commitment = opening.commitment();
-    let held = entries.iter().flat_map(|one| one.entry.body.commitments());
-    if !held.into_iter().any(|(kind, hash)| kind == opening.kind && hash == commitment) {
-        return Err(Refusal::new(
-            Code::CommitmentMismatch,
-            format!("the opening of kind `{}` opens none of the commitments", opening.kind.as_str()),
-        ));
+/// Step 8: each opening opens, once, a commitment of the decision that the bundle is about, and of no other: what another
+/// decision was about must not be shown as this one's.
+fn opens_the_decision(openings: &[Opening], decision: &StoryEntry) -> Result<(), Refusal> {
+    let mut held: BTreeSet<_> = decision.entry.body.commitments().into_iter().collect();
+    for opening in openings {
+        if !held.remove(&(opening.kind, opening.commitment())) {
+            return Err(Refusal::new(
+                Code::CommitmentMismatch,
+                format!(
+                    "an opening of kind `{}` opens no commitment of entry {}",
+                    opening.kind.as_str(),
+                    decision.index
+                ),
+            ));
+        }
+        opening.judge_value()?;
     }
-    opening.judge_value()
+    Ok(())
 }

@@ -208,6 +208,26 @@ impl Body {
         }
     }
 
+    /// Who asked for what it decides, if it is a decision.
+    pub fn asked_by(&self) -> Option<&Principal> {
+        match self {
+            Self::Grant(body) => Some(&body.principal),
+            Self::Denial(body) => Some(&body.principal),
+            Self::Hold(body) => Some(&body.principal),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::RootOrder(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
     /// The hold that it resolves, if it resolves one.
     pub fn resolves(&self) -> Option<&EntryRef> {
         match self {

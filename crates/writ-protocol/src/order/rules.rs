@@ -55,6 +55,11 @@ pub fn revoked<R: Records>(
             found = earlier(found, control.revoked(&Target::Writ(ancestor.entry)));
         }
         if parent.ledger != *control.origin() {
+            if origin.ledger == *control.origin()
+                && let Lookup::Found(first) = records.grant(LeafIndex::new(origin.index), &origin.entry)?
+            {
+                found = earlier(found, own_revocation(control, Some(&origin.entry), &first));
+            }
             break;
         }
         match records.grant(LeafIndex::new(parent.index), &parent.entry)? {
@@ -164,6 +169,7 @@ impl<R: Records> Rules<'_, R> {
             self.hold(hold, &grant.principal, &grant.action.digest, Some(grant.time_ms))?;
         }
         if let Some(admitted) = &grant.admitted {
+            self.within(grant, grant.time_ms)?;
             self.new_execution(&admitted.execution)?;
         }
         Ok(())
@@ -225,8 +231,13 @@ impl<R: Records> Rules<'_, R> {
         if (*depth == 1) != (parent == origin) {
             Err(refuse(Code::LineageBroken, "parent and origin are the same at depth 1, and only there"))?;
         }
+        for reference in [parent, origin] {
+            if reference.ledger == *self.control.origin() && reference.index >= self.at.get() {
+                Err(refuse(Code::LineageBroken, format!("caused by entry {}, which comes later", reference.index)))?;
+            }
+        }
         if parent.ledger != *self.control.origin() {
-            return Ok(());
+            return self.distant_cause(origin);
         }
         let (expected_depth, expected_origin) =
             match Self::read(self.records.grant(LeafIndex::new(parent.index), &parent.entry))? {
@@ -244,6 +255,20 @@ impl<R: Records> Rules<'_, R> {
             ))?;
         }
         Ok(())
+    }
+
+    /// The parent is in another ledger; if the lineage began in this one, its origin can be looked at.
+    fn distant_cause(&self, origin: &EntryRef) -> Result<(), OrderError<R::Error>> {
+        if origin.ledger != *self.control.origin() {
+            return Ok(());
+        }
+        match Self::read(self.records.grant(LeafIndex::new(origin.index), &origin.entry))? {
+            Lookup::Unknown => Ok(()),
+            Lookup::Found(first) if first.cause.place == Place::Origin => Ok(()),
+            Lookup::Found(_) | Lookup::Absent => {
+                Err(refuse(Code::LineageBroken, "the origin is no grant of depth 0 in this ledger"))?
+            }
+        }
     }
 
     fn denial(&self, denial: &Denial) -> Result<(), OrderError<R::Error>> {
@@ -357,11 +382,16 @@ impl<R: Records> Rules<'_, R> {
             Lookup::Found(by) => Err(refuse(Code::Replayed, format!("use {} is spent for {by}", usage.get())))?,
         }
         self.new_execution(execution)?;
-        if statement.time_ms < grant.window.from_ms() {
-            Err(refuse(Code::NotYetValid, "spent before the window"))?;
+        Ok(self.within(&grant, statement.time_ms)?)
+    }
+
+    /// A use is spent within the window, whoever spends it.
+    fn within(&self, grant: &Grant, spent_ms: u64) -> Result<(), Refusal> {
+        if spent_ms < grant.window.from_ms() {
+            return Err(refuse(Code::NotYetValid, "spent before the window"));
         }
-        if statement.time_ms >= grant.window.until_ms() {
-            Err(refuse(Code::Expired, "spent after the window"))?;
+        if spent_ms >= grant.window.until_ms() {
+            return Err(refuse(Code::Expired, "spent after the window"));
         }
         Ok(())
     }

@@ -76,6 +76,11 @@ impl Memory {
         self.tree.size()
     }
 
+    /// Whether the store has what was asked for, as of when it was last read.
+    pub fn is_recorded(&self, asked: &str) -> bool {
+        self.answers.contains_key(asked)
+    }
+
     /// Takes what was told; failures are the caller's.
     ///
     /// # Panics

@@ -4,8 +4,10 @@ use crate::rig::{BASE_MS, Home, MarkOn, Rig, deny, now_ms, published};
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use writ_ledger::{Ledger, LedgerError, Options, Place, Reader};
 use writ_testing::fault_disk::{Fault, FaultDisk, PowerCut};
+use writ_testing::load::Line;
 use writ_testing::scenario::Domain;
 
 const APPENDERS: usize = 8;
@@ -15,10 +17,9 @@ fn on_a_full_disk_nothing_is_recorded_and_the_ledger_goes_on_once_there_is_space
     for after_bytes in [0, 4_000, 30_000, 100_000, 1_000_000] {
         let rig = Rig::new(MarkOn::Safe, APPENDERS);
         let ledger = rig.open().unwrap();
-        rig.append(&ledger, 2, |_| {}).unwrap();
+        rig.append(&ledger, 7, |_| {}).unwrap();
         rig.disk.fail(Fault::NoSpace { after_bytes });
-        let error = rig.append(&ledger, u64::MAX, |_| {}).unwrap_err();
-        assert!(matches!(error, LedgerError::NotRecorded(_)), "{error}");
+        append_until_full(&rig, &ledger);
         // What is left may do for smaller batches. Once full, each attempt is refused alike, and leaves nothing.
         rig.disk.fail(Fault::NoSpace { after_bytes: 0 });
         let full = (0..1000).any(|_| deny(&ledger, &rig.domain).is_err());
@@ -41,21 +42,43 @@ fn on_a_full_disk_nothing_is_recorded_and_the_ledger_goes_on_once_there_is_space
 fn a_full_disk_is_found_wherever_the_store_grows() {
     let rig = Rig::new(MarkOn::Safe, APPENDERS);
     let ledger = rig.open().unwrap();
-    for _ in 0..4 {
+    for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"].into_iter().cycle().take(8) {
         rig.append(&ledger, 4, |_| {}).unwrap();
-        let other = Connection::open(&rig.place.store).unwrap();
-        other.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        let checkpoint = || {
+            let other = Connection::open(&rig.place.store).unwrap();
+            other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).is_ok()
+        };
+        assert!(checkpoint());
         rig.disk.fail(Fault::NoSpace { after_bytes: 0 });
-        let error = rig.append(&ledger, u64::MAX, |_| {}).unwrap_err();
-        assert!(matches!(error, LedgerError::NotRecorded(_)), "{error}");
-        let checkpointed = other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        assert!(checkpointed.is_err(), "the database file has no space to grow");
+        append_until_full(&rig, &ledger);
+        // Whether the database file must grow for it depends on what was written.
+        checkpoint();
         rig.hold();
         rig.disk.heal();
     }
     rig.append(&ledger, 2, |_| {}).unwrap();
     ledger.close().unwrap();
     rig.audit();
+}
+
+/// Whoever is told that nothing was recorded can rely on it, unless an earlier attempt had been.
+fn append_until_full(rig: &Rig, ledger: &Ledger) {
+    rig.hold();
+    let failed = Mutex::new(Vec::new());
+    let error = rig
+        .append(ledger, u64::MAX, |line| {
+            if let Line::Failed { asked, why, .. } = line
+                && !rig.is_recorded(asked)
+            {
+                failed.lock().unwrap().push((asked.clone(), why.clone()));
+            }
+        })
+        .unwrap_err();
+    assert!(matches!(error, LedgerError::NotRecorded(_)), "{error}");
+    rig.hold();
+    for (asked, why) in failed.into_inner().unwrap() {
+        assert!(!rig.is_recorded(&asked), "{asked} is recorded, and its asker was told: {why}");
+    }
 }
 
 /// Whoever retries a failed sync believes a lie, so the node stops. What the sync was for is recorded or not; nobody was told.

@@ -102,6 +102,11 @@ impl Rig {
         self.memory.lock().unwrap().hear(line);
     }
 
+    /// Whether the store has what was asked for, as of when it was last held against what is known.
+    pub(crate) fn is_recorded(&self, asked: &str) -> bool {
+        self.memory.lock().unwrap().is_recorded(asked)
+    }
+
     pub(crate) fn stories(&self) -> Vec<u64> {
         self.memory.lock().unwrap().stories().to_vec()
     }
