@@ -55,13 +55,13 @@ impl Reader {
             | Body::Seal(_) => None,
         };
         let Some(grant) = grant else { return Ok(vec![subject]) };
-        let mut story = vec![grant];
+        let mut story = BTreeSet::from([grant]);
         // A grant that admits its asker is itself the beginning of its execution.
         let steps = "SELECT begun_idx FROM execution WHERE grant_idx = ?1
             UNION SELECT started_idx FROM execution WHERE grant_idx = ?1 AND started_idx IS NOT NULL
             UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL ORDER BY 1";
         story.extend(self.indices(steps, grant.get())?);
-        Ok(story)
+        Ok(story.into_iter().collect())
     }
 
     fn grant_of(&self, body: &Body) -> Result<Option<LeafIndex>, LedgerError> {

@@ -135,10 +135,12 @@ fn nothing_foreign(connection: &Connection) -> Result<(), LedgerError> {
             .collect::<Result<Vec<_>, _>>()
     };
     let (found, ours) = (objects(connection)?, objects(&projections_in_memory()?)?);
-    match found.iter().find(|object| !ours.contains(object)) {
-        Some((kind, name, _)) => Err(LedgerError::inconsistent(format!("the {kind} `{name}` in it is not ours"))),
-        None if found.len() != ours.len() => Err(LedgerError::inconsistent("a table is missing")),
-        None => Ok(()),
+    let foreign = found.iter().find(|object| !ours.contains(object));
+    let missing = ours.iter().find(|object| !found.contains(object));
+    match (foreign, missing) {
+        (Some((kind, name, _)), _) => Err(LedgerError::inconsistent(format!("the {kind} `{name}` in it is not ours"))),
+        (None, Some((kind, name, _))) => Err(LedgerError::inconsistent(format!("the {kind} `{name}` is missing"))),
+        (None, None) => Ok(()),
     }
 }
 

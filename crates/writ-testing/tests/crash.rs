@@ -18,7 +18,6 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use writ_ledger::{Ledger, Options, Phase, Place, Reader, audit::audit};
 use writ_testing::load::{Line, Memory, PhaseFile};
@@ -139,7 +138,6 @@ impl Store {
 struct Victim {
     process: Child,
     heard: Receiver<Line>,
-    ear: JoinHandle<()>,
 }
 
 impl Victim {
@@ -158,8 +156,8 @@ impl Victim {
             .unwrap();
         let out = process.stdout.take().unwrap();
         let (told, heard) = channel();
-        let ear = std::thread::spawn(move || listen(out, |line| told.send(line).unwrap_or(())));
-        Self { process, heard, ear }
+        std::thread::spawn(move || listen(out, |line| told.send(line).unwrap_or(())));
+        Self { process, heard }
     }
 
     fn await_moment(&self, aim: &Aim, phases: &PhaseFile, memory: &mut Memory) {
@@ -197,8 +195,16 @@ impl Victim {
         self.process.kill().unwrap();
         let status = self.process.wait().unwrap();
         assert_eq!(status.code(), None, "the process ended before it was killed");
-        self.ear.join().unwrap();
+        // It ends with its last line, when the process has closed its end.
         self.heard.iter().for_each(|line| hear(memory, line));
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 

@@ -137,7 +137,7 @@ const REFUSED: [Case; 18] = [
     (
         "the store has no table of entries",
         |place| run(place, "DROP TABLE entry"),
-        |error| matches!(error, LedgerError::Store(_)),
+        |error| matches!(error, LedgerError::Inconsistent(what) if what.contains("`entry` is missing")),
     ),
     (
         "the store has no entries",
