@@ -9,6 +9,9 @@ SHELL := bash
 TIME ?= 60
 TARGET ?=
 
+# How often the crash test kills.
+N ?= 200
+
 ##@ Every day
 
 .PHONY: help
@@ -53,8 +56,8 @@ interop: ## the ledger through an independent client, in Go
 	@scripts/test interop
 
 .PHONY: crash
-crash: ## kill the real process at random points, then audit
-	@scripts/test crash
+crash: ## kill the real process at random points (N=200), then audit
+	@WRIT_CRASH_N=$(N) scripts/test crash
 
 .PHONY: faults
 faults: ## a disk that fails and forgets, below the real store

@@ -91,7 +91,7 @@ impl Content {
                 self.durable_len
             }
             Some(chance) => {
-                let kept_end = self.put_back_some(&pending, chance).min(volatile_len);
+                let kept_end = self.put_back_some(&pending, volatile_len, chance).min(volatile_len);
                 self.surviving_len(volatile_len, kept_end, chance)
             }
         };
@@ -116,7 +116,7 @@ impl Content {
 
     /// Decides sector by sector, or block by block, and returns the end of the last one that
     /// did not go back to what was durable.
-    fn put_back_some(&mut self, pending: &BTreeMap<usize, Pending>, chance: &mut Chance) -> usize {
+    fn put_back_some(&mut self, pending: &BTreeMap<usize, Pending>, volatile_len: usize, chance: &mut Chance) -> usize {
         let together = if chance.coin() { 1 } else { SECTORS_PER_BLOCK };
         // Some cuts come just before the disk was done, others just after it began.
         let kept_of_eight = [1, 4, 7][usize::try_from(chance.below(3)).unwrap_or(0)];
@@ -128,6 +128,11 @@ impl Content {
                 decided = Some(sector / together);
                 choice =
                     if chance.below(8) < kept_of_eight { Choice::Last } else { Choice::Earlier(chance.below(1 << 16)) };
+            }
+            if sector * SECTOR_BYTES >= volatile_len {
+                // It was cut off, which is a change of the size alone: with the size that it had, its content is back.
+                self.put_back(sector, &before.versions[0]);
+                continue;
             }
             match choice {
                 Choice::Last => kept_end = (sector + 1) * SECTOR_BYTES,
@@ -242,6 +247,20 @@ mod tests {
         content.write(0, &[3; 512]);
         content.sync();
         assert_eq!(survivors(&content)[0], 3, "written again, it is synced");
+    }
+
+    #[test]
+    fn a_truncation_survives_whole_or_not_at_all() {
+        let mut seen = [false, false];
+        for seed in 0..64 {
+            let mut content = Content::durable(vec![1; 8 * 4096]);
+            content.set_len(0);
+            content.cut_power(Some(&mut Chance::seeded(seed)));
+            assert!(content.bytes.iter().all(|byte| *byte == 1), "seed {seed}: a sector that nobody wrote");
+            assert!(matches!(content.len(), 0 | 32_768), "seed {seed}: {} bytes", content.len());
+            seen[usize::from(content.len() == 0)] = true;
+        }
+        assert_eq!(seen, [true, true]);
     }
 
     #[test]
