@@ -30,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
     selections(&mut maker);
     strangers(&mut maker);
     openings(&mut maker);
+    borrowed_openings(&mut maker);
     maker.done()
 }
 
@@ -393,6 +394,20 @@ fn strangers(maker: &mut Maker) {
         story.input(&story.bundle(grant.index.get())),
         EvidenceInvalid,
     );
+}
+
+/// What another decision was about must not be shown as this one's.
+fn borrowed_openings(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let (mut story, grant) = executed(&domain);
+    let denial = story.tell(domain.denial(&story.ledger.standing()).proposal());
+    let with = |openings: Vec<Opening>| Bundle { openings, ..story.bundle(grant.index.get()) };
+    let borrowed = with(vec![denial.opening(CommitmentKind::Action).clone()]);
+    let about = "The opening of a denial in the same bundle.";
+    maker.refuse("opening_of_another_decision", about, story.input(&borrowed), CommitmentMismatch);
+    let facts = grant.opening(CommitmentKind::Facts);
+    let twice = with(vec![facts.clone(), facts.clone()]);
+    maker.refuse("opening_twice", "One opening, twice.", story.input(&twice), CommitmentMismatch);
 }
 
 fn openings(maker: &mut Maker) {
