@@ -6,6 +6,7 @@ import unittest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sample_ledger import (
     ACTION,
+    ACTION_DIGEST,
     DOMAIN,
     GATEWAY,
     HOLDER,
@@ -242,6 +243,31 @@ class GrantTest(BundleCase):
             ]
         )
 
+    def test_policy_in_force(self):
+        other = {"set": sha256(b"other")}
+        policy = {"set": sha256(b"set"), "epoch": 1, "semantics": "cedar-4", "reasons": []}
+        self.each(
+            [
+                ("ok", World.grant, World.activate),
+                ("ok", World.activate, World.grant),
+                ("ok", World.activate, late("grant", policy=policy)),
+                ("ok", World.activate, World.grant, late("activate", epoch=2, **other), SPEND),
+                ("ok", World.activate, late("activate", epoch=2), late("grant", policy=policy | {"epoch": 2})),
+                ("ok", late("grant", policy=policy | {"epoch": 0})),
+                ("policy_mismatch", World.activate, late("activate", epoch=2), World.grant),
+                ("policy_mismatch", late("activate", **other), World.grant),
+                ("policy_mismatch", late("activate", semantics="cedar-5"), World.grant),
+                ("policy_mismatch", World.activate, late("grant", policy=policy | {"epoch": 2})),
+                ("revoked", World.activate, late("revoke", kind="policy", set=sha256(b"set")), World.grant),
+            ]
+        )
+
+    def test_draws_are_left_out(self):
+        grant = late("grant", obligations=[{"kind": "budget", "draws": [{"counter": "c", "limit": 1}]}])
+        self.judged("ok", grant)
+        # More than one writ, which is judged after the rules of order.
+        self.judged("evidence_invalid", grant, grant)
+
     def test_rests_on_what_ancestors_do(self):
         world = World()
         first = world.grant()
@@ -293,6 +319,43 @@ class ControlTest(BundleCase):
             ],
             World.grant,
         )
+
+    def test_policies(self):
+        revoke = late("revoke", kind="policy", set=sha256(b"set"))
+        self.each(
+            [
+                ("ok", World.activate, late("activate", epoch=2), late("activate", epoch=3)),
+                ("ok", World.halt, World.activate),
+                ("ok", World.activate, revoke, late("activate", epoch=2, set=sha256(b"other"))),
+                ("policy_stale", late("activate", epoch=2)),
+                ("policy_stale", World.activate, World.activate),
+                ("policy_stale", World.activate, late("activate", epoch=3)),
+                ("policy_stale", World.activate, late("activate", epoch=2), World.activate),
+                ("revoked", revoke, World.activate),
+                ("revoked", World.activate, revoke, late("activate", epoch=2)),
+                ("ok", World.tally, World.halt, World.tally),
+            ],
+            World.grant,
+        )
+        world = World()
+        world.activate()
+        world.halt()
+        world.seal()
+        found = verify_bundle(world.bundle(4, openings=[]), world.trust())
+        self.assertEqual(found.result()["type"], "policy")
+        self.refused("control_chain_broken", verify_bundle, world.bundle(5, leave_out=[4], openings=[]), world.trust())
+        opening = [["policy", SALT, b"set"]]
+        verify_bundle(world.bundle(4, openings=opening), world.trust())
+        for openings in (opening * 2, [["facts", SALT, b"set"]], [["policy", SALT, b"other"]]):
+            data = world.bundle(4, openings=openings)
+            self.refused("commitment_mismatch", verify_bundle, data, world.trust())
+        self.refused("commitment_mismatch", verify_bundle, world.bundle(5, openings=opening), world.trust())
+        world = World()
+        world.activate(set=sha256(b"other"))
+        world.halt()
+        world.seal()
+        verify_bundle(world.bundle(4, openings=[]), world.trust())
+        self.refused("commitment_mismatch", verify_bundle, world.bundle(4, openings=opening), world.trust())
 
     def test_halts(self):
         found = self.judged("ok", World.grant, halted, World.halt)
@@ -358,6 +421,15 @@ class BundleTest(BundleCase):
             ("ok", {"request": asked}, ["request", SALT, b"please"]),
         ):
             self.judged(code, late("decide", kind="denial", code="policy_denied", **changes), openings=[opening])
+
+    def test_orders_are_decided_like_others(self):
+        order = cbor.encode(["writ.action", "order", 1, {"command": "halt", "reason": "fire"}])
+        asked = {"kind": "order", "digest": commitment("action", SALT, order)}
+        denied = late("decide", kind="denial", code="policy_denied", action=asked)
+        self.judged("ok", denied, openings=[["action", SALT, order]])
+        for digest, kind, value in ((asked["digest"], "exec", order), (ACTION_DIGEST, "order", ACTION)):
+            wrong = late("decide", kind="denial", code="policy_denied", action={"kind": kind, "digest": digest})
+            self.judged("commitment_mismatch", wrong, openings=[["action", SALT, value]])
 
     def test_refused(self):
         world = whole()

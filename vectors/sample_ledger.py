@@ -61,8 +61,10 @@ ACTION = cbor.encode(
         "exec",
         1,
         {
+            "path": b"/bin/true",
             "executable": sha256(b"/bin/true"),
             "argv": [b"true", b"\xff"],
+            "names": [b"A", b"B"],
             "variables": variables_digest([(b"B", b"2"), (b"A", b"1")]),
             "cwd": b"/",
             "stdin": "null",
@@ -225,6 +227,22 @@ class World:
 
     def revoke(self, kind: str, **target) -> None:
         self.ordered("revocation", target={"kind": kind} | target)
+
+    def activate(self, epoch: int = 1, **changes) -> None:
+        body = {
+            "request": REQUEST,
+            "set": sha256(b"set"),
+            "epoch": epoch,
+            "semantics": "cedar-4",
+            "content": commitment("policy", SALT, b"set"),
+            "by": PRINCIPAL,
+            "time_ms": 3,
+        }
+        self.add("policy", body | changes, control=True)
+
+    def tally(self, **changes) -> None:
+        body = {"counts": [{"code": "unauthenticated", "count": 3}], "from_ms": 4, "time_ms": 5}
+        self.add("tally", body | changes)
 
     def halt(self, **changes) -> None:
         self.ordered("halt", **changes)

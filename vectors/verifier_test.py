@@ -11,14 +11,9 @@ from pathlib import Path
 
 import verify
 from sample_ledger import (
-    ACTION,
-    DOMAIN,
     GATEWAY,
     LEDGER,
-    MEMBERS,
     ORIGIN,
-    PRINCIPAL,
-    REQUEST,
     Case,
     World,
     b64,
@@ -26,17 +21,12 @@ from sample_ledger import (
     pair,
     path,
     root_of,
-    signed,
     subproof,
     whole,
 )
 from verifier import cbor, ed25519, tree
-from verifier.action import read_action, variables_digest
 from verifier.conventions import entry_hash
-from verifier.entry import read_entry
 from verifier.refusals import CODES
-from verifier.statement import judge_root_statement, read_payload, read_signed
-from verifier.trust_root import parse_trust_root
 from verifier.vectors import run
 from verifier.writ import verify_writ
 
@@ -262,6 +252,16 @@ class WritTest(Case):
             {"audience": {"group": "a", "gateway": "gw"}},
             {"admitted": {"execution": ident("e"), "nonce": bytes(32)}},
             {"policy": {"set": bytes(32), "epoch": 1, "semantics": "x", "reasons": ["b", "a"]}},
+            {"action": {"kind": "walk", "digest": bytes(32)}},
+            {"obligations": [SANDBOX, BUDGET]},
+            {"obligations": [BUDGET, BUDGET]},
+            {"obligations": [BUDGET | {"draws": []}]},
+            {"obligations": [BUDGET | {"draws": [DRAW, DRAW]}]},
+            {"obligations": [BUDGET | {"draws": [DRAW, DRAW | {"counter": "b"}]}]},
+            {"obligations": [BUDGET | {"draws": [DRAW | {"limit": 0}]}]},
+            {"obligations": [BUDGET | {"draws": [DRAW | {"counter": "a b"}]}]},
+            {"obligations": [BUDGET | {"draws": [DRAW | {"counter": f"c{i:03}"} for i in range(257)]}]},
+            {"obligations": [BUDGET | {"profile": "tight"}]},
         ]
         for changes in cases:
             with self.subTest(changes):
@@ -269,104 +269,15 @@ class WritTest(Case):
                 world.grant(**changes)
                 world.seal()
                 self.refused("malformed", verify_writ, world.proof(), world.trust())
-
-
-class FormTest(Case):
-    def test_action(self):
-        read_action(ACTION)
-        value = cbor.decode(ACTION)
-        for code, changes in (
-            ("malformed", {"argv": []}),
-            ("malformed", {"argv": [b"a\0"]}),
-            ("malformed", {"cwd": b"tmp"}),
-            ("malformed", {"stdin": "none"}),
-        ):
-            self.refused(code, read_action, cbor.encode([*value[:3], value[3] | changes]))
-        for code, other in (
-            ("unsupported_version", ["writ.action", "exec", 2, {}]),
-            ("unsupported_version", ["writ.action", "walk", 1, {}]),
-            ("malformed", ["writ.action", "exec", 2, 7]),
-            ("malformed", ["writ.action", "exec", 2, {}, {}]),
-            ("malformed", ["writ.action", "exec", -1, {}]),
-            ("malformed", ["writ.action", 1, 2, {}]),
-        ):
-            self.refused(code, read_action, cbor.encode(other))
-        for pairs in ([(b"", b"")], [(b"A=", b"")], [(b"A", b"1"), (b"A", b"2")], [(b"A", b"\0")]):
-            self.refused("malformed", variables_digest, pairs)
-
-    def test_root_statement_alone(self):
-        body = {"domain": DOMAIN, "id": ident("order"), "time_ms": 5, "reason": "over"}
-        data = signed("resume", body, MEMBERS[0])
-        members = [[key.bytes for key in member] for member in MEMBERS]
-        good = read_payload(read_signed(data), ORIGIN, ("resume",))
-        judge_root_statement(good, DOMAIN, 1, members)
-        self.refused("signature_invalid", judge_root_statement, good, DOMAIN, 2, members)
-        self.refused("malformed", read_payload, read_signed(data), ORIGIN, ("halt",))
-        self.refused("unknown_authority", read_payload, read_signed(data), "other", ("resume",))
-        for newer in (signed("resume", body, MEMBERS[0], version=2), signed("rest", body, MEMBERS[0])):
-            self.refused("unsupported_version", read_payload, read_signed(newer), ORIGIN, ("resume",))
-
-    def test_envelope_of_a_statement_in_its_entry(self):
-        mark, short = bytes(32), [bytes(32), bytes(64)]
-        for code, value in (
-            (None, ["writ.signed", 1, b"", [short]]),
-            (None, ["writ.signed", 1, b"no CBOR", [short, [b"1" * 32, bytes(2420)]]]),
-            ("unsupported_version", ["writ.signed", 2, b"", [short]]),
-            ("malformed", ["writ.signed", 2, "", [short]]),
-            ("malformed", ["writ.sealed", 1, b"", [short]]),
-            ("malformed", ["writ.signed", 1, b"", [[mark, bytes(65)]]]),
-            ("malformed", ["writ.signed", 1, b"", [[mark[1:], bytes(64)]]]),
-            ("malformed", ["writ.signed", 1, b"", [short, short]]),
-            ("malformed", ["writ.signed", 1, b"", []]),
-            ("malformed", ["writ.signed", 1, b"", [[bytes([i]) * 32, bytes(64)] for i in range(33)]]),
-        ):
-            world = World()
-            world.add("report", {"statement": cbor.encode(value)})
-            if code:
-                self.refused(code, read_entry, world.entries[-1], ORIGIN)
-            else:
-                read_entry(world.entries[-1], ORIGIN)
-
-    def test_erasures(self):
-        one, two = bytes(32), b"1" * 32
-        common = {"request": REQUEST, "id": bytes(16), "reason": "asked", "by": PRINCIPAL, "time_ms": 1}
-        for good, erased in (
-            (True, [[3, one]]),
-            (True, [[3, one], [3, two], [4, one], [300, one]]),
-            (False, []),
-            (False, [one]),
-            (False, [[3, one], [3, one]]),
-            (False, [[3, two], [3, one]]),
-            (False, [[4, one], [3, two]]),
-            (False, [[index, one] for index in range(257)]),
-        ):
-            world = World()
-            world.add("erasure", common | {"erased": erased})
-            if good:
-                read_entry(world.entries[-1], ORIGIN)
-            else:
-                self.refused("malformed", read_entry, world.entries[-1], ORIGIN)
-
-    def test_trust_root(self):
         world = World()
-        text = world.trust_text()
-        world.trust()
-        group = text[text.index("keys 0") :]
-        parse_trust_root((text + group.replace("keys 0", "keys 7")).encode())
-        first, second = text.splitlines(True)[5:]
-        for code, data in (
-            ("unsupported_version", text.replace("@v1", "@v2")),
-            ("malformed", text[:-1]),
-            ("malformed", text + "\n"),
-            ("malformed", text + group),
-            ("malformed", text.replace("keys 0", "keys 1")),
-            ("malformed", text.replace(first + second, second + first)),
-            ("malformed", text.replace(second, "")),
-            ("malformed", text.replace("domain ", "domain  ")),
-            ("malformed", text + text.partition("ledger ")[1] + text.partition("ledger ")[2]),
-            ("malformed", text.replace(LEDGER[0].note_id().hex(), "00000000")),
-        ):
-            self.refused(code, parse_trust_root, data.encode())
+        world.grant(obligations=[BUDGET | {"draws": [DRAW, DRAW | {"counter": "d"}]}, SANDBOX])
+        world.seal()
+        verify_writ(world.proof(), world.trust())
+
+
+SANDBOX = {"kind": "sandbox", "profile": "tight"}
+DRAW = {"counter": "c", "limit": 1}
+BUDGET = {"kind": "budget", "draws": [DRAW]}
 
 
 class CommandTest(Case):

@@ -3,12 +3,13 @@
 import hmac
 
 from . import cbor
-from .conventions import hash32, sha256
+from .conventions import hash32, label, sha256
+from .parts import TARGET, itself
 from .refusals import Refused, malformed
-from .shape import array, both, byte_string, envelope, record, row, words
+from .shape import Check, array, both, byte_string, envelope, record, row, words
 
 MAX_ACTION = 4_194_304
-COMMITMENT_KINDS = ("action", "facts", "request", "text", "output")
+COMMITMENT_KINDS = ("action", "facts", "request", "policy", "text", "output")
 
 
 def no_zero_byte(value, at) -> None:
@@ -30,17 +31,36 @@ def not_a_variable(value, at) -> None:
 
 
 ARGUMENT = both(byte_string(), no_zero_byte)
+VARIABLE = both(ARGUMENT, not_a_variable)
+PATH = both(byte_string(), absolute, no_zero_byte)
 EXEC = record(
     {
+        "path": PATH,
         "executable": hash32,
         "argv": array(ARGUMENT, 1, None),
+        "names": array(VARIABLE, 0, None, itself),
         "variables": hash32,
-        "cwd": both(byte_string(), absolute, no_zero_byte),
+        "cwd": PATH,
         "stdin": words("null", "pipe", "file", "tty", "socket"),
-    }
+    },
+    {"interpreter": record({"path": PATH, "digest": hash32})},
 )
-KINDS = {"exec": EXEC}
-VARIABLES = array(row(both(ARGUMENT, not_a_variable), ARGUMENT), 0, None, lambda pair: pair[0])
+ORDERS = {
+    "revoke": record({"command": words("revoke"), "reason": label, "target": TARGET}),
+    "halt": record({"command": words("halt"), "reason": label}),
+}
+
+
+def order(value, at) -> None:
+    """A command to the control plane, which tells by its name whether it has a target."""
+    command = value.get("command")
+    if type(command) is not str or command not in ORDERS:
+        raise malformed(f"{at} has none of the commands {', '.join(sorted(ORDERS))}")
+    ORDERS[command](value, at)
+
+
+KINDS: dict[str, Check] = {"exec": EXEC, "order": order}
+VARIABLES = array(row(VARIABLE, ARGUMENT), 0, None, lambda pair: pair[0])
 OPENING = row(words(*COMMITMENT_KINDS), byte_string(32), byte_string())
 
 
@@ -66,13 +86,12 @@ def commitment(kind: str, salt: bytes, value: bytes) -> bytes:
     return hmac.digest(salt, kind.encode() + b"\x00" + value, "sha256")
 
 
-def open_commitment(opening: list, held: set[bytes]) -> None:
-    """Section "Opening": it opens one of the commitments held, and an action is canonical."""
+def open_commitment(opening: list, held: set[bytes]) -> str | None:
+    """Section "Opening": it opens one of the commitments held, and an action, whose kind is returned, is canonical."""
     kind, salt, value = opening
     if commitment(kind, salt, value) not in held:
         raise Refused("commitment_mismatch", f"an opening of kind {kind} opens none of the commitments")
-    if kind == "action":
-        read_action(value)
+    return read_action(value)[0] if kind == "action" else None
 
 
 def read_opening(data: bytes, what: str = "opening") -> list:

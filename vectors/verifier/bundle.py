@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from . import cbor
 from .action import OPENING, commitment, open_commitment
-from .conventions import entry_hash
+from .conventions import entry_hash, sha256
 from .entry import CONTROL_TYPES, read_entry
 from .ledger import Checkpoint
 from .order import Execution, Recorded, State, accept, revoked_at
@@ -159,15 +159,30 @@ def judge_subject(entries: list[Recorded], index: int) -> tuple[Recorded, bytes 
 
 
 def commitments(at: Recorded) -> set[tuple[str, bytes]]:
-    """What an opening can open: action digest, facts and request digest of the decision that the bundle is about."""
+    """What an opening can open: action, facts, policy set and request of the decision that the bundle is about."""
     body, held = at.entry.body, set()
     if "action" in body:
         held.add(("action", body["action"]["digest"]))
     if "facts" in body:
         held.add(("facts", body["facts"]))
+    if "content" in body:
+        held.add(("policy", body["content"]))
     if "request" in body:
         held.add(("request", body["request"]["digest"]))
     return held
+
+
+def judge_openings(openings: list, decision: Recorded) -> None:
+    """Step 8: each opens what the decision holds and is what it says beside that, and none is there twice."""
+    body, held = decision.entry.body, commitments(decision)
+    for kind, salt, value in openings:
+        opened = {(kind, commitment(kind, salt, value))} & held
+        action = open_commitment([kind, salt, value], {digest for _, digest in opened})
+        if action and action != body["action"]["kind"]:
+            raise Refused("commitment_mismatch", f"the opened action is of kind {action}")
+        if kind == "policy" and sha256(value) != body["set"]:
+            raise Refused("commitment_mismatch", "the opened policy set is not that of the entry")
+        held -= opened
 
 
 def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
@@ -182,11 +197,7 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
         accept(state, at.index, at.entry)
     entries = list(state.by_index.values())
     subject, writ = judge_subject(entries, body["subject"])
-    held = commitments(state.by_hash[writ] if writ else subject)
-    for kind, salt, value in body["openings"]:
-        opened = {(known, digest) for known, digest in held if known == kind and commitment(kind, salt, value) == digest}
-        open_commitment([kind, salt, value], {digest for _, digest in opened})
-        held -= opened
+    judge_openings(body["openings"], state.by_hash[writ] if writ else subject)
     return Bundle(
         checkpoint,
         subject,

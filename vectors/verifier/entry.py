@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from . import cbor
 from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_code
 from .keys import KEY_PAIR, ROOT, ROOT_RELATION, any_key, ed25519_key
+from .parts import ADMITTED, TARGET, audience, itself, of
 from .refusals import Refused, malformed
 from .shape import (
     array,
@@ -22,7 +23,7 @@ from .statement import ROOT_KINDS, Signed, read_signed
 
 MAX_ENTRY = 65_535
 NO_ENTRY = bytes(32)
-CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order"))
+CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order", "policy"))
 # The statement kinds that each type carries.
 STATEMENT_KINDS = {
     "spend": ("spent",),
@@ -43,21 +44,11 @@ class Entry:
     signed: Signed | None
 
 
-def itself(value):
-    """The sort key of plain bytes and of ASCII texts, whose order is that of their bytes."""
-    return value
-
-
-def of(*fields: str):
-    """The sort key of records of names and labels."""
-    return lambda record: tuple(record[field] for field in fields)
-
-
 # "Parts used by several bodies"
 CONTROL = record({"seq": uint(), "prev": hash32})
 REQUEST = record({"key": id16, "digest": hash32})
 PRINCIPAL = record({"type": name, "id": name, "auth": label}, {"key": any_key})
-ACTION = record({"kind": words("exec"), "digest": hash32})
+ACTION = record({"kind": words("exec", "order"), "digest": hash32})
 POLICY = record(
     {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)}
 )
@@ -105,16 +96,6 @@ GATEWAY = record(
         "time_ms": uint(),
     }
 )
-TARGET = kinds(
-    {
-        "writ": {"writ": hash32},
-        "key": {"key": hash32},
-        "principal": {"type": name, "id": name},
-        "policy": {"set": hash32},
-        "lineage": {"ledger": origin, "entry": hash32},
-        "gateway": {"gateway": name},
-    }
-)
 HALT_FIELDS = {
     "control": CONTROL,
     "request": REQUEST,
@@ -123,6 +104,18 @@ HALT_FIELDS = {
     "by": PRINCIPAL,
     "time_ms": uint(),
 }
+ACTIVATION = record(
+    {
+        "control": CONTROL,
+        "request": REQUEST,
+        "set": hash32,
+        "epoch": uint(1),
+        "semantics": label,
+        "content": hash32,
+        "by": PRINCIPAL,
+        "time_ms": uint(),
+    }
+)
 
 # "Decision entries"
 DECISION_FIELDS = {
@@ -134,16 +127,10 @@ DECISION_FIELDS = {
     "cause": CAUSE,
     "time_ms": uint(),
 }
-
-
-def audience(value, at) -> None:
-    """`{gateway, epoch}` or `{group}`."""
-    if type(value) is dict and "group" in value:
-        record({"group": name})(value, at)
-    else:
-        record({"gateway": name, "epoch": uint(1)})(value, at)
-
-
+DRAW = record({"counter": name, "limit": uint(1)})
+OBLIGATION = kinds(
+    {"budget": {"draws": array(DRAW, 1, ascending=of("counter"))}, "sandbox": {"profile": label}}
+)
 GRANT = both(
     record(
         DECISION_FIELDS
@@ -162,10 +149,10 @@ GRANT = both(
             "window": record({"from_ms": uint(), "until_ms": uint()}),
             "uses": uint(1),
             "lease": record({"freeze_after_ms": uint(1), "kill_after_ms": uint(1)}),
-            "obligations": array(kinds({"sandbox": {"profile": label}}), ascending=of("kind")),
+            "obligations": array(OBLIGATION, ascending=of("kind")),
             "holder": ed25519_key,
         },
-        {"hold": ENTRY_REF, "admitted": record({"execution": id16, "nonce": hash32})},
+        {"hold": ENTRY_REF, "admitted": ADMITTED},
     ),
     relation(lambda body: body["window"]["from_ms"] < body["window"]["until_ms"], "the window is empty"),
     relation(
@@ -178,6 +165,11 @@ GRANT = both(
     ),
 )
 NEED = record({"group": name, "count": uint(1, 16)})
+COUNT = record({"code": refusal_code, "count": uint(1)})
+TALLY = both(
+    record({"counts": array(COUNT, 1, ascending=of("code")), "from_ms": uint(), "time_ms": uint()}),
+    relation(lambda body: body["from_ms"] <= body["time_ms"], "the time it covers ends before it begins"),
+)
 
 STATEMENT = record({"statement": byte_string()})
 TYPES = {
@@ -186,6 +178,7 @@ TYPES = {
     "revocation": record(HALT_FIELDS | {"target": TARGET}),
     "halt": record(HALT_FIELDS),
     "root-order": record({"control": CONTROL, "statement": byte_string()}),
+    "policy": ACTIVATION,
     "grant": GRANT,
     "denial": record(
         DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF}
@@ -199,6 +192,7 @@ TYPES = {
             "until_ms": uint(),
         }
     ),
+    "tally": TALLY,
     "spend": STATEMENT,
     "start": STATEMENT,
     "outcome": STATEMENT,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
 from .refusals import Refused, malformed
-from .statement import Statement, judge_gateway_signature, judge_root_statement, read_payload
+from .statement import Statement, judge_root_statement, judge_signature, read_payload
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class State:
     halted_at: int | None = None
     # The first revocation by target: ("writ", hash), ("key", fingerprint), ("lineage", ledger, entry), …
     revocations: dict[tuple, int] = field(default_factory=dict)
+    # The policy entry in force.
+    policy: dict | None = None
     # The control chain: (index, entry hash).
     control: list[tuple[int, bytes]] = field(default_factory=list)
     ids: set[bytes] = field(default_factory=set)
@@ -141,6 +143,13 @@ def judge_limits(state: State, body: dict) -> None:
             raise Refused("scope_widened", f"{what} {value} is over the limit {most}")
 
 
+def judge_policy(state: State, policy: dict) -> None:
+    """A grant stands on the policy set in force, if there is one."""
+    for name in ("set", "epoch", "semantics") if state.policy else ():
+        if policy[name] != state.policy[name]:
+            raise Refused("policy_mismatch", f"granted under another policy {name} than that in force")
+
+
 def judge_lineage(state: State, index: int, cause: dict) -> None:
     """The parent fits the depth, and nothing at hand shows that it is no grant of this ledger.
 
@@ -172,7 +181,7 @@ def judge_ancestor(state: State, reference: dict) -> Recorded | None:
 
 
 def accept_grant(state: State, at: Recorded) -> None:
-    """Rule 4, but for holds, which a bundle does not decide."""
+    """Rule 4, but for holds and what was drawn from a counter, which a bundle does not decide."""
     body, writ = at.entry.body, at.entry.hash
     refuse_halted_or_revoked(state, writ, body)
     audience = body["audience"]
@@ -182,6 +191,7 @@ def accept_grant(state: State, at: Recorded) -> None:
         if audience["epoch"] != state.current_epoch(audience["gateway"]):
             raise Refused("wrong_audience", "the epoch of the audience is not the current one")
     judge_limits(state, body)
+    judge_policy(state, body["policy"])
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
     if "admitted" in body:
@@ -213,7 +223,7 @@ def judge_gateway(state: State, statement: Statement) -> dict:
     if body["epoch"] > state.current_epoch(body["gateway"]):
         raise Refused("unknown_authority", "a statement of a gateway or epoch that is not enrolled")
     enrolment = state.gateways[body["gateway"]][body["epoch"] - 1]
-    judge_gateway_signature(statement, enrolment["key"])
+    judge_signature(statement, enrolment["key"])
     at = state.revocations.get(("key", fingerprint(enrolment["key"])))
     if at is not None:
         raise Refused("revoked", f"the key of the gateway is revoked by entry {at}")
@@ -349,12 +359,23 @@ def accept_revocation(state: State, at: Recorded) -> None:
     state.revocations.setdefault((target["kind"], *(target[name] for name in fields)), at.index)
 
 
+def accept_policy(state: State, at: Recorded) -> None:
+    """Rule 4: the epoch follows that in force, and the set is not revoked."""
+    body = at.entry.body
+    if body["epoch"] != (state.policy["epoch"] if state.policy else 0) + 1:
+        raise Refused("policy_stale", "the epoch of a policy set does not follow that in force")
+    if ("policy", body["set"]) in state.revocations:
+        raise Refused("revoked", "a policy set that is revoked")
+    state.policy = body
+
+
 ACCEPT = {
     "genesis": accept_genesis,
     "gateway": accept_gateway,
     "revocation": accept_revocation,
     "halt": halt,
     "root-order": accept_root_order,
+    "policy": accept_policy,
     "grant": accept_grant,
     "spend": accept_spend,
     "start": accept_start,

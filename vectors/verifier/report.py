@@ -62,11 +62,20 @@ def decided(kind: str, body: dict) -> list[str]:
 
 
 def opened(opening: list) -> str:
-    """One opening; the words of an action are shown quoted."""
+    """One opening; the words of an action that executes something are shown quoted."""
     kind, _, value = opening
     if kind != "action":
         return line("opened", f"{kind}, {len(value)} bytes")
-    return line("opened", f"action {' '.join(ascii(word)[1:] for word in read_action(value)[1]['argv'])}")
+    action, body = read_action(value)
+    if action == "order":
+        return line("opened", f"order {' '.join([body['command'], *named(body.get('target', {}))])} ({body['reason']})")
+    return line("opened", f"action {' '.join(ascii(word)[1:] for word in body['argv'])}")
+
+
+def named(target: dict) -> list[str]:
+    """What an order is about, its kind first."""
+    fields = sorted(target, key=lambda name: (name != "kind", name))
+    return [value.hex() if type(value) is bytes else value for value in map(target.get, fields)]
 
 
 def executed(one: Execution) -> str:

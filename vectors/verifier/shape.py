@@ -36,6 +36,12 @@ def byte_string(*lengths: int) -> Check:
     return check
 
 
+def text(value: object, at: str) -> None:
+    """Any text."""
+    if type(value) is not str:
+        raise malformed(f"{at} is not text")
+
+
 def words(*allowed: str) -> Check:
     """One of some texts."""
 

@@ -1,12 +1,14 @@
-"""spec/statement.md: what gateways and root members sign, read from the bytes that were signed."""
+"""spec/statement.md: what gateways, root members, principals and holders sign, read from the bytes that were signed."""
 
 from dataclasses import dataclass
 
 from . import cbor
-from .conventions import hash32, id16, label, name, refusal_code
-from .keys import KEY_PAIR, ROOT, ROOT_RELATION, fingerprint, verifies
+from .action import read_action
+from .conventions import hash32, id16, label, name, refusal_code, sha256
+from .keys import KEY_PAIR, ROOT, ROOT_RELATION, ed25519_key, fingerprint, verifies
+from .parts import ADMITTED, audience
 from .refusals import Refused, malformed
-from .shape import array, both, byte_string, envelope, kinds, record, row, uint
+from .shape import array, both, byte_string, envelope, kinds, record, relation, row, text, uint
 
 SIGNED_PREFIX = b"writ.signed/v1\n"
 
@@ -35,7 +37,52 @@ ROOT_KINDS = {
     "ledger-keys": record(ROOT_COMMON | {"keys": KEY_PAIR}),
     "root-keys": both(record(ROOT_COMMON | ROOT), ROOT_RELATION),
 }
-KINDS = GATEWAY_KINDS | ROOT_KINDS
+
+
+def action(value, at) -> None:
+    """A byte string that holds an encoded action, judged by the codes of its page."""
+    byte_string()(value, at)
+    read_action(value)
+
+
+REQUEST_COMMON = {
+    "key": id16,
+    "salt": byte_string(32),
+    "action": action,
+    "action_salt": byte_string(32),
+    "time_ms": uint(),
+}
+REQUEST_OPTIONAL = {"principal": record({"type": name, "id": name})}
+SURROUNDINGS = array(row(label, text), ascending=lambda pair: pair[0])
+REQUEST_KINDS = {
+    "authorize": both(
+        record(
+            REQUEST_COMMON | {"holder": ed25519_key, "audience": audience, "surroundings": SURROUNDINGS},
+            REQUEST_OPTIONAL | {"admit": ADMITTED},
+        ),
+        relation(
+            lambda body: "admit" not in body or "gateway" in body["audience"],
+            "as in a grant, only a gateway can be admitted",
+        ),
+    ),
+    "order": both(
+        record(REQUEST_COMMON, REQUEST_OPTIONAL),
+        relation(lambda body: read_action(body["action"])[0] == "order", "its action is not an order"),
+    ),
+}
+PRESENTATION_KINDS = {
+    "presented": record(
+        {
+            "writ": hash32,
+            "gateway": name,
+            "epoch": uint(1),
+            "nonce": byte_string(32),
+            "action": hash32,
+            "time_ms": uint(),
+        }
+    )
+}
+KINDS = GATEWAY_KINDS | ROOT_KINDS | REQUEST_KINDS | PRESENTATION_KINDS
 
 SIGNATURES = array(row(hash32, byte_string(64, 2420)), 1, 32, ascending=lambda signature: signature[0])
 
@@ -71,7 +118,13 @@ def read_signed(data: bytes) -> Signed:
 
 def read_payload(signed: Signed, ledger: str, allowed: tuple[str, ...]) -> Statement:
     """Section "Envelope": the form of `payload`, which is of one of the kinds and for this ledger."""
-    value = cbor.read(signed.payload, "statement")
+    kind, body = read_bare(signed.payload, ledger, allowed)
+    return Statement(kind, body, signed)
+
+
+def read_bare(payload: bytes, ledger: str, allowed: tuple[str, ...]) -> tuple[str, dict]:
+    """The kind and body of a payload, in an envelope or without."""
+    value = cbor.read(payload, "statement")
     envelope(value, "writ.statement", KINDS, str, dict)
     _, kind, _, where, body = value
     if kind not in allowed:
@@ -79,15 +132,15 @@ def read_payload(signed: Signed, ledger: str, allowed: tuple[str, ...]) -> State
     if where != ledger:
         raise Refused("unknown_authority", "a statement for another ledger")
     KINDS[kind](body, kind)
-    return Statement(kind, body, signed)
+    return kind, body
 
 
-def judge_gateway_signature(statement: Statement, key: bytes) -> None:
-    """Section "Gateway statements": exactly one signature, by the enrolled key."""
+def judge_signature(statement: Statement, key: bytes) -> None:
+    """Exactly one signature, by the key of the gateway's enrolment, of the principal or of the holder."""
     if len(statement.signed.signatures) != 1 or statement.signed.signatures[0][0] != fingerprint(key):
-        raise Refused("unknown_authority", "not signed by exactly the enrolled key of the gateway")
+        raise Refused("unknown_authority", "not signed by exactly the key it must be signed by")
     if not verifies(key, statement.message(), statement.signed.signatures[0][1]):
-        raise Refused("signature_invalid", "the gateway's signature does not verify")
+        raise Refused("signature_invalid", "the signature does not verify")
 
 
 def judge_root_signatures(statement: Statement, threshold: int, members: list[list[bytes]]) -> None:
@@ -113,3 +166,25 @@ def judge_root_statement(statement: Statement, domain: bytes, threshold: int, me
     if statement.body["domain"] != domain:
         raise Refused("unknown_authority", "a root statement for another domain")
     judge_root_signatures(statement, threshold, members)
+
+
+def read_request(data: bytes, ledger: str, key: bytes | None) -> tuple[str, dict]:
+    """Section "Requests": signed by the principal's key, or bare where the caller is known otherwise."""
+    if key is None:
+        return read_bare(data, ledger, tuple(REQUEST_KINDS))
+    statement = read_payload(read_signed(data), ledger, tuple(REQUEST_KINDS))
+    judge_signature(statement, key)
+    return statement.kind, statement.body
+
+
+def read_presentation(data: bytes, ledger: str, holder: bytes) -> dict:
+    """Section "Presentation": signed by the holder that the grant names."""
+    statement = read_payload(read_signed(data), ledger, tuple(PRESENTATION_KINDS))
+    judge_signature(statement, holder)
+    return statement.body
+
+
+def surroundings_digest(pairs: list) -> bytes:
+    """Section "Requests": the digest of the `surroundings` array, as it stands there."""
+    SURROUNDINGS(pairs, "surroundings")
+    return sha256(cbor.encode(pairs))

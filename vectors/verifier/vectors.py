@@ -63,7 +63,7 @@ def check_gateway(given: dict) -> dict:
     keys.ed25519_key(key, "key")
     signed = statement.read_signed(raw(given["hex"]))
     read = statement.read_payload(signed, given["origin"], tuple(statement.GATEWAY_KINDS))
-    statement.judge_gateway_signature(read, key)
+    statement.judge_signature(read, key)
     return {"kind": read.kind} | {name: read.body[name] for name in ("gateway", "epoch", "seq")}
 
 
@@ -74,6 +74,36 @@ def check_root(given: dict) -> dict:
     read = statement.read_payload(signed, given["origin"], tuple(statement.ROOT_KINDS))
     statement.judge_root_statement(read, raw(given["domain"]), number(given["threshold"]), members)
     return {"kind": read.kind}
+
+
+def check_request(given: dict) -> dict:
+    """spec/statement.md, "Requests": signed or bare, with the commitments that its salts make."""
+    data, key = raw(given["hex"]), None
+    if "key" in given:
+        key = raw(given["key"])
+        keys.ed25519_key(key, "key")
+    kind, body = statement.read_request(data, given["origin"], key)
+    around = statement.surroundings_digest(body["surroundings"]).hex() if "surroundings" in body else None
+    return {
+        "kind": kind,
+        "request": action.commitment("request", body["salt"], data).hex(),
+        "action": action.commitment("action", body["action_salt"], body["action"]).hex(),
+        "surroundings": around,
+    }
+
+
+def check_presentation(given: dict) -> dict:
+    """spec/statement.md, "Presentation"."""
+    key = raw(given["key"])
+    keys.ed25519_key(key, "key")
+    body = statement.read_presentation(raw(given["hex"]), given["origin"], key)
+    told = {name: body[name].hex() for name in ("writ", "nonce", "action")}
+    return told | {name: body[name] for name in ("gateway", "epoch")}
+
+
+def check_surroundings(given: dict) -> dict:
+    """spec/statement.md, "Requests": the surroundings digest."""
+    return {"digest": statement.surroundings_digest(given["components"]).hex()}
 
 
 def check_action(given: dict) -> dict:
@@ -167,6 +197,9 @@ CHECKS = {
     ("entry", "entry"): check_entry,
     ("statement", "gateway"): check_gateway,
     ("statement", "root"): check_root,
+    ("statement", "request"): check_request,
+    ("statement", "presentation"): check_presentation,
+    ("statement", "surroundings"): check_surroundings,
     ("action", "action"): check_action,
     ("action", "variables"): check_variables,
     ("action", "opening"): check_opening,

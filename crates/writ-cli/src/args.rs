@@ -19,6 +19,20 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or something found, 2 wr
 pub(crate) enum Command {
     /// Make a new domain: keys, ledger, trust root
     Init(Init),
+    /// Start the node of a domain: it decides, records, and serves what it recorded
+    Up(Up),
+    /// Run a command as a governed execution: measured, authorized, recorded, ended with its whole tree
+    Run(Run),
+    /// Ask for a writ that is handed over and presented later with `writ run --writ`
+    Authorize(Authorize),
+    /// Withdraw trust from a writ, key, principal, policy set, lineage or gateway
+    Revoke(Revoke),
+    /// Stop everything in the domain
+    Halt(Halt),
+    /// Show how a domain stands
+    Status(Status),
+    /// Look for what would keep this machine from governing executions
+    Doctor(Doctor),
     /// Read a ledger
     Log(Log),
     /// Verify an evidence bundle or a writ, offline
@@ -42,6 +56,9 @@ pub(crate) struct Init {
     /// How many of them must sign
     #[arg(long, default_value_t = 2, value_name = "K")]
     pub(crate) root_threshold: u64,
+    /// Name of the first person, who may run and stop things [default: your login]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
     /// Where the root members' keys are written, one file each; move them offline [default: DIR/root-keys]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) root_keys: Option<PathBuf>,
@@ -143,6 +160,9 @@ pub(crate) struct Audit {
     /// The trust root to hold the ledger against, best from a safe place [default: DIR/trust-root]
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
+    /// Derive every decision again, from the policy, the action and the facts it was recorded to stand on
+    #[arg(long)]
+    pub(crate) replay: bool,
     /// Audit without the mark: an older copy of the store is then not noticed
     #[arg(long, conflicts_with = "mark")]
     pub(crate) no_mark: bool,
@@ -152,4 +172,160 @@ pub(crate) struct Audit {
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogStyle {
+    /// key=value, for people
+    Text,
+    /// One object a line
+    Json,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How many executions can run at a time on this machine
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) slots: u16,
+    /// Local socket to listen on [default: DIR/run/node.sock]
+    #[arg(long, env = "WRIT_SOCKET", value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Mode of the local socket, in octal: who on this machine may ask
+    #[arg(long, default_value = "666", value_name = "MODE", value_parser = octal)]
+    pub(crate) socket_mode: u32,
+    /// Address to listen on too; beyond this machine only with TLS
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Certificate chain, as PEM
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Requests a second that each principal may make [default: 2000]
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u64>,
+    /// How the log on standard error is written
+    #[arg(long, value_enum, default_value_t = LogStyle::Text)]
+    pub(crate) log: LogStyle,
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).ok_or_else(|| "expected 0 to 777".to_owned())
+}
+
+/// How a node is reached.
+#[derive(ClapArgs)]
+pub(crate) struct Reach {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The node: unix:/path, http://127.0.0.1:PORT or https://HOST:PORT [default: unix:DIR/run/node.sock]
+    #[arg(long, env = "WRIT_NODE", value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// Who vouches for an https node, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// Who asks.
+#[derive(ClapArgs)]
+pub(crate) struct As {
+    /// As which principal, like Agent::builder or User::ada; its key signs [default: your user on this machine]
+    #[arg(long = "as", id = "as", value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+    /// The principal's key [default: DIR/keys/principals/TYPE/ID.seed]
+    #[arg(long, value_name = "FILE", requires = "as")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    /// Present this writ instead of asking for one
+    #[arg(long, value_name = "FILE", conflicts_with = "as")]
+    pub(crate) writ: Option<PathBuf>,
+    /// The key of the writ's holder [default: the writ's file with .key]
+    #[arg(long, value_name = "FILE", requires = "writ")]
+    pub(crate) holder: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) argv: Vec<std::ffi::OsString>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Authorize {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    /// File to write the writ to; its holder's key is written beside it, with .key
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) argv: Vec<std::ffi::OsString>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    #[command(flatten)]
+    pub(crate) target: RevokeTarget,
+    /// Why, as a word: a-z 0-9 . _ -
+    #[arg(long, default_value = "unspecified", value_name = "WORD")]
+    pub(crate) reason: String,
+}
+
+#[derive(ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RevokeTarget {
+    /// A writ: its file, or the hash of its entry
+    #[arg(long, value_name = "FILE|HASH")]
+    pub(crate) writ: Option<String>,
+    /// Everything of a principal, like Agent::builder
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+    /// Everything that rests on a key: its fingerprint
+    #[arg(long = "fingerprint", value_name = "key_HEX")]
+    pub(crate) key: Option<String>,
+    /// Everything granted under a policy set: its digest
+    #[arg(long, value_name = "HASH")]
+    pub(crate) policy: Option<String>,
+    /// An execution's writ and everything it caused: the hash of the writ's entry
+    #[arg(long, value_name = "HASH")]
+    pub(crate) lineage: Option<String>,
+    /// A gateway
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gateway: Option<String>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Halt {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    /// Why, as a word: a-z 0-9 . _ -
+    #[arg(long, default_value = "unspecified", value_name = "WORD")]
+    pub(crate) reason: String,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }

@@ -6,6 +6,7 @@ use crate::error::{CliError, json_line, line};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use writ_ledger::audit::{Report, audit};
+use writ_server::{Replay, replay};
 
 pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
@@ -22,15 +23,66 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
     }
+    // Decisions are derived from a ledger that is as it was signed, or not at all.
+    let replayed = match args.replay && report.findings.is_empty() {
+        true => Some(derive(&domain, shows_progress)?),
+        false => None,
+    };
     if as_json {
-        tell_json(&report)?
+        tell_json(&report, replayed.as_ref())?
     } else {
-        tell(&report, args.no_mark)?
+        tell(&report, args.no_mark)?;
+        replayed.as_ref().map_or(Ok(()), tell_replay)?;
     }
-    if report.findings.is_empty() { Ok(()) } else { Err(CliError::Findings(report.findings.len())) }
+    let different = replayed.map_or(0, |replayed| usize::try_from(replayed.different).unwrap_or(usize::MAX));
+    match report.findings.len().saturating_add(different) {
+        0 => Ok(()),
+        found => Err(CliError::Findings(found)),
+    }
 }
 
-fn tell_json(report: &Report) -> Result<(), CliError> {
+fn derive(domain: &Domain, shows_progress: bool) -> Result<Replay, CliError> {
+    let told = |read: u64, total: u64| {
+        if shows_progress && read.is_multiple_of(64) {
+            write!(std::io::stderr(), "\rreplayed {read} of {total} entries").ok();
+        }
+    };
+    let replayed = replay(&domain.store(), told).map_err(|error| CliError::Failed(error.to_string()))?;
+    if shows_progress {
+        write!(std::io::stderr(), "\r\x1b[K").ok();
+    }
+    Ok(replayed)
+}
+
+fn tell_replay(replayed: &Replay) -> Result<(), CliError> {
+    for finding in &replayed.findings {
+        line(format_args!(
+            "{:<21} entry {}: {}",
+            "decision_differs",
+            finding.index,
+            finding.what.replace('\n', "\\n")
+        ))?;
+    }
+    line(format_args!(
+        "replay: {} derived again, {} the same; {} were refused before policy was asked, {} rest on erased values",
+        counted(replayed.same + replayed.different, "decision", "decisions"),
+        replayed.same,
+        replayed.before_policy,
+        replayed.erased,
+    ))
+}
+
+fn tell_json(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
+    let replay = replayed.map(|replayed| {
+        let findings = replayed.findings.iter().map(|one| json!({ "index": one.index, "what": one.what }));
+        json!({
+            "same": replayed.same,
+            "different": replayed.different,
+            "before_policy": replayed.before_policy,
+            "erased": replayed.erased,
+            "findings": findings.collect::<Vec<_>>(),
+        })
+    });
     let findings: Vec<_> =
         report.findings.iter().map(|finding| json!({ "name": finding.name(), "what": finding.to_string() })).collect();
     json_line(&json!({
@@ -39,6 +91,7 @@ fn tell_json(report: &Report) -> Result<(), CliError> {
         "checkpoints": report.checkpoints,
         "values": report.values,
         "findings": findings,
+        "replay": replay,
     }))
 }
 

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use std::path::{Path, PathBuf};
 use writ_ledger::Place;
 use writ_protocol::TrustRoot;
-use writ_tlog::sha256;
+use writ_tlog::{Origin, sha256};
 
 /// The files of a domain.
 pub(crate) struct Domain {
@@ -24,6 +24,34 @@ impl Domain {
 
     pub(crate) fn of(place: &args::Place) -> Result<Self, CliError> {
         Self::at(&place.domain, place.mark.as_deref())
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The folder with the keys of this machine's gateway slots.
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.dir.join("gateway")
+    }
+
+    /// Where the node listens, if nobody says otherwise.
+    pub(crate) fn socket(&self, other: Option<&Path>) -> PathBuf {
+        other.map_or_else(|| self.run_folder().join("node.sock"), Path::to_owned)
+    }
+
+    /// What executions may still see of the domain.
+    pub(crate) fn run_folder(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// The ledger, as the trust root names it.
+    pub(crate) fn origin(&self) -> Result<Origin, CliError> {
+        let trust = read_trust_root(&self.trust_root())?;
+        let ledger = trust.ledgers().first();
+        ledger
+            .map(|ledger| ledger.origin().clone())
+            .ok_or_else(|| CliError::Failed("no ledger in the trust root".to_owned()))
     }
 
     pub(crate) fn store(&self) -> PathBuf {

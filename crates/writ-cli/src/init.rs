@@ -3,19 +3,19 @@
 use crate::args;
 use crate::domain::{Domain, store_in};
 use crate::error::{CliError, json_line, line};
+use crate::keys::{SECRET_FILE, SECRET_FOLDER, random, write_new, write_secret};
+use crate::render::hex;
+use crate::starter;
 use crate::time::now_ms;
 use serde_json::json;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use writ_ledger::{Ledger, LedgerError, LedgerSigner, Place};
 use writ_protocol::entry::{Genesis, Limits, Positive, ROOT_MEMBERS_MAX, RootMembers};
 use writ_protocol::{ClusterId, DomainId, Key, KeyPair, PinnedLedger, Refusal, TrustRoot};
 use writ_tlog::{Algorithm, Origin, SigningKey};
 
-const SECRET_FILE: u32 = 0o600;
-const SECRET_FOLDER: u32 = 0o700;
 const MINUTE_MS: u64 = 60_000;
 
 pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
@@ -69,8 +69,8 @@ pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
 fn make(args: &args::Init, origin: &Origin, dir: &Path, root_keys: &Path, mark: &Path) -> Result<TrustRoot, CliError> {
     let keys = dir.join("keys");
     folder(&keys)?;
-    let ed25519 = secret(&keys.join("ledger-ed25519.seed"))?;
-    let ml_dsa_44 = secret(&keys.join("ledger-ml-dsa-44.seed"))?;
+    let ed25519 = write_secret(&keys.join("ledger-ed25519.seed"))?;
+    let ml_dsa_44 = write_secret(&keys.join("ledger-ml-dsa-44.seed"))?;
     let signer = LedgerSigner::from_seeds(origin.clone(), &ed25519, &ml_dsa_44);
     if !root_keys.exists() {
         folder(root_keys)?;
@@ -88,12 +88,22 @@ fn make(args: &args::Init, origin: &Origin, dir: &Path, root_keys: &Path, mark: 
         limits: limits()?,
         time_ms,
     };
+    let uid = fs::metadata(dir).map_err(CliError::file(dir))?.uid();
+    starter::make(dir, &args.user.clone().unwrap_or_else(|| user_name(uid)), uid)?;
+    let run = dir.join("run");
+    fs::DirBuilder::new().mode(0o755).create(&run).map_err(CliError::file(&run))?;
     let place = Place::new(store_in(dir), mark);
     let hash = Ledger::create(&place, &genesis, &signer)?;
     let pinned = PinnedLedger::new(origin.clone(), hash, genesis.keys.clone()).map_err(CliError::Refused)?;
     let trust = TrustRoot::new(genesis.domain, pinned);
     write_new(&dir.join("trust-root"), trust.to_string().as_bytes(), 0o644)?;
     Ok(trust)
+}
+
+/// The name that the session gives its user; whoever wants another one says `--user`.
+fn user_name(uid: u32) -> String {
+    let login = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    starter::user_name(login.as_deref(), uid)
 }
 
 /// Limits that no grant of the domain may exceed; chosen wide, since policy narrows them.
@@ -117,30 +127,8 @@ fn root_member(folder: &Path, number: usize) -> Result<KeyPair, CliError> {
         .map_err(|error| CliError::Refused(Refusal::malformed(error)))
 }
 
-fn secret(path: &Path) -> Result<[u8; 32], CliError> {
-    let seed = random()?;
-    write_new(path, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
-    Ok(seed)
-}
-
-fn random<const N: usize>() -> Result<[u8; N], CliError> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CliError::Failed("the system gives no randomness".to_owned()))?;
-    Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn folder(path: &Path) -> Result<(), CliError> {
     fs::DirBuilder::new().recursive(false).mode(SECRET_FOLDER).create(path).map_err(CliError::file(path))
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliError> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(CliError::file(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(CliError::file(path))
 }
 
 fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_json: bool) -> Result<(), CliError> {
@@ -154,6 +142,7 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
             "dir": args.dir,
             "store": store_in(&args.dir),
             "trust_root": args.dir.join("trust-root"),
+            "policy": args.dir.join("policy"),
             "mark": mark,
             "root_keys": files,
         }));
@@ -168,5 +157,6 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
         files.len(),
         args.root_threshold
     ))?;
-    line(format_args!("\nnext: writ log tail --domain {dir}"))
+    line(format_args!("  policy      {dir}/policy/   who may run what; read it, then change it"))?;
+    line(format_args!("\nnext: writ up --domain {dir}"))
 }

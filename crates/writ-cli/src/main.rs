@@ -2,13 +2,21 @@
 
 mod args;
 mod audit;
+mod authorize;
 mod domain;
 mod error;
 mod init;
+mod keys;
 mod log;
+mod orders;
 mod render;
+mod run;
+mod starter;
+mod status;
 mod time;
+mod up;
 mod verify;
+mod who;
 
 use args::{Args, Command, LogCommand};
 use clap::{CommandFactory, Parser};
@@ -29,7 +37,7 @@ fn main() -> ExitCode {
     };
     let json = args.json;
     match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             error.print(json);
             ExitCode::from(error.exit_code())
@@ -37,9 +45,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<(), CliError> {
+fn run(args: Args) -> Result<u8, CliError> {
     let json = args.json;
-    match args.command {
+    let done = match args.command {
+        Command::Run(command) => return run::run(&command, json),
+        Command::Up(up) => up::run(&up, json),
+        Command::Authorize(authorize) => authorize::run(&authorize, json),
+        Command::Revoke(revoke) => orders::revoke(&revoke, json),
+        Command::Halt(halt) => orders::halt(&halt, json),
+        Command::Status(status) => status::run(&status, json),
+        Command::Doctor(doctor) => status::doctor(&doctor, json),
         Command::Init(init) => init::run(&init, json),
         Command::Log(log) => match log.command {
             LogCommand::Show(show) => log::show(&log.place, &show, json),
@@ -54,5 +69,6 @@ fn run(args: Args) -> Result<(), CliError> {
             clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());
             Ok(())
         }
-    }
+    };
+    done.map(|()| 0)
 }

@@ -145,6 +145,13 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
         Body::Revocation(body) => format!("{} by {}: {}", target(&body.target), who(&body.by), body.reason),
         Body::Halt(body) => format!("by {}: {}", who(&body.by), body.reason),
         Body::RootOrder(order) => root_order(&order.statement.0, origin),
+        Body::Policy(body) => {
+            format!("epoch {} {} by {}", body.epoch.get(), hex(body.set.as_bytes()), who(&body.by))
+        }
+        Body::Tally(body) => {
+            let counts = body.counts.iter().map(|one| format!("{} {}", one.count.get(), one.code));
+            format!("turned away: {}", counts.collect::<Vec<_>>().join(", "))
+        }
         Body::Grant(body) => {
             let audience = match &body.audience {
                 Audience::Gateway { gateway, epoch } => format!("{gateway} epoch {}", epoch.get()),

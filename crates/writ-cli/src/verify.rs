@@ -133,17 +133,20 @@ fn tell_opening(opening: &Opening) -> Result<(), CliError> {
     let shown = match opening.kind {
         CommitmentKind::Action => match Action::decode(&opening.value) {
             Ok(Action::Exec(exec)) => {
-                let argv: Vec<String> = exec.argv().iter().map(|one| one.escape_ascii().to_string()).collect();
-                format!("{} in {}", argv.join(" "), exec.cwd().escape_ascii())
+                let argv: Vec<String> = exec.argv.iter().map(|one| one.escape_ascii().to_string()).collect();
+                format!("{} in {}", argv.join(" "), exec.cwd.escape_ascii())
             }
+            Ok(Action::Order(order)) => format!("{} because {}", order.command.as_str(), order.reason),
             Err(refusal) => refusal.to_string(),
         },
-        CommitmentKind::Facts | CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => {
-            match Value::from_cbor(&opening.value) {
-                Ok(value) => value_json("", &value).to_string(),
-                Err(_) => format!("{} bytes", opening.value.len()),
-            }
-        }
+        CommitmentKind::Facts
+        | CommitmentKind::Request
+        | CommitmentKind::Policy
+        | CommitmentKind::Text
+        | CommitmentKind::Output => match Value::from_cbor(&opening.value) {
+            Ok(value) => value_json("", &value).to_string(),
+            Err(_) => format!("{} bytes", opening.value.len()),
+        },
     };
     line(format_args!("  {:<11} {shown}", opening.kind.as_str()))
 }

@@ -71,7 +71,7 @@ impl<'a> Batch<'a> {
             Answered::Not => {}
         }
         // Invariant 5: what the decision read is asked again here, after everything that was sequenced before it.
-        if let Err(refusal) = reads.recheck(&self.head.control) {
+        if let Err(refusal) = reads.recheck(&self.head.control, &self.records())? {
             return Ok(Outcome::Refused(refusal));
         }
         let at = LeafIndex::new(self.head.tree.size().get());
@@ -185,9 +185,11 @@ impl<'a> Batch<'a> {
             | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
+            | Body::Policy(_)
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Tally(_)
             | Body::Erasure(_)
             | Body::Seal(_) => Ok(Answered::Not),
         }
@@ -290,6 +292,7 @@ fn answers(recorded: &Body, proposed: &Body) -> bool {
         (Body::Gateway(known), Body::Gateway(asked)) => {
             known.gateway == asked.gateway && known.epoch == asked.epoch && known.key == asked.key
         }
+        (Body::Policy(known), Body::Policy(asked)) => known.set == asked.set && known.epoch == asked.epoch,
         (Body::Erasure(known), Body::Erasure(asked)) => known.erased == asked.erased,
         (known, asked) => match (known.asked_by(), asked.asked_by()) {
             (Some(known_by), Some(asked_by)) => {

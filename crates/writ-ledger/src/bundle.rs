@@ -2,13 +2,12 @@
 
 use crate::error::LedgerError;
 use crate::reader::{Reader, View};
-use crate::vault::{self, Held};
+use crate::vault::{self, Kept};
 use std::collections::BTreeSet;
+use writ_protocol::Body;
 use writ_protocol::action::Opening;
 use writ_protocol::bundle::{Bundle, ProvedEntry};
-use writ_protocol::order::Records;
 use writ_protocol::statement::{Claim, Signed};
-use writ_protocol::{Body, ExecutionId};
 use writ_tlog::LeafIndex;
 
 /// How much of the vault goes into a bundle.
@@ -49,7 +48,9 @@ impl Reader {
             | Body::Halt(_)
             | Body::RootOrder(_)
             | Body::Denial(_)
+            | Body::Policy(_)
             | Body::Hold(_)
+            | Body::Tally(_)
             | Body::Report(_)
             | Body::Erasure(_)
             | Body::Seal(_) => None,
@@ -69,20 +70,10 @@ impl Reader {
         let claims = Signed::decode(statement)?.gateway_claims(self.origin())?;
         match claims.claim {
             Claim::Spent { index, .. } => Ok(Some(LeafIndex::new(index))),
-            Claim::Started { execution, .. } | Claim::Ended { execution, .. } => self.grant_of_execution(&execution),
+            Claim::Started { execution, .. } | Claim::Ended { execution, .. } => {
+                Ok(self.execution(&execution)?.map(|found| found.grant))
+            }
             Claim::Refused { .. } | Claim::Heartbeat { .. } => Ok(None),
-        }
-    }
-
-    fn grant_of_execution(&self, execution: &ExecutionId) -> Result<Option<LeafIndex>, LedgerError> {
-        let records = crate::records::StoredRecords {
-            projections: self.connection(),
-            entries: self.connection(),
-            origin: self.origin(),
-        };
-        match records.execution(execution)? {
-            writ_protocol::order::Lookup::Found(found) => Ok(Some(found.grant)),
-            writ_protocol::order::Lookup::Absent | writ_protocol::order::Lookup::Unknown => Ok(None),
         }
     }
 
@@ -96,7 +87,7 @@ impl Reader {
         for index in story {
             let body = self.require(*index)?.decode(self.origin())?.body;
             for (_, commitment) in body.commitments() {
-                if let Held::Value(opening) = vault::lookup(self.connection(), *index, &commitment)? {
+                if let Kept::Value(opening) = vault::lookup(self.connection(), *index, &commitment)? {
                     openings.push(opening);
                 }
             }

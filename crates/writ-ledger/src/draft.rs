@@ -1,8 +1,11 @@
 //! What may be proposed. Drafts are typed: no bytes of a caller ever become an entry unread.
 
+use crate::error::LedgerError;
 use writ_protocol::action::Opening;
-use writ_protocol::entry::{Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder};
-use writ_protocol::order::ControlState;
+use writ_protocol::entry::{
+    Activation, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder, Tally,
+};
+use writ_protocol::order::{ControlState, Records};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Code, Refusal};
 use writ_tlog::{Hash, Origin};
@@ -19,12 +22,16 @@ pub enum Draft {
     Halt(Halt),
     /// A signed root statement.
     RootOrder(Vec<u8>),
+    /// Put a policy set in force.
+    Policy(Activation),
     /// Permit.
     Grant(Grant),
     /// Refuse.
     Denial(Denial),
     /// Let wait.
     Hold(Hold),
+    /// Count strangers that were turned away.
+    Tally(Tally),
     /// A gateway's signed statement; it becomes the entry that its kind names.
     Statement(Vec<u8>),
     /// Erase values from the vault.
@@ -41,9 +48,11 @@ impl Draft {
             Self::RootOrder(statement) => {
                 Body::RootOrder(RootOrder { control, statement: writ_protocol::cbor::Bytes(statement) })
             }
+            Self::Policy(body) => Body::Policy(Activation { control, ..body }),
             Self::Grant(body) => Body::Grant(body),
             Self::Denial(body) => Body::Denial(body),
             Self::Hold(body) => Body::Hold(body),
+            Self::Tally(body) => Body::Tally(body),
             Self::Statement(statement) => {
                 let claim = Signed::decode(&statement)?.gateway_claims(origin)?.claim;
                 let evidence = Evidence { statement: writ_protocol::cbor::Bytes(statement) };
@@ -93,8 +102,12 @@ impl Proposal {
 /// The read set of a decision: asked when the proposal is sequenced, after everything before it. An error refuses the proposal, and
 /// its asker decides again.
 pub trait Recheck: Send {
-    /// Whether what was read is still so.
-    fn recheck(&self, state: &ControlState) -> Result<(), Refusal>;
+    /// Whether what was read is still so. A store that cannot be read fails the batch.
+    fn recheck(
+        &self,
+        state: &ControlState,
+        records: &dyn Records<Error = LedgerError>,
+    ) -> Result<Result<(), Refusal>, LedgerError>;
 }
 
 /// An empty read set.
@@ -102,8 +115,12 @@ pub trait Recheck: Send {
 pub struct ReadNothing;
 
 impl Recheck for ReadNothing {
-    fn recheck(&self, _state: &ControlState) -> Result<(), Refusal> {
-        Ok(())
+    fn recheck(
+        &self,
+        _state: &ControlState,
+        _records: &dyn Records<Error = LedgerError>,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
+        Ok(Ok(()))
     }
 }
 
@@ -115,10 +132,14 @@ pub struct ReadControl {
 }
 
 impl Recheck for ReadControl {
-    fn recheck(&self, state: &ControlState) -> Result<(), Refusal> {
+    fn recheck(
+        &self,
+        state: &ControlState,
+        _records: &dyn Records<Error = LedgerError>,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
         if state.head().head == self.head {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        Err(Refusal::new(Code::FactsChanged, "the control chain has grown since the decision; decide again"))
+        Ok(Err(Refusal::new(Code::FactsChanged, "the control chain has grown since the decision; decide again")))
     }
 }

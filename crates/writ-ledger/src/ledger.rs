@@ -166,6 +166,14 @@ impl Ledger {
         queue.send(Message { proposal, reply: Box::new(reply) }).map_err(|_| self.why_stopped())
     }
 
+    /// Whether it still records; the error says why not.
+    pub fn is_running(&self) -> Result<(), LedgerError> {
+        match &*self.stopped.read().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(_) => Err(self.why_stopped()),
+        }
+    }
+
     /// Finishes what is queued, makes the mark durable and gives the store back.
     pub fn close(mut self) -> Result<(), LedgerError> {
         self.join()

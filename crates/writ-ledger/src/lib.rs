@@ -34,3 +34,4 @@ pub use reader::{Reader, View};
 pub use receipt::Receipt;
 pub use sequencer::{Clock, Published};
 pub use store::StoredEntry;
+pub use vault::Kept;

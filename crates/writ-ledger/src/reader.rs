@@ -4,15 +4,19 @@ use crate::error::LedgerError;
 use crate::head::Head;
 use crate::place::require_store;
 use crate::receipt::Receipt;
+use crate::records::StoredRecords;
 use crate::schema;
 use crate::store::{self, StoredEntry, StoredNodes, StoredTiles, sql};
+use crate::vault::{self, Kept};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
-use writ_protocol::order::ControlState;
+use writ_protocol::entry::Positive;
+use writ_protocol::order::{ControlState, Execution, Lookup, Records};
+use writ_protocol::{ExecutionId, Name};
 use writ_tlog::{
-    LeafIndex, Origin, Resource, TileReader, TreeSize, VerifiedCheckpoint, encode_bundle, encode_tile, prove_inclusion,
-    tile_width,
+    ConsistencyProof, Hash, LeafIndex, Origin, Resource, TileReader, TreeSize, VerifiedCheckpoint, encode_bundle,
+    encode_tile, prove_consistency, prove_inclusion, tile_width,
 };
 
 /// A ledger that this process only reads.
@@ -81,6 +85,12 @@ impl Reader {
         Ok(Receipt { index, entry: stored.bytes.into(), proof, checkpoint: view.checkpoint.clone(), repeated: true })
     }
 
+    /// How the view's tree grew out of an older one.
+    pub fn consistency(&self, from: TreeSize, view: &View) -> Result<ConsistencyProof, LedgerError> {
+        let nodes = StoredNodes::new(&self.connection, view.size());
+        prove_consistency(from, view.size(), &nodes).map_err(|error| LedgerError::inconsistent(error.to_string()))
+    }
+
     /// A resource of `tlog-tiles`, if the published tree has it.
     pub fn resource(&self, resource: &Resource) -> Result<Option<Vec<u8>>, LedgerError> {
         let (size, note) = self.checkpoint()?;
@@ -95,6 +105,44 @@ impl Reader {
                 Some(_) | None => Ok(None),
             },
         }
+    }
+
+    /// An execution, as far as it is recorded.
+    pub fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, LedgerError> {
+        match self.records().execution(id)? {
+            Lookup::Found(found) => Ok(Some(found)),
+            Lookup::Absent | Lookup::Unknown => Ok(None),
+        }
+    }
+
+    /// The number of the last statement that a gateway made in an epoch; 0 when it made none.
+    pub fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<u64, LedgerError> {
+        match self.records().last_seq(gateway, epoch)? {
+            Lookup::Found(last) => Ok(last),
+            Lookup::Absent | Lookup::Unknown => Ok(0),
+        }
+    }
+
+    /// The executions of a gateway that have begun and not ended, oldest first, a hundred at most.
+    pub fn open_executions(&self, gateway: &Name) -> Result<Vec<Execution>, LedgerError> {
+        let ids = self
+            .connection
+            .prepare_cached(
+                "SELECT id FROM execution WHERE gateway = ?1 AND state != 'ended' ORDER BY begun_idx LIMIT 100",
+            )?
+            .query_map([gateway.as_str()], |row| row.get::<_, [u8; 16]>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
+        let found = ids.into_iter().map(|id| self.execution(&ExecutionId::from_bytes(id)));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    /// What the vault holds behind a commitment of an entry.
+    pub fn kept(&self, at: LeafIndex, commitment: &Hash) -> Result<Kept, LedgerError> {
+        vault::lookup(&self.connection, at, commitment)
+    }
+
+    fn records(&self) -> StoredRecords<'_> {
+        StoredRecords { projections: &self.connection, entries: &self.connection, origin: &self.origin }
     }
 
     pub(crate) fn require(&self, index: LeafIndex) -> Result<StoredEntry, LedgerError> {

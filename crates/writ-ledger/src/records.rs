@@ -80,6 +80,12 @@ impl Records for StoredRecords<'_> {
         }
     }
 
+    fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, LedgerError> {
+        let drawn: Option<i64> =
+            self.one("SELECT drawn FROM budget WHERE counter = ?1", [counter.as_str()], |row| row.get(0))?;
+        drawn.map(unsql).transpose().map(lookup)
+    }
+
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, LedgerError> {
         let last: Option<i64> = self
             .one(
@@ -139,6 +145,13 @@ pub(crate) fn project(
             if let Some((execution, gateway)) = grant.admitted_execution() {
                 begin(projections, index, &execution, at, Positive::ONE, &gateway)?;
             }
+            for draw in grant.draws() {
+                run(
+                    projections,
+                    "INSERT INTO budget (counter, drawn) VALUES (?1, 1) ON CONFLICT (counter) DO UPDATE SET drawn = drawn + 1",
+                    [draw.counter.as_str()],
+                )?;
+            }
             resolve(projections, index, grant.hold.as_ref())?;
         }
         Body::Denial(denial) => resolve(projections, index, denial.hold.as_ref())?,
@@ -161,6 +174,8 @@ pub(crate) fn project(
         | Body::Revocation(_)
         | Body::Halt(_)
         | Body::RootOrder(_)
+        | Body::Policy(_)
+        | Body::Tally(_)
         | Body::Seal(_) => {}
     }
     run(projections, "UPDATE projected SET size = ?1", [index + 1])

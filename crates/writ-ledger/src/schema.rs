@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Changes with the layout; a release refuses a layout it does not know.
-pub(crate) const LAYOUT: i64 = 1;
+pub(crate) const LAYOUT: i64 = 2;
 /// "WRIT", so that other databases are not taken for ours.
 const APPLICATION_ID: i64 = 0x5752_4954;
 
@@ -41,7 +41,9 @@ CREATE TABLE execution (
     id BLOB PRIMARY KEY, grant_idx INTEGER NOT NULL, usage INTEGER NOT NULL, gateway TEXT NOT NULL,
     state TEXT NOT NULL, result TEXT, begun_idx INTEGER NOT NULL, started_idx INTEGER, ended_idx INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX execution_open ON execution (gateway, begun_idx) WHERE state != 'ended';
 CREATE TABLE spent (grant_idx INTEGER, usage INTEGER, execution BLOB NOT NULL, PRIMARY KEY (grant_idx, usage)) STRICT, WITHOUT ROWID;
+CREATE TABLE budget (counter TEXT PRIMARY KEY, drawn INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (idx INTEGER PRIMARY KEY, resolved_idx INTEGER) STRICT;
 CREATE TABLE statement (
     gateway TEXT, epoch INTEGER, seq INTEGER, idx INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, seq)
@@ -57,6 +59,7 @@ pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
     ("used_id", "id"),
     ("execution", "id"),
     ("spent", "grant_idx, usage"),
+    ("budget", "counter"),
     ("hold", "idx"),
     ("statement", "gateway, epoch, seq"),
     ("erased", "idx, commitment"),

@@ -10,7 +10,7 @@ use writ_protocol::entry::Erasure;
 use writ_protocol::{Body, Code, Refusal};
 use writ_tlog::{Hash, LeafIndex};
 
-/// The openings of a proposal must be exactly those of the action and the facts its entry commits to; a request's may come along.
+/// The openings of a proposal must be exactly those of the action, the facts and the policy set its entry commits to; a request's may come along.
 pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
     let mismatch = |why: String| Err(Refusal::new(Code::CommitmentMismatch, why));
     let held = body.commitments();
@@ -25,11 +25,11 @@ pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
             let most = ACTION_BYTES_MAX;
             return Err(Refusal::malformed(format_args!("a value has at most {most} bytes, this one has {length}")));
         }
-        opening.judge_value()?;
         let commitment = (opening.kind, opening.commitment());
         if !held.contains(&commitment) {
             return mismatch(format!("an opening of kind `{}` opens nothing in the entry", opening.kind.as_str()));
         }
+        body.judge_opened(opening)?;
         if !opened.insert(commitment) {
             return mismatch(format!("the opening of kind `{}` is there twice", opening.kind.as_str()));
         }
@@ -45,7 +45,7 @@ pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
 /// Whether the vault must hold the value as long as it is not erased.
 pub(crate) fn required(kind: CommitmentKind) -> bool {
     match kind {
-        CommitmentKind::Action | CommitmentKind::Facts => true,
+        CommitmentKind::Action | CommitmentKind::Facts | CommitmentKind::Policy => true,
         CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => false,
     }
 }
@@ -78,14 +78,17 @@ pub(crate) fn erase(connection: &Connection, erasure: &Erasure) -> Result<(), Le
 
 /// What the vault holds for one commitment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub enum Kept {
+    /// The value with its salt.
     Value(Opening),
+    /// There was one, and it was erased.
     Erased,
+    /// There never was one.
     Nothing,
 }
 
 /// Looks up a value.
-pub(crate) fn lookup(connection: &Connection, at: LeafIndex, commitment: &Hash) -> Result<Held, LedgerError> {
+pub(crate) fn lookup(connection: &Connection, at: LeafIndex, commitment: &Hash) -> Result<Kept, LedgerError> {
     type Row = (String, Option<Vec<u8>>, Option<Vec<u8>>);
     let found: Option<Row> = connection
         .prepare_cached("SELECT kind, salt, value FROM vault WHERE idx = ?1 AND commitment = ?2")?
@@ -93,12 +96,12 @@ pub(crate) fn lookup(connection: &Connection, at: LeafIndex, commitment: &Hash) 
         .optional()?;
     let damaged = || LedgerError::inconsistent(format!("the vault row of entry {at} is damaged"));
     match found {
-        None => Ok(Held::Nothing),
-        Some((_, None, None)) => Ok(Held::Erased),
+        None => Ok(Kept::Nothing),
+        Some((_, None, None)) => Ok(Kept::Erased),
         Some((kind, Some(salt), Some(value))) => {
             let kind = CommitmentKind::from_str_exact(&kind).ok_or_else(damaged)?;
             let salt = <[u8; 32]>::try_from(salt).map_err(|_| damaged())?;
-            Ok(Held::Value(Opening { kind, salt, value }))
+            Ok(Kept::Value(Opening { kind, salt, value }))
         }
         Some(_) => Err(damaged()),
     }

@@ -29,4 +29,4 @@ pub use name::{Label, Name};
 pub use refusal::{Code, Refusal};
 pub use trust_root::{PinnedLedger, TRUST_ROOT_BYTES_MAX, TrustRoot, checkpoint_refusal, pinned_keys};
 pub use verified::Verified;
-pub use writ::{WRIT_BYTES_MAX, Writ, WritVerifier};
+pub use writ::{Logged, WRIT_BYTES_MAX, Writ, WritVerifier};

@@ -40,6 +40,19 @@ impl Writ {
     }
 }
 
+/// An entry, and where it stands in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// What it says.
+    pub entry: Entry,
+    /// Its entry hash.
+    pub hash: Hash,
+    /// Its index.
+    pub index: LeafIndex,
+    /// The size of the tree it was proved in.
+    pub size: TreeSize,
+}
+
 /// Verifies writs against one trust root. It remembers the last checkpoint, so that further writs under it cost no signature.
 #[derive(Debug)]
 pub struct WritVerifier {
@@ -53,27 +66,26 @@ impl WritVerifier {
         Self { trust, last: None }
     }
 
+    /// Verifies that an entry was logged, whatever it says: what a node answers besides writs.
+    pub fn verify_logged(&mut self, presented: &[u8]) -> Result<Verified<Logged>, Refusal> {
+        self.logged(presented).map(Verified::attest)
+    }
+
     /// Verifies a presented writ, in the order of `spec/writ.md`. What comes out was granted and logged; whether it may be used is for the enforcer.
     pub fn verify(&mut self, presented: &[u8]) -> Result<Verified<Writ>, Refusal> {
-        let (entry, proof) = parse(presented)?;
-        let checkpoint = self.open_checkpoint(&proof.checkpoint)?;
-        let leaf = leaf_hash(&entry);
-        let head = checkpoint.checkpoint();
-        verify_inclusion(&leaf, proof.index, head.size, &head.root, &proof.proof)
-            .map_err(|error| Refusal::new(Code::ProofInvalid, error.to_string()))?;
-        let found = Entry::decode(&entry, &head.origin)?;
+        let Logged { entry: found, hash, index, size } = self.logged(presented)?;
         let found_type = found.body.entry_type();
         match found.body {
-            Body::Grant(grant) => {
-                Ok(Verified::attest(Writ { grant, entry: leaf, index: proof.index, size: head.size }))
-            }
+            Body::Grant(grant) => Ok(Verified::attest(Writ { grant, entry: hash, index, size })),
             Body::Genesis(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
             | Body::RootOrder(_)
             | Body::Denial(_)
+            | Body::Policy(_)
             | Body::Hold(_)
+            | Body::Tally(_)
             | Body::Spend(_)
             | Body::Start(_)
             | Body::Outcome(_)
@@ -84,6 +96,17 @@ impl WritVerifier {
                 format!("the proved entry is a `{}`, only a `grant` is a writ", found_type.as_str()),
             )),
         }
+    }
+
+    fn logged(&mut self, presented: &[u8]) -> Result<Logged, Refusal> {
+        let (entry, proof) = parse(presented)?;
+        let checkpoint = self.open_checkpoint(&proof.checkpoint)?;
+        let hash = leaf_hash(&entry);
+        let head = checkpoint.checkpoint();
+        verify_inclusion(&hash, proof.index, head.size, &head.root, &proof.proof)
+            .map_err(|error| Refusal::new(Code::ProofInvalid, error.to_string()))?;
+        let entry = Entry::decode(&entry, &head.origin)?;
+        Ok(Logged { entry, hash, index: proof.index, size: head.size })
     }
 
     fn open_checkpoint(&mut self, note: &[u8]) -> Result<&VerifiedCheckpoint, Refusal> {

@@ -1,15 +1,13 @@
 //! What is asked, and what is answered: the part of the server that knows `tlog-tiles`.
 
+use crate::content::Content;
 use crate::readers::Readers;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Body, Bytes};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use writ_tlog::{Resource, TileError};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -121,7 +119,7 @@ impl Answer {
     }
 
     fn into_response(self, method: &Method) -> Response<Content> {
-        let mut response = Response::new(Content(None));
+        let mut response = Response::new(Content::none());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
@@ -140,30 +138,8 @@ impl Answer {
         let content = Bytes::from(self.into_content());
         headers.insert(CONTENT_LENGTH, HeaderValue::from(content.len()));
         if *method != Method::HEAD {
-            *response.body_mut() = Content(Some(content));
+            *response.body_mut() = Content::whole(content);
         }
         response
-    }
-}
-
-/// A body that is there as a whole.
-#[derive(Debug)]
-pub(crate) struct Content(Option<Bytes>);
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.get_mut().0.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.0.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
     }
 }

@@ -1,7 +1,9 @@
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use writ_ledger::LedgerError;
 
-/// Why a ledger is not, or no longer, served.
+/// Why a ledger or a node is not, or no longer, served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The store cannot be read.
@@ -13,4 +15,51 @@ pub enum ServeError {
     /// The system gives no event loop, or no signals to wait for.
     #[error("the server cannot start: {0}; see whether the process may open more files")]
     Start(io::Error),
+    /// There is neither a local socket nor an address.
+    #[error("expected a local socket or an address to listen on, found neither")]
+    NoListener,
+    /// Others could put their own socket there.
+    #[error(
+        "expected that only its owner may write in {folder:?} and that this is us or root, found mode {mode:o} of uid {uid}; choose another folder"
+    )]
+    SocketFolder {
+        /// The folder of the socket.
+        folder: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Something else has the name of the socket.
+    #[error("expected a socket or nothing at {0:?}, found something else; move it away or choose another path")]
+    NotASocket(PathBuf),
+    /// The socket is in use.
+    #[error("another node answers at {0:?}; stop it first or choose another path")]
+    AnotherNode(PathBuf),
+    /// The socket cannot be made.
+    #[error("no socket can be made at {path:?}: {why}; choose a shorter path in a folder that we may write")]
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// Everything between us and clients could be read and changed.
+    #[error(
+        "expected a loopback address or TLS, found {0} without TLS; give a certificate and a key, or listen on 127.0.0.1"
+    )]
+    PlainTcp(SocketAddr),
+    /// A file for TLS is not what it must be.
+    #[error("{file:?} cannot be used for TLS: {why}; give a PEM file with {expected}")]
+    TlsFile {
+        /// The file.
+        file: PathBuf,
+        /// What must be in it.
+        expected: &'static str,
+        /// What was found.
+        why: String,
+    },
+    /// Certificate and key do not fit.
+    #[error("the certificate and the key cannot be used for TLS: {0}; give the key that belongs to the certificate")]
+    Tls(rustls::Error),
 }

@@ -1,18 +1,53 @@
-//! The HTTP face of a ledger: its published tree, as C2SP `tlog-tiles`, for whoever wants to read and verify it.
+//! The HTTP face of a ledger: its published tree, as C2SP `tlog-tiles`, for whoever wants to read and verify it; and of a node: its
+//! operations, wired to the authority that answers them. The composition root.
 //!
-//! What is served is what every client checks for itself, so this crate decides nothing and is trusted with nothing. It must never
-//! hold a signing key, write to a store, or serve what no published checkpoint covers. It takes each client for hostile: what one
-//! may cost is bounded by [`Limits`].
+//! It moves bytes and decides nothing: what is permitted the authority says, what is served of the tree every client checks for
+//! itself. It must never answer a permit that is not recorded, or serve what no published checkpoint covers. It takes each client
+//! for hostile: what one may cost is bounded by [`Limits`] and [`NodeLimits`].
 #![forbid(unsafe_code)]
 
 mod answer;
+mod api;
+mod authority_node;
+mod body;
 mod connection;
+mod content;
+mod conversation;
+mod crowd;
 mod error;
+mod exchange;
+mod govern;
+mod json;
 mod limits;
+mod listen;
+mod log;
+mod metrics;
+mod node;
+mod operations;
+mod pace;
+mod peer;
 mod readers;
+mod refusing;
+mod route;
 mod serve;
 mod stall;
+mod tls;
 
+pub use authority_node::{AuthorityNode, NodeSetting};
 pub use error::ServeError;
+pub use exchange::{Exchange, Handler, Query, Reply, event};
+pub use govern::serve_authority;
+pub use hyper::body::Bytes;
+pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+pub use hyper::{Method, StatusCode};
+pub use json::{Fields, Json, strict_json};
 pub use limits::Limits;
-pub use serve::{serve_log, serve_log_until_signal, serve_log_within};
+pub use listen::{Listeners, SOCKET_MODE};
+pub use log::{Level, Log, LogFormat, Said};
+pub use metrics::{Counters, Gauge, Metrics};
+pub use node::{Node, NodeLimits, Readiness, serve_node};
+pub use peer::Peer;
+pub use route::{NODE_ROUTES, Route};
+pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
+pub use tls::TlsConfig;
+pub use writ_authority::{AuthorityError, Rate, Replay, ReplayFinding, replay};

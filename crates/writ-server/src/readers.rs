@@ -38,24 +38,32 @@ impl Readers {
 
     /// What the published tree has under a name.
     pub(crate) async fn resource(self: Arc<Self>, resource: Resource) -> Result<Option<Vec<u8>>, ReadError> {
+        self.with(move |reader| reader.resource(&resource)).await
+    }
+
+    /// Whatever a read finds.
+    pub(crate) async fn with<T: Send + 'static>(
+        self: Arc<Self>,
+        read: impl FnOnce(&Reader) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, ReadError> {
         // Nobody closes the semaphore, so there is always a permit to come. It goes along with the read: when the client leaves,
         // the read goes on, and still counts.
         let permit = self.permits.clone().acquire_owned().await.ok();
-        let read = move || {
+        let run = move || {
             let _permit = permit;
-            self.read(&resource)
+            self.read(read)
         };
-        Ok(spawn_blocking(read).await??)
+        Ok(spawn_blocking(run).await??)
     }
 
-    fn read(&self, resource: &Resource) -> Result<Option<Vec<u8>>, LedgerError> {
+    fn read<T>(&self, read: impl FnOnce(&Reader) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
         let reader = match waiting {
             Some(reader) => reader,
             None => Reader::open(&self.store)?,
         };
-        let found = reader.resource(resource)?;
+        let found = read(&reader)?;
         // One that failed is not kept: the next request opens the store anew.
         idle().push(reader);
         Ok(found)

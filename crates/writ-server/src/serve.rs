@@ -119,12 +119,12 @@ async fn next(
 }
 
 /// Whether a client left before it was accepted; the next one is not concerned.
-fn is_the_clients(error: &io::Error) -> bool {
+pub(crate) fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
 /// Ready once the process is asked to end. From here on that no longer ends it by itself.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(poll_fn(move |cx| {
         let received = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();

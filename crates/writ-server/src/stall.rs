@@ -1,6 +1,8 @@
+use crate::pace::Pace;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,11 +14,24 @@ pub(crate) struct Impatient<S> {
     stream: S,
     patience: Duration,
     until: Option<Pin<Box<Sleep>>>,
+    pace: Option<Arc<Pace>>,
 }
 
 impl<S> Impatient<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, until: None }
+        Self { stream, patience, until: None, pace: None }
+    }
+
+    /// Tells the pace what comes and goes.
+    pub(crate) fn paced(stream: S, patience: Duration, pace: Arc<Pace>) -> Self {
+        Self { stream, patience, until: None, pace: Some(pace) }
+    }
+
+    /// Only bytes count: a flush of nothing succeeds at every turn.
+    fn tell(&self, written: &Poll<io::Result<usize>>) {
+        if let (Some(pace), Poll::Ready(Ok(1..))) = (&self.pace, written) {
+            pace.wrote();
+        }
     }
 
     /// Runs out while writing is pending; any progress begins it anew.
@@ -33,13 +48,19 @@ impl<S> Impatient<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Some(pace) = self.pace.as_ref().filter(|_| buffer.filled().len() > before) {
+            pace.received();
+        }
+        read
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.tell(&written);
         self.judge(cx, written)
     }
 
@@ -49,6 +70,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.tell(&written);
         self.judge(cx, written)
     }
 

@@ -5,7 +5,7 @@ use crate::error::LedgerError;
 use crate::records::{StoredRecords, project};
 use crate::schema::{self, PROJECTED_TABLES};
 use crate::store::{self, sql, unsql};
-use crate::vault::{self, Held};
+use crate::vault::{self, Kept};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
 use writ_protocol::entry::Seal;
@@ -129,16 +129,16 @@ impl<'a> Meaning<'a> {
     fn vault(&mut self, at: LeafIndex, body: &Body, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
         for (kind, commitment) in body.commitments() {
             let found = vault::lookup(self.store, at, &commitment);
-            self.held += u64::from(!matches!(found, Ok(Held::Nothing)));
+            self.held += u64::from(!matches!(found, Ok(Kept::Nothing)));
             match found {
-                Ok(Held::Value(opening)) if opening.commitment() == commitment && opening.kind == kind => {
+                Ok(Kept::Value(opening)) if opening.commitment() == commitment && opening.kind == kind => {
                     self.values += 1
                 }
-                Ok(Held::Value(_)) | Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
-                Ok(Held::Erased | Held::Nothing) if vault::required(kind) && !self.is_erased(at, &commitment)? => {
+                Ok(Kept::Value(_)) | Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
+                Ok(Kept::Erased | Kept::Nothing) if vault::required(kind) && !self.is_erased(at, &commitment)? => {
                     findings.push(Finding::VaultMissing(at));
                 }
-                Ok(Held::Erased | Held::Nothing) => {}
+                Ok(Kept::Erased | Kept::Nothing) => {}
                 Err(error) => return Err(error),
             }
         }

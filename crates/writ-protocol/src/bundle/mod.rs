@@ -60,6 +60,8 @@ pub struct Story {
     pub executions: Vec<StoryExecution>,
     /// The entry that by the end revokes the writ or what it rests on.
     pub revoked_at: Option<LeafIndex>,
+    /// What the control chain says by the end.
+    pub control: crate::order::ControlState,
     /// The entry that by the end halts the domain.
     pub halted_at: Option<LeafIndex>,
     /// What was opened.

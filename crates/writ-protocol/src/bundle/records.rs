@@ -51,6 +51,10 @@ impl Records for StoryRecords {
         Ok(Lookup::Unknown)
     }
 
+    fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
     fn last_seq(&self, _gateway: &Name, _epoch: Positive) -> Result<Lookup<u64>, Infallible> {
         Ok(Lookup::Unknown)
     }

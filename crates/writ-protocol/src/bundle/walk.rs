@@ -47,6 +47,7 @@ pub(super) fn verify(bundle: Bundle, trust: &TrustRoot) -> Result<Story, Refusal
         halted_at: walked.control.halted(),
         openings,
         entries: walked.entries,
+        control: walked.control,
     })
 }
 
@@ -247,7 +248,7 @@ fn opens_the_decision(openings: &[Opening], decision: &StoryEntry) -> Result<(),
                 ),
             ));
         }
-        opening.judge_value()?;
+        decision.entry.body.judge_opened(opening)?;
     }
     Ok(())
 }

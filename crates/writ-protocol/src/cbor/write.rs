@@ -140,6 +140,12 @@ impl Encode for str {
 
 impl<T: Encode> Encode for Vec<T> {
     fn encode(&self, writer: &mut Writer) {
+        self.as_slice().encode(writer);
+    }
+}
+
+impl<T: Encode> Encode for [T] {
+    fn encode(&self, writer: &mut Writer) {
         writer.array(self.len());
         for item in self {
             item.encode(writer);

@@ -253,6 +253,28 @@ record! {
 }
 
 record! {
+    /// A policy set is in force from here on.
+    pub Activation {
+        /// By whose order.
+        by: ! Principal,
+        /// Digest of the set.
+        set: ! Hash,
+        /// Its epoch, from 1.
+        epoch: ! Positive,
+        /// Commitment to the set itself.
+        content: ! Hash,
+        /// Its place in the chain.
+        control: ! Control,
+        /// The request that led to it.
+        request: ! RequestRef,
+        /// When.
+        time_ms: ! u64,
+        /// Engine version and wrapper.
+        semantics: ! Label,
+    }
+}
+
+record! {
     /// A statement of the root.
     pub RootOrder {
         /// Its place in the chain.

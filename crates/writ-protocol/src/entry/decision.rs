@@ -78,6 +78,15 @@ impl Grant {
         Ok(Self(fields))
     }
 
+    /// What it draws from counters.
+    pub fn draws(&self) -> &[Draw] {
+        let draws = self.0.obligations.iter().find_map(|obligation| match obligation {
+            Obligation::Budget(draws) => Some(draws.as_slice()),
+            Obligation::Sandbox(_) => None,
+        });
+        draws.unwrap_or_default()
+    }
+
     /// The execution for which use 1 is spent by the grant itself, and the gateway that executes it.
     pub fn admitted_execution(&self) -> Option<(ExecutionId, Name)> {
         match (&self.0.admitted, &self.0.audience) {
@@ -219,6 +228,8 @@ impl Decode for Level {
 /// What a gateway must do besides; one it does not know is a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obligation {
+    /// It draws one from each of these counters; the rules of order hold their limits.
+    Budget(Draws),
     /// Run in a sandbox of this profile.
     Sandbox(Label),
 }
@@ -227,6 +238,7 @@ impl Obligation {
     /// The stable string of its kind.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Budget(_) => "budget",
             Self::Sandbox(_) => "sandbox",
         }
     }
@@ -235,6 +247,11 @@ impl Obligation {
 impl Encode for Obligation {
     fn encode(&self, writer: &mut Writer) {
         match self {
+            Self::Budget(draws) => {
+                writer.map(2);
+                writer.field("kind", self.kind());
+                writer.field("draws", draws);
+            }
             Self::Sandbox(profile) => {
                 writer.map(2);
                 writer.field("kind", self.kind());
@@ -246,11 +263,62 @@ impl Encode for Obligation {
 
 impl Decode for Obligation {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let kind = reader.peek_field("kind")?;
         let mut map = reader.map()?;
-        map.constant("kind", "sandbox")?;
-        let profile = map.required("profile")?;
+        let obligation = match kind {
+            "budget" => {
+                map.constant("kind", "budget")?;
+                Self::Budget(map.required("draws")?)
+            }
+            "sandbox" => {
+                map.constant("kind", "sandbox")?;
+                Self::Sandbox(map.required("profile")?)
+            }
+            _ => return Err(ShapeError::expected("an obligation: budget or sandbox")),
+        };
         map.end()?;
-        Ok(Self::Sandbox(profile))
+        Ok(obligation)
+    }
+}
+
+record! {
+    /// One from a counter that may not pass its limit.
+    pub Draw {
+        /// The most that all grants together may draw.
+        limit: ! Positive,
+        /// The counter.
+        counter: ! Name,
+    }
+}
+
+/// At least one draw, ascending by counter, each counter once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draws(Vec<Draw>);
+
+impl Draws {
+    /// Draws that are in order.
+    pub fn new(draws: Vec<Draw>) -> Result<Self, ShapeError> {
+        if draws.is_empty() || !draws.is_sorted_by(|a, b| a.counter < b.counter) {
+            return Err(ShapeError::expected("at least one draw, ascending by counter, each once"));
+        }
+        Ok(Self(draws))
+    }
+
+    /// Each of them.
+    pub fn as_slice(&self) -> &[Draw] {
+        &self.0
+    }
+}
+
+impl Encode for Draws {
+    fn encode(&self, writer: &mut Writer) {
+        self.0.encode(writer);
+    }
+}
+
+impl Decode for Draws {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        Self::new(Vec::decode(reader)?)
     }
 }
 
@@ -353,5 +421,64 @@ record! {
         count: ! Positive,
         /// Of which group.
         group: ! Name,
+    }
+}
+
+record! {
+    /// Callers that were turned away before it was known who they are.
+    pub TallyFields {
+        /// How many, for each code.
+        counts: ! Vec<Count>,
+        /// Since when.
+        from_ms: ! u64,
+        /// Until when.
+        time_ms: ! u64,
+    }
+}
+
+record! {
+    /// So many refusals with one code.
+    pub Count {
+        /// Why.
+        code: ! Code,
+        /// How many.
+        count: ! Positive,
+    }
+}
+
+/// A count of refusals that have no entry of their own: a flood of strangers must not fill the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally(TallyFields);
+
+impl Tally {
+    /// At least one count, ascending by the string of its code, over a time that does not run backwards.
+    pub fn new(fields: TallyFields) -> Result<Self, ShapeError> {
+        if fields.counts.is_empty() || !fields.counts.is_sorted_by(|a, b| a.code.as_str() < b.code.as_str()) {
+            return Err(ShapeError::expected("at least one count, ascending by code, each once"));
+        }
+        if fields.from_ms > fields.time_ms {
+            return Err(ShapeError::expected("from_ms not after time_ms"));
+        }
+        Ok(Self(fields))
+    }
+}
+
+impl std::ops::Deref for Tally {
+    type Target = TallyFields;
+
+    fn deref(&self) -> &TallyFields {
+        &self.0
+    }
+}
+
+impl Encode for Tally {
+    fn encode(&self, writer: &mut Writer) {
+        self.0.encode(writer);
+    }
+}
+
+impl Decode for Tally {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        Self::new(TallyFields::decode(reader)?)
     }
 }

@@ -12,12 +12,12 @@ pub use control::*;
 pub use decision::*;
 pub use record::*;
 
-use crate::action::CommitmentKind;
+use crate::action::{Action, CommitmentKind, Opening};
 use crate::cbor::{Decode, Encode, Reader, Writer};
 use crate::envelope::Envelope;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::statement::Signed;
-use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash};
+use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash, sha256};
 
 const CONTEXT: &str = "writ.entry";
 const VERSION: u64 = 1;
@@ -45,12 +45,16 @@ pub enum Body {
     Halt(Halt),
     /// A statement of the root.
     RootOrder(RootOrder),
+    /// A policy set comes into force.
+    Policy(Activation),
     /// A permit.
     Grant(Grant),
     /// A refusal by the authority.
     Denial(Denial),
     /// A request waits.
     Hold(Hold),
+    /// Strangers were turned away.
+    Tally(Tally),
     /// A use was consumed.
     Spend(Evidence),
     /// An execution began.
@@ -76,9 +80,11 @@ pub enum EntryType {
     Revocation,
     Halt,
     RootOrder,
+    Policy,
     Grant,
     Denial,
     Hold,
+    Tally,
     Spend,
     Start,
     Outcome,
@@ -95,9 +101,11 @@ impl EntryType {
         Self::Revocation,
         Self::Halt,
         Self::RootOrder,
+        Self::Policy,
         Self::Grant,
         Self::Denial,
         Self::Hold,
+        Self::Tally,
         Self::Spend,
         Self::Start,
         Self::Outcome,
@@ -114,9 +122,11 @@ impl EntryType {
             Self::Revocation => "revocation",
             Self::Halt => "halt",
             Self::RootOrder => "root-order",
+            Self::Policy => "policy",
             Self::Grant => "grant",
             Self::Denial => "denial",
             Self::Hold => "hold",
+            Self::Tally => "tally",
             Self::Spend => "spend",
             Self::Start => "start",
             Self::Outcome => "outcome",
@@ -136,9 +146,11 @@ impl Body {
             Self::Revocation(_) => EntryType::Revocation,
             Self::Halt(_) => EntryType::Halt,
             Self::RootOrder(_) => EntryType::RootOrder,
+            Self::Policy(_) => EntryType::Policy,
             Self::Grant(_) => EntryType::Grant,
             Self::Denial(_) => EntryType::Denial,
             Self::Hold(_) => EntryType::Hold,
+            Self::Tally(_) => EntryType::Tally,
             Self::Spend(_) => EntryType::Spend,
             Self::Start(_) => EntryType::Start,
             Self::Outcome(_) => EntryType::Outcome,
@@ -156,6 +168,7 @@ impl Body {
             Self::Revocation(body) => Some(&body.control),
             Self::Halt(body) => Some(&body.control),
             Self::RootOrder(body) => Some(&body.control),
+            Self::Policy(body) => Some(&body.control),
             Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
@@ -164,6 +177,7 @@ impl Body {
             | Self::Outcome(_)
             | Self::Report(_)
             | Self::Erasure(_)
+            | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
@@ -174,6 +188,7 @@ impl Body {
             Self::Gateway(body) => Some(&body.request),
             Self::Revocation(body) => Some(&body.request),
             Self::Halt(body) => Some(&body.request),
+            Self::Policy(body) => Some(&body.request),
             Self::Grant(body) => Some(&body.request),
             Self::Denial(body) => Some(&body.request),
             Self::Hold(body) => Some(&body.request),
@@ -184,6 +199,7 @@ impl Body {
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
+            | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
@@ -204,6 +220,8 @@ impl Body {
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
+            | Self::Policy(_)
+            | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
@@ -224,6 +242,8 @@ impl Body {
             | Self::Outcome(_)
             | Self::Report(_)
             | Self::Erasure(_)
+            | Self::Policy(_)
+            | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
@@ -239,6 +259,48 @@ impl Body {
             | Self::Halt(_)
             | Self::RootOrder(_)
             | Self::Hold(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Policy(_)
+            | Self::Tally(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// Whether what was opened has the form of its kind and is what the entry says of it beside the commitment: nobody may be shown
+    /// an order where an execution was decided, or one policy set where another was put in force.
+    pub fn judge_opened(&self, opening: &Opening) -> Result<(), Refusal> {
+        let fits = match opening.kind {
+            CommitmentKind::Action => {
+                let found = Action::decode(&opening.value)?.kind();
+                self.action().is_some_and(|named| named.kind == found)
+            }
+            CommitmentKind::Policy => matches!(self, Self::Policy(body) if sha256(&opening.value) == body.set),
+            CommitmentKind::Facts | CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => true,
+        };
+        if fits {
+            return Ok(());
+        }
+        let kind = opening.kind.as_str();
+        Err(Refusal::new(Code::CommitmentMismatch, format!("the opened `{kind}` is not what the entry says of it")))
+    }
+
+    /// The action that it decides on, if it is a decision.
+    fn action(&self) -> Option<&ActionRef> {
+        match self {
+            Self::Grant(body) => Some(&body.action),
+            Self::Denial(body) => Some(&body.action),
+            Self::Hold(body) => Some(&body.action),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::RootOrder(_)
+            | Self::Policy(_)
+            | Self::Tally(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
@@ -264,10 +326,12 @@ impl Body {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
+            Self::Policy(body) => held.push((CommitmentKind::Policy, body.content)),
             Self::Gateway(_)
             | Self::Revocation(_)
             | Self::Halt(_)
             | Self::Erasure(_)
+            | Self::Tally(_)
             | Self::Genesis(_)
             | Self::RootOrder(_)
             | Self::Spend(_)
@@ -293,6 +357,8 @@ impl Body {
             | Self::Denial(_)
             | Self::Hold(_)
             | Self::Erasure(_)
+            | Self::Policy(_)
+            | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
@@ -348,7 +414,9 @@ fn decode_body(entry_type: EntryType, reader: &mut Reader<'_>) -> Result<Body, R
         EntryType::RootOrder => Body::RootOrder(RootOrder::decode(reader)?),
         EntryType::Grant => Body::Grant(Grant::decode(reader)?),
         EntryType::Denial => Body::Denial(Denial::decode(reader)?),
+        EntryType::Policy => Body::Policy(Activation::decode(reader)?),
         EntryType::Hold => Body::Hold(Hold::decode(reader)?),
+        EntryType::Tally => Body::Tally(Tally::decode(reader)?),
         EntryType::Spend => Body::Spend(Evidence::decode(reader)?),
         EntryType::Start => Body::Start(Evidence::decode(reader)?),
         EntryType::Outcome => Body::Outcome(Evidence::decode(reader)?),
@@ -373,7 +441,9 @@ impl Encode for Entry {
             Body::RootOrder(body) => body.encode(writer),
             Body::Grant(body) => body.encode(writer),
             Body::Denial(body) => body.encode(writer),
+            Body::Policy(body) => body.encode(writer),
             Body::Hold(body) => body.encode(writer),
+            Body::Tally(body) => body.encode(writer),
             Body::Spend(body) | Body::Start(body) | Body::Outcome(body) | Body::Report(body) => {
                 body.encode(writer);
             }

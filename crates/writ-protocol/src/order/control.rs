@@ -3,7 +3,7 @@
 use crate::entry::{AssertedPrincipal, Body, Control, ControlHead, Genesis, Limits, Positive, RootMembers, Target};
 use crate::id::{DomainId, OrderId};
 use crate::key::{Ed25519Key, KeyPair};
-use crate::name::Name;
+use crate::name::{Label, Name};
 use crate::refusal::{Code, Refusal};
 use crate::statement::{RootCommand, RootStatement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,21 @@ pub struct ControlState {
     gateways: BTreeMap<Name, GatewayRecord>,
     revoked: BTreeMap<Target, LeafIndex>,
     halted: Option<LeafIndex>,
+    policy: Option<ActivePolicy>,
     root_orders: BTreeSet<OrderId>,
+}
+
+/// The policy set in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivePolicy {
+    /// Digest of the set.
+    pub set: Hash,
+    /// Its epoch.
+    pub epoch: Positive,
+    /// Engine version and wrapper.
+    pub semantics: Label,
+    /// The entry that put it in force.
+    pub at: LeafIndex,
 }
 
 /// What enrolments say of one gateway.
@@ -48,6 +62,7 @@ impl ControlState {
             gateways: BTreeMap::new(),
             revoked: BTreeMap::new(),
             halted: None,
+            policy: None,
             root_orders: BTreeSet::new(),
             genesis,
         }
@@ -86,6 +101,11 @@ impl ControlState {
     /// The index of the entry that halted the domain, while it is halted.
     pub fn halted(&self) -> Option<LeafIndex> {
         self.halted
+    }
+
+    /// The policy set in force, once there is one.
+    pub fn policy(&self) -> Option<&ActivePolicy> {
+        self.policy.as_ref()
     }
 
     /// The index of the revocation of exactly this target.
@@ -174,10 +194,19 @@ impl ControlState {
                     self.obey(at, statement);
                 }
             }
+            Body::Policy(activation) => {
+                self.policy = Some(ActivePolicy {
+                    set: activation.set,
+                    epoch: activation.epoch,
+                    semantics: activation.semantics.clone(),
+                    at,
+                });
+            }
             Body::Genesis(_)
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Tally(_)
             | Body::Spend(_)
             | Body::Start(_)
             | Body::Outcome(_)

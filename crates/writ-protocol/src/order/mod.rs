@@ -6,7 +6,7 @@
 mod control;
 mod rules;
 
-pub use control::{ControlState, GatewayRecord};
+pub use control::{ActivePolicy, ControlState, GatewayRecord};
 pub use rules::{judge, revoked};
 
 use crate::entry::{Grant, Hold, Positive};
@@ -41,6 +41,8 @@ pub trait Records {
     fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, Self::Error>;
     /// The hold at this index, if it has this entry hash and nothing has resolved it yet.
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, Self::Error>;
+    /// How much was drawn from a counter.
+    fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Self::Error>;
     /// The last statement number of a gateway's epoch.
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, Self::Error>;
     /// Whether an id, of any kind but request keys, was recorded before.
@@ -69,6 +71,10 @@ impl Records for NoRecords {
     }
 
     fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {
         Ok(Lookup::Unknown)
     }
 

@@ -1,7 +1,7 @@
 use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::entry::{
-    AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType, Erasure, Grant, Place,
-    Principal, Target,
+    Activation, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType, Erasure,
+    Grant, Place, Policy, Principal, Target,
 };
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
@@ -28,13 +28,14 @@ pub fn judge<R: Records>(
         Body::Halt(halt) => rules.new_id(halt.id.as_bytes()).map(|()| Accepted::AsItStands),
         Body::RootOrder(order) => rules.root_order(&order.statement.0).map(Accepted::Root),
         Body::Grant(grant) => rules.grant(grant).map(|()| Accepted::AsItStands),
+        Body::Policy(activation) => rules.activation(activation).map(|()| Accepted::AsItStands),
         Body::Denial(denial) => rules.denial(denial).map(|()| Accepted::AsItStands),
         Body::Hold(hold) => rules.new_id(hold.id.as_bytes()).map(|()| Accepted::AsItStands),
         Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
             rules.evidence(entry.body.entry_type(), &evidence.statement.0).map(Accepted::Evidence)
         }
         Body::Erasure(erasure) => rules.erasure(erasure).map(|()| Accepted::AsItStands),
-        Body::Seal(_) => Ok(Accepted::AsItStands),
+        Body::Tally(_) | Body::Seal(_) => Ok(Accepted::AsItStands),
     }
 }
 
@@ -137,6 +138,18 @@ impl<R: Records> Rules<'_, R> {
         Ok(())
     }
 
+    fn activation(&self, activation: &Activation) -> Result<(), OrderError<R::Error>> {
+        if let Some(at) = self.control.revoked(&Target::Policy(activation.set)) {
+            Err(refuse(Code::Revoked, format!("this policy set is revoked by entry {at}")))?;
+        }
+        let expected = self.control.policy().map_or(1, |active| active.epoch.get().saturating_add(1));
+        let found = activation.epoch.get();
+        if found != expected {
+            Err(refuse(Code::PolicyStale, format!("policy epoch {found}, expected {expected}")))?;
+        }
+        Ok(())
+    }
+
     fn root_order(&self, statement: &[u8]) -> Result<RootStatement, OrderError<R::Error>> {
         let control = self.control;
         let statement = Signed::decode(statement)?.verify_root(control.root(), control.domain(), control.origin())?;
@@ -164,7 +177,9 @@ impl<R: Records> Rules<'_, R> {
         self.new_id(grant.id.as_bytes())?;
         self.audience(&grant.audience)?;
         self.limits(grant)?;
+        self.policy(&grant.policy)?;
         self.cause(&grant.cause)?;
+        self.budgets(grant)?;
         if let Some(hold) = &grant.hold {
             self.hold(hold, &grant.principal, &grant.action.digest, Some(grant.time_ms))?;
         }
@@ -202,6 +217,35 @@ impl<R: Records> Rules<'_, R> {
             }
         }
         self.as_of(grant)
+    }
+
+    /// From the first policy entry on, a grant stands under the set in force (Invariant 5).
+    fn policy(&self, policy: &Policy) -> Result<(), Refusal> {
+        let Some(active) = self.control.policy() else { return Ok(()) };
+        if policy.set == active.set && policy.epoch == active.epoch.get() && policy.semantics == active.semantics {
+            return Ok(());
+        }
+        let (found, expected, at) = (policy.epoch, active.epoch.get(), active.at);
+        Err(refuse(
+            Code::PolicyMismatch,
+            format!("granted under policy epoch {found}, in force is epoch {expected} by entry {at}"),
+        ))
+    }
+
+    /// No counter passes its limit (Invariant 5): grants are judged one after another, however many were decided at once.
+    fn budgets(&self, grant: &Grant) -> Result<(), OrderError<R::Error>> {
+        for draw in grant.draws() {
+            let drawn = match Self::read(self.records.drawn(&draw.counter))? {
+                Lookup::Unknown => continue,
+                Lookup::Absent => 0,
+                Lookup::Found(drawn) => drawn,
+            };
+            if drawn >= draw.limit.get() {
+                let (counter, limit) = (&draw.counter, draw.limit.get());
+                Err(refuse(Code::BudgetExceeded, format!("{drawn} of {limit} are drawn from `{counter}`")))?;
+            }
+        }
+        Ok(())
     }
 
     /// `as_of` must name a state this ledger had; for a state of another ledger only its reader can tell.

@@ -73,6 +73,7 @@ pub enum Claim {
     },
 }
 
+#[derive(Clone, Copy)]
 pub(super) enum GatewayKind {
     Spent,
     Started,

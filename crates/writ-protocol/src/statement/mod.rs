@@ -1,9 +1,13 @@
 //! Signed statements (`spec/statement.md`): what others than the authority assert, kept as the bytes they signed.
 
 mod gateway;
+mod presentation;
+mod request;
 mod root;
 
 pub use gateway::{Claim, Ending, GatewayStatement, Signal};
+pub use presentation::Presentation;
+pub use request::{Ask, Authorize, Component, Request, surroundings_digest};
 pub use root::{RootCommand, RootStatement};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
@@ -13,6 +17,7 @@ use crate::key::{Ed25519Key, Fingerprint, Key};
 use crate::parts::RootMembers;
 use crate::refusal::{Code, Refusal};
 use gateway::GatewayKind;
+use request::RequestKind;
 use root::RootKind;
 use writ_tlog::{Origin, SigningKey};
 
@@ -65,14 +70,52 @@ impl<'a> Signed<'a> {
     /// Verifies it as a gateway's: exactly one signature, by `key`.
     pub fn verify_gateway(&self, key: &Ed25519Key, origin: &Origin) -> Result<GatewayStatement, Refusal> {
         let statement = self.gateway_claims(origin)?;
+        self.verify_only(key, "of the gateway's enrolment")?;
+        Ok(statement)
+    }
+
+    /// Verifies it as a principal's request: exactly one signature, by `key`.
+    pub fn verify_request(&self, key: &Ed25519Key, origin: &Origin) -> Result<Request, Refusal> {
+        let request = self.request_claims(origin)?;
+        self.verify_only(key, "of the principal")?;
+        Ok(request)
+    }
+
+    /// Verifies it as the presentation of a writ: exactly one signature, by the holder's `key`.
+    pub fn verify_presentation(&self, key: &Ed25519Key, origin: &Origin) -> Result<Presentation, Refusal> {
+        let mut reader = Reader::checked(self.payload)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let found = Kind::of(&envelope)?;
+        let Kind::Presentation = found else { return Err(misplaced(&found, "a presentation")) };
+        envelope.origin(origin, "statement")?;
+        let presentation = Presentation::read(&mut reader)?;
+        self.verify_only(key, "of the writ's holder")?;
+        Ok(presentation)
+    }
+
+    /// By whose key the one signature claims to be, **not verified**: to find out whose it is.
+    pub fn signer(&self) -> Result<Fingerprint, Refusal> {
+        match self.signatures.as_slice() {
+            [(fingerprint, _)] => Ok(*fingerprint),
+            found => {
+                Err(Refusal::new(Code::UnknownAuthority, format!("expected one signature, found {}", found.len())))
+            }
+        }
+    }
+
+    /// What it says as a principal's request, **not verified**.
+    pub fn request_claims(&self, origin: &Origin) -> Result<Request, Refusal> {
+        Request::read(self.payload, origin)
+    }
+
+    fn verify_only(&self, key: &Ed25519Key, whose: &str) -> Result<(), Refusal> {
         match self.signatures.as_slice() {
             [(fingerprint, signature)] if *fingerprint == key.key().fingerprint() => {
-                self.verify_one(key.key(), signature)?;
-                Ok(statement)
+                self.verify_one(key.key(), signature)
             }
             _ => Err(Refusal::new(
                 Code::UnknownAuthority,
-                format!("expected one signature, by the key {} of the gateway's enrolment", key.key().fingerprint()),
+                format!("expected one signature, by the key {} {whose}", key.key().fingerprint()),
             )),
         }
     }
@@ -81,17 +124,8 @@ impl<'a> Signed<'a> {
     pub fn gateway_claims(&self, origin: &Origin) -> Result<GatewayStatement, Refusal> {
         let mut reader = Reader::checked(self.payload)?;
         let envelope = Envelope::read(&mut reader, CONTEXT)?;
-        let kind = match (envelope.kind, envelope.version) {
-            ("spent", VERSION) => GatewayKind::Spent,
-            ("started", VERSION) => GatewayKind::Started,
-            ("ended", VERSION) => GatewayKind::Ended,
-            ("refused", VERSION) => GatewayKind::Refused,
-            ("heartbeat", VERSION) => GatewayKind::Heartbeat,
-            ("halt" | "resume" | "ledger-keys" | "root-keys", VERSION) => {
-                return Err(Refusal::malformed("a root statement where a gateway's is expected"));
-            }
-            _ => return Err(envelope.unsupported("statement")),
-        };
+        let found = Kind::of(&envelope)?;
+        let Kind::Gateway(kind) = found else { return Err(misplaced(&found, "a gateway's statement")) };
         envelope.origin(origin, "statement")?;
         Ok(GatewayStatement::decode(kind, &mut reader)?)
     }
@@ -141,16 +175,8 @@ impl<'a> Signed<'a> {
     pub fn root_claims(&self, origin: &Origin) -> Result<RootStatement, Refusal> {
         let mut reader = Reader::checked(self.payload)?;
         let envelope = Envelope::read(&mut reader, CONTEXT)?;
-        let kind = match (envelope.kind, envelope.version) {
-            ("halt", VERSION) => RootKind::Halt,
-            ("resume", VERSION) => RootKind::Resume,
-            ("ledger-keys", VERSION) => RootKind::LedgerKeys,
-            ("root-keys", VERSION) => RootKind::RootKeys,
-            ("spent" | "started" | "ended" | "refused" | "heartbeat", VERSION) => {
-                return Err(Refusal::malformed("a gateway's statement where the root's is expected"));
-            }
-            _ => return Err(envelope.unsupported("statement")),
-        };
+        let found = Kind::of(&envelope)?;
+        let Kind::Root(kind) = found else { return Err(misplaced(&found, "a root statement")) };
         envelope.origin(origin, "statement")?;
         Ok(RootStatement::decode(kind, &mut reader)?)
     }
@@ -166,6 +192,57 @@ impl<'a> Signed<'a> {
             Refusal::new(Code::SignatureInvalid, format!("the signature by {} does not verify", key.fingerprint()))
         })
     }
+}
+
+impl Request {
+    /// Reads a request that nobody has signed: its caller must be known otherwise.
+    pub fn read(payload: &[u8], origin: &Origin) -> Result<Self, Refusal> {
+        let mut reader = Reader::checked(payload)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let found = Kind::of(&envelope)?;
+        let Kind::Request(kind) = found else { return Err(misplaced(&found, "a request")) };
+        envelope.origin(origin, "statement")?;
+        Self::decode(kind, &mut reader)
+    }
+}
+
+/// Who says a statement of this kind.
+#[derive(Clone, Copy)]
+enum Kind {
+    Gateway(GatewayKind),
+    Root(RootKind),
+    Request(RequestKind),
+    Presentation,
+}
+
+impl Kind {
+    fn of(envelope: &Envelope<'_>) -> Result<Self, Refusal> {
+        Ok(match (envelope.kind, envelope.version) {
+            ("spent", VERSION) => Self::Gateway(GatewayKind::Spent),
+            ("started", VERSION) => Self::Gateway(GatewayKind::Started),
+            ("ended", VERSION) => Self::Gateway(GatewayKind::Ended),
+            ("refused", VERSION) => Self::Gateway(GatewayKind::Refused),
+            ("heartbeat", VERSION) => Self::Gateway(GatewayKind::Heartbeat),
+            ("halt", VERSION) => Self::Root(RootKind::Halt),
+            ("resume", VERSION) => Self::Root(RootKind::Resume),
+            ("ledger-keys", VERSION) => Self::Root(RootKind::LedgerKeys),
+            ("root-keys", VERSION) => Self::Root(RootKind::RootKeys),
+            ("authorize", VERSION) => Self::Request(RequestKind::Authorize),
+            ("order", VERSION) => Self::Request(RequestKind::Order),
+            ("presented", VERSION) => Self::Presentation,
+            _ => return Err(envelope.unsupported("statement")),
+        })
+    }
+}
+
+fn misplaced(found: &Kind, expected: &str) -> Refusal {
+    let found = match found {
+        Kind::Gateway(_) => "a gateway's statement",
+        Kind::Root(_) => "a root statement",
+        Kind::Request(_) => "a principal's request",
+        Kind::Presentation => "a presentation",
+    };
+    Refusal::malformed(format_args!("expected {expected}, found {found}"))
 }
 
 fn signature<'a>(reader: &mut Reader<'a>) -> Result<(Fingerprint, &'a [u8]), ShapeError> {

@@ -32,6 +32,7 @@ pub enum RootCommand {
     RootKeys(RootMembers),
 }
 
+#[derive(Clone, Copy)]
 pub(super) enum RootKind {
     Halt,
     Resume,

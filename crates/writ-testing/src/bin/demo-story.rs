@@ -32,7 +32,10 @@ fn main() {
         let entry = receipt.decode(domain.origin()).unwrap();
         let kind = entry.body.entry_type();
         println!("  {:>4}  {:<11} proved in the tree of {}", receipt.index.get(), kind.as_str(), receipt.size());
-        if matches!(kind, EntryType::Grant | EntryType::Denial | EntryType::Hold | EntryType::RootOrder) {
+        if matches!(
+            kind,
+            EntryType::Grant | EntryType::Denial | EntryType::Hold | EntryType::RootOrder | EntryType::Policy
+        ) {
             worth_a_look.push(receipt.index.to_string());
         }
     }

@@ -109,6 +109,7 @@ impl<'a> Story<'a> {
 
     fn grant(&self, step: usize, kind: Step, standing: &Standing, before: &[Recorded]) -> Proposal {
         let mut draft = self.domain.grant(standing).to_gateway(self.gateway(), self.epoch().get());
+        draft = draft.drawing("calls/load", u64::MAX);
         let time_ms = self.time_ms(step);
         draft.fields.id = WritId::new(time_ms, self.ten_bytes("writ"));
         draft.fields.request = self.request(step);

@@ -1,13 +1,14 @@
-use super::domain::{Domain, digest};
+use super::domain::{Domain, SEMANTICS};
 use super::recorded::{Recorded, Standing};
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{ActionKind, CommitmentKind, Opening};
+use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Grant, GrantFields, Hold, HoldFields, Lease, Level,
-    Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
+    ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Hold, HoldFields,
+    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
 };
+use writ_protocol::statement::surroundings_digest;
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
-use writ_tlog::sha256;
+use writ_tlog::{Hash, sha256};
 
 /// How long a grant may be used.
 const WINDOW_MS: u64 = 600_000;
@@ -70,8 +71,8 @@ impl Domain {
             obligations: vec![Obligation::Sandbox(Label::new("strict").unwrap())],
             surroundings: Surroundings {
                 level: Level::Claimed,
-                digest: digest("surroundings"),
-                components: Ascending::new(["kernel", "gateway"].map(|component| Label::new(component).unwrap())),
+                digest: surroundings_digest(&self.surroundings()).unwrap(),
+                components: Ascending::new(self.surroundings().into_iter().map(|component| component.name)),
             },
         };
         GrantDraft { fields, openings: vec![action, facts] }
@@ -79,7 +80,16 @@ impl Domain {
 
     /// A request of `Agent::builder` that policy refused.
     pub fn denial(&self, standing: &Standing) -> DenialDraft {
-        let (action, facts) = (self.action(&["/usr/bin/rm", "-r", "/"]), self.facts());
+        self.denial_of(standing, ActionKind::Exec, self.action(&["/usr/bin/rm", "-r", "/"]))
+    }
+
+    /// An order of `Agent::builder` to stop everything, which policy refused.
+    pub fn denied_order(&self, standing: &Standing) -> DenialDraft {
+        self.denial_of(standing, ActionKind::Order, self.order(Command::Halt))
+    }
+
+    fn denial_of(&self, standing: &Standing, kind: ActionKind, action: Opening) -> DenialDraft {
+        let facts = self.facts();
         let id = DenialId::new(self.now_ms(), self.fresh("denial"));
         let denial = Denial {
             id,
@@ -88,7 +98,7 @@ impl Domain {
             as_of: self.as_of(standing),
             cause: Cause { place: Place::Origin, mandate: None },
             facts: Some(facts.commitment()),
-            action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
+            action: ActionRef { kind, digest: action.commitment() },
             policy: Some(self.policy()),
             request: self.request(),
             time_ms: self.now_ms(),
@@ -124,10 +134,10 @@ impl Domain {
 
     fn policy(&self) -> Policy {
         Policy {
-            set: digest("policy set"),
+            set: sha256(&self.policy_set(1)),
             epoch: 1,
             reasons: Ascending::new(["builders-may-build"].map(|reason| Name::new(reason).unwrap())),
-            semantics: Label::new("cedar-4").unwrap(),
+            semantics: Label::new(SEMANTICS).unwrap(),
         }
     }
 }
@@ -151,6 +161,22 @@ impl GrantDraft {
     #[must_use]
     pub fn uses(mut self, uses: u64) -> Self {
         self.fields.uses = Positive::new(uses).unwrap();
+        self
+    }
+
+    /// Drawing one from a counter.
+    #[must_use]
+    pub fn drawing(mut self, counter: &str, limit: u64) -> Self {
+        let draw = Draw { limit: Positive::new(limit).unwrap(), counter: Name::new(counter).unwrap() };
+        self.fields.obligations.insert(0, Obligation::Budget(Draws::new(vec![draw]).unwrap()));
+        self
+    }
+
+    /// Under another policy set: that of an epoch.
+    #[must_use]
+    pub fn under(mut self, set: Hash, epoch: u64) -> Self {
+        self.fields.policy.set = set;
+        self.fields.policy.epoch = epoch;
         self
     }
 

@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use writ_ledger::LedgerSigner;
-use writ_protocol::action::{Action, CommitmentKind, Exec, Opening, Stdin, variables_digest};
+use writ_protocol::action::{Action, Command, CommitmentKind, Exec, ExecFields, Opening, Order, Stdin, Variables};
 use writ_protocol::entry::{
     AssertedPrincipal, Body, Control, Entry, Genesis, Limits, Positive, Principal, RequestRef, RootMembers,
 };
+use writ_protocol::statement::Component;
 use writ_protocol::{
     ClusterId, DomainId, Ed25519Key, ExecutionId, Label, Name, OrderId, PinnedLedger, RequestKey, TrustRoot,
 };
@@ -18,6 +19,8 @@ pub const ORIGIN: &str = "writ.example/ledger/demo";
 const GATEWAYS: [&str; 2] = ["gateway-1", "gateway-2"];
 const ROOT_MEMBERS: usize = 3;
 const THRESHOLD: u64 = 2;
+/// The engine and wrapper of its policy sets.
+pub const SEMANTICS: &str = "cedar-4.14-writ-1";
 /// Between two things that happen.
 const TICK_MS: u64 = 10;
 
@@ -28,7 +31,7 @@ pub struct Domain {
     ledger: SecretPair,
     root: Vec<SecretPair>,
     holder: Secret,
-    alice: Secret,
+    pub(super) alice: Secret,
     /// Genesis, when it was made elsewhere: by `writ init`.
     genesis: Option<Genesis>,
     made: AtomicU64,
@@ -222,10 +225,35 @@ impl Domain {
     pub fn action(&self, arguments: &[&str]) -> Opening {
         let argv = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
         let variables = [(b"LANG".as_slice(), b"C.UTF-8".as_slice()), (b"PATH", b"/usr/bin:/bin")];
-        let variables = variables_digest(variables).unwrap();
-        let cwd = b"/srv/build".to_vec();
-        let exec = Exec::new(digest(arguments[0]), argv, variables, cwd, Stdin::Null).unwrap();
+        let exec = Exec::new(ExecFields {
+            cwd: b"/srv/build".to_vec(),
+            argv,
+            path: arguments[0].as_bytes().to_vec(),
+            variables: Variables::new(variables).unwrap(),
+            stdin: Stdin::Null,
+            executable: digest(arguments[0]),
+            interpreter: None,
+        })
+        .unwrap();
         self.opening(CommitmentKind::Action, Action::Exec(exec).encode().unwrap())
+    }
+
+    /// The opening of an order to the control plane, each time with another salt.
+    pub fn order(&self, command: Command) -> Opening {
+        let order = Order { command, reason: Label::new("incident").unwrap() };
+        self.opening(CommitmentKind::Action, Action::Order(order).encode().unwrap())
+    }
+
+    /// The policy set of an epoch, encoded: a ledger takes any bytes.
+    pub fn policy_set(&self, epoch: u64) -> Vec<u8> {
+        format!("permit(principal, action, resource); // epoch {epoch}").into_bytes()
+    }
+
+    /// Where its executions run.
+    pub fn surroundings(&self) -> Vec<Component> {
+        [("gateway", "writ-gateway-process 0.1.0"), ("kernel", "linux 6.12.0")]
+            .map(|(name, value)| Component { name: Label::new(name).unwrap(), value: value.to_owned() })
+            .to_vec()
     }
 
     /// The opening of facts.

@@ -7,12 +7,13 @@ mod decisions;
 mod domain;
 mod orders;
 mod recorded;
+mod requests;
 mod script;
 mod secrets;
 mod statements;
 
 pub use decisions::{DenialDraft, GrantDraft, HoldDraft};
-pub use domain::{Domain, ORIGIN, digest};
+pub use domain::{Domain, ORIGIN, SEMANTICS, digest};
 pub use recorded::{Recorded, Standing, Told};
 pub use script::{Step, run_script, script};
 pub use secrets::{Secret, SecretPair};

@@ -1,9 +1,13 @@
-use super::domain::{Domain, NO_PLACE};
+use super::domain::{Domain, NO_PLACE, SEMANTICS};
 use super::recorded::Recorded;
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{Ascending, Enrolment, Erased, Erasure, ErasureFields, Halt, Positive, Revocation, Target};
-use writ_protocol::{Ed25519Key, Label};
+use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::entry::{
+    Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Halt, Positive, Revocation, Tally,
+    TallyFields, Target,
+};
+use writ_protocol::{Code, Ed25519Key, Label};
+use writ_tlog::sha256;
 
 impl Domain {
     /// Enrols a gateway (epoch 1) or renews it.
@@ -24,6 +28,40 @@ impl Domain {
     /// Enrols a gateway (epoch 1) or renews it, as a ledger takes it.
     pub fn enrol(&self, gateway: usize, epoch: u64) -> Proposal {
         Proposal::new(Draft::Gateway(self.enrolment(gateway, epoch)))
+    }
+
+    /// Puts the policy set of an epoch in force, with what opens it.
+    pub fn activation(&self, epoch: u64) -> (Activation, Opening) {
+        let content = self.opening(CommitmentKind::Policy, self.policy_set(epoch));
+        let activation = Activation {
+            by: self.alice(),
+            set: sha256(&content.value),
+            epoch: Positive::new(epoch).unwrap(),
+            content: content.commitment(),
+            control: NO_PLACE,
+            request: self.request(),
+            time_ms: self.now_ms(),
+            semantics: Label::new(SEMANTICS).unwrap(),
+        };
+        (activation, content)
+    }
+
+    /// Puts the policy set of an epoch in force, as a ledger takes it.
+    pub fn activate(&self, epoch: u64) -> Proposal {
+        let (activation, content) = self.activation(epoch);
+        Proposal::new(Draft::Policy(activation)).with_openings(vec![content])
+    }
+
+    /// Two strangers and a caller too many were turned away.
+    pub fn strangers(&self) -> Tally {
+        let count = |code, count| Count { code, count: Positive::new(count).unwrap() };
+        let counts = vec![count(Code::RateLimited, 1), count(Code::Unauthenticated, 2)];
+        Tally::new(TallyFields { counts, from_ms: self.base_ms(), time_ms: self.now_ms() }).unwrap()
+    }
+
+    /// Who was turned away, as a ledger takes it.
+    pub fn tally(&self) -> Proposal {
+        Proposal::new(Draft::Tally(self.strangers()))
     }
 
     /// Revokes a target.

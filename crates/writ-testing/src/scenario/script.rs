@@ -49,7 +49,7 @@ pub fn run_script(ledger: &Ledger, domain: &Domain) -> Vec<Receipt> {
 
 /// The story of a domain, to be told in order.
 pub fn script(domain: &Domain) -> Vec<Step> {
-    let mut steps = enrolments();
+    let mut steps = beginning();
     steps.extend(permitted(domain));
     steps.extend(admitted(domain));
     steps.extend(refused_and_held(domain));
@@ -62,10 +62,11 @@ pub fn script(domain: &Domain) -> Vec<Step> {
     steps
 }
 
-fn enrolments() -> Vec<Step> {
+fn beginning() -> Vec<Step> {
     vec![
         Step::new("gateway-1 is enrolled", |domain, _| domain.enrol(0, 1)),
         Step::new("gateway-2 is enrolled", |domain, _| domain.enrol(1, 1)),
+        Step::new("a policy set comes into force", |domain, _| domain.activate(1)),
     ]
 }
 
@@ -89,6 +90,7 @@ fn refused_and_held(domain: &Domain) -> Vec<Step> {
     const GRANT: &str = "the deployment is approved and granted";
     let mut steps = vec![
         Step::new("a removal is denied", |domain, told| domain.denial(&told.standing).proposal()),
+        Step::new("an order to halt is denied", |domain, told| domain.denied_order(&told.standing).proposal()),
         Step::new("a deployment is held", |domain, told| domain.hold(&told.standing).proposal()),
         Step::new(GRANT, |domain, told| {
             let grant = domain.grant(&told.standing).resolving(told.entry("a deployment is held"));
@@ -103,7 +105,8 @@ fn refused_and_held(domain: &Domain) -> Vec<Step> {
 fn caused(domain: &Domain) -> Vec<Step> {
     const GRANT: &str = "a build caused by the first is granted";
     let mut steps = vec![Step::new(GRANT, |domain, told| {
-        domain.grant(&told.standing).caused_by(told.entry("a build is granted")).proposal()
+        let grant = domain.grant(&told.standing).caused_by(told.entry("a build is granted"));
+        grant.drawing("calls/builder", 1).proposal()
     })];
     let names = ["the caused build is spent", "the caused build starts", "the caused build ends"];
     steps.extend(executed(domain.execution_id(), names, GRANT, (0, 1), Ending::Exited(0)));
@@ -129,6 +132,7 @@ fn reports() -> Vec<Step> {
             let presented = told.entry("a build to be revoked is granted").hash;
             domain.speaker(0, 1).refused(Code::Revoked, Some(presented))
         }),
+        Step::new("strangers were turned away", |domain, _| domain.tally()),
         Step::new("gateway-2 is alive", |domain, told| domain.speaker(1, 1).heartbeat(&told.standing)),
     ]
 }

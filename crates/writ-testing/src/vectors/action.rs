@@ -1,20 +1,47 @@
 use super::BASE_MS;
 use super::case::{Case, Maker, hex};
 use super::mutation::{Structure, array, bytes, flipped, map, text};
-use crate::scenario::{Domain, digest};
+use crate::scenario::{Domain, ORIGIN, digest};
 use serde_json::{Value, json};
 use writ_protocol::Code::{self, CommitmentMismatch, Malformed, UnsupportedVersion};
-use writ_protocol::action::{Action, CommitmentKind, Exec, Opening, Stdin, variables_digest};
+use writ_protocol::action::{
+    Action, Command, CommitmentKind, Exec, ExecFields, Interpreter, Opening, Order, Stdin, Variables,
+};
 use writ_protocol::cbor::{Encode, Value as Item};
+use writ_protocol::entry::Target;
+use writ_protocol::{Fingerprint, Label, Name};
+use writ_tlog::Origin;
 
 pub(super) fn cases() -> Vec<Case> {
-    [actions(), action_faults(), variables(), openings()].concat()
+    [actions(), action_faults(), path_faults(), orders(), order_faults(), variables(), openings()].concat()
 }
 
 fn exec(argv: &[&[u8]], cwd: &[u8], stdin: Stdin) -> Vec<u8> {
     let argv = argv.iter().map(|argument| argument.to_vec()).collect();
-    let exec = Exec::new(digest("executable"), argv, digest("variables"), cwd.to_vec(), stdin).unwrap();
-    Action::Exec(exec).encode().unwrap()
+    made(ExecFields { argv, cwd: cwd.to_vec(), stdin, ..plain() })
+}
+
+fn made(fields: ExecFields) -> Vec<u8> {
+    Action::Exec(Exec::new(fields).unwrap()).encode().unwrap()
+}
+
+fn plain() -> ExecFields {
+    let variables: [(&[u8], &[u8]); 2] = [(b"LANG", b"C.UTF-8"), (b"PATH", b"/usr/bin")];
+    ExecFields {
+        cwd: b"/srv/build".to_vec(),
+        argv: vec![b"/usr/bin/make".to_vec()],
+        path: b"/usr/bin/make".to_vec(),
+        variables: Variables::new(variables).unwrap(),
+        stdin: Stdin::Null,
+        executable: digest("executable"),
+        interpreter: None,
+    }
+}
+
+/// A script, and what interprets it.
+fn script() -> Vec<u8> {
+    let interpreter = Interpreter { path: b"/usr/bin/bash".to_vec(), digest: digest("interpreter") };
+    made(ExecFields { path: b"/srv/build/test.sh".to_vec(), interpreter: Some(interpreter), ..plain() })
 }
 
 fn simple() -> Vec<u8> {
@@ -40,6 +67,138 @@ fn actions() -> Vec<Case> {
     {
         good(&format!("stdin_{name}"), "Another standard input.", &exec(&[b"a"], b"/", stdin));
     }
+    good("interpreter", "A script, with what interprets it.", &script());
+    good("path_root", "The shortest path.", &made(ExecFields { path: b"/".to_vec(), ..plain() }));
+    good("path_not_utf8", "The path is bytes.", &made(ExecFields { path: b"/\xff".to_vec(), ..plain() }));
+    good(
+        "path_not_argv_0",
+        "The file that is asked for is not what argv[0] says.",
+        &made(ExecFields { path: b"/usr/bin/busybox".to_vec(), ..plain() }),
+    );
+    let with = |variables: Pairs<'_>| {
+        made(ExecFields { variables: Variables::new(variables.iter().copied()).unwrap(), ..plain() })
+    };
+    good("names_none", "No variable is passed.", &with(&[]));
+    good(
+        "names_longer_first",
+        "Names ascend by their bytes, not by their length, and are bytes.",
+        &with(&[(b"AA", b""), (b"B", b""), (b"\xff", b"")]),
+    );
+    let many: Vec<Vec<u8>> = (0..300).map(|number| format!("V{number:03}").into_bytes()).collect();
+    let many: Vec<(&[u8], &[u8])> = many.iter().map(|name| (name.as_slice(), b"".as_slice())).collect();
+    good("names_300", "More variables than other arrays have elements.", &with(&many));
+    let unrelated = Structure::of(&simple()).set("3/variables", bytes(&[7; 32])).bytes();
+    good("names_without_their_digest", "Names and digest cannot be compared by a reader.", &unrelated);
+    maker.done()
+}
+
+fn path_faults() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let mut bad = |name: &str, about: &str, action: Structure| {
+        maker.refuse(name, about, json!({ "hex": hex(&action.bytes()) }), Malformed);
+    };
+    let (good, script) = (|| Structure::of(&simple()), || Structure::of(&script()));
+    for (field, at, of) in
+        [("path", "3/path", &good as &dyn Fn() -> Structure), ("interpreter_path", "3/interpreter/path", &script)]
+    {
+        bad(&format!("{field}_relative"), "A relative path.", of().set(at, bytes(b"bin/make")));
+        bad(&format!("{field}_empty"), "An empty path.", of().set(at, bytes(b"")));
+        bad(&format!("{field}_zero_byte"), "A path with a zero byte.", of().set(at, bytes(b"/bin\0")));
+        bad(&format!("{field}_text"), "A path as text.", of().set(at, text("/bin/make")));
+        bad(&format!("{field}_missing"), "A path is missing.", of().remove(at));
+    }
+    bad("interpreter_without_digest", "An interpreter of no digest.", script().remove("3/interpreter/digest"));
+    bad("interpreter_digest_short", "A digest of 31 bytes.", script().set("3/interpreter/digest", bytes(&[1; 31])));
+    bad("interpreter_null", "An optional field is absent, never null.", script().set("3/interpreter", Item::Null));
+    bad(
+        "interpreter_unknown_field",
+        "An interpreter with a field that there is not.",
+        script().add("3/interpreter", "argv", array([])),
+    );
+    let names = |names: &[&[u8]]| good().set("3/names", array(names.iter().map(|name| bytes(name))));
+    bad("names_missing", "The names of the variables are missing.", good().remove("3/names"));
+    bad("names_unsorted", "Names that do not ascend.", names(&[b"PATH", b"LANG"]));
+    bad("names_by_length", "Names that ascend by length first.", names(&[b"B", b"AA"]));
+    bad("names_twice", "One name twice.", names(&[b"LANG", b"LANG"]));
+    bad("names_empty", "An empty name.", names(&[b""]));
+    bad("names_with_equals", "A name with `=`.", names(&[b"A=B"]));
+    bad("names_with_zero", "A name with a zero byte.", names(&[b"A\0"]));
+    bad("names_text", "A name as text.", good().set("3/names", array([text("LANG")])));
+    maker.done()
+}
+
+fn order(command: Command) -> Vec<u8> {
+    Action::Order(Order { command, reason: Label::new("compromised").unwrap() }).encode().unwrap()
+}
+
+fn revoke_gateway() -> Vec<u8> {
+    order(Command::Revoke(Target::Gateway(Name::new("gateway-1").unwrap())))
+}
+
+fn orders() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let mut good = |name: &str, about: &str, action: &[u8]| {
+        maker.accept(name, about, json!({ "hex": hex(action) }), json!({ "kind": "order" }));
+    };
+    good("order_halt", "An order to stop everything.", &order(Command::Halt));
+    let ledger = Origin::new(ORIGIN).unwrap();
+    for (kind, target) in [
+        ("writ", Target::Writ(digest("writ"))),
+        ("key", Target::Key(Fingerprint(digest("key")))),
+        ("principal", Target::Principal(Domain::new(BASE_MS).builder_name())),
+        ("policy", Target::Policy(digest("set"))),
+        ("lineage", Target::Lineage { ledger, entry: digest("entry") }),
+    ] {
+        let about = format!("An order to revoke a target of kind {kind}.");
+        good(&format!("order_revoke_{kind}"), &about, &order(Command::Revoke(target)));
+    }
+    good("order_revoke_gateway", "An order to revoke a target of kind gateway.", &revoke_gateway());
+    maker.done()
+}
+
+fn order_faults() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let mut bad = |name: &str, about: &str, action: Structure, code: Code| {
+        maker.refuse(name, about, json!({ "hex": hex(&action.bytes()) }), code);
+    };
+    let (halt, revoke) = (|| Structure::of(&order(Command::Halt)), || Structure::of(&revoke_gateway()));
+    bad(
+        "order_version_2",
+        "A version that this reader does not know.",
+        halt().set("2", Item::Uint(2)),
+        UnsupportedVersion,
+    );
+    bad("order_unknown", "A command that there is not.", halt().set("3/command", text("resume")), Malformed);
+    bad("order_without_command", "An order of nothing.", halt().remove("3/command"), Malformed);
+    bad("order_command_number", "A command as a number.", halt().set("3/command", Item::Uint(1)), Malformed);
+    bad("order_halt_without_reason", "No reason.", halt().remove("3/reason"), Malformed);
+    bad("order_revoke_without_reason", "No reason.", revoke().remove("3/reason"), Malformed);
+    bad("order_reason_not_label", "A reason is a label.", halt().set("3/reason", text("Because.")), Malformed);
+    let target = revoke().get("3/target");
+    bad("order_halt_with_target", "A halt of a target.", halt().add("3", "target", target), Malformed);
+    bad("order_revoke_without_target", "A revocation of nothing.", revoke().remove("3/target"), Malformed);
+    bad("order_revoke_null", "A revocation of null.", revoke().set("3/target", Item::Null), Malformed);
+    bad(
+        "order_target_unknown",
+        "A kind of target that there is not.",
+        revoke().set("3/target/kind", text("cluster")),
+        Malformed,
+    );
+    bad(
+        "order_unknown_field",
+        "A field that the version does not have.",
+        halt().add("3", "until_ms", Item::Uint(1)),
+        Malformed,
+    );
+    let body = revoke().get("3");
+    bad(
+        "order_as_exec",
+        "An order under the name of an execution.",
+        Structure::of(&simple()).set("3", body),
+        Malformed,
+    );
+    let body = Structure::of(&simple()).get("3");
+    bad("exec_as_order", "An execution under the name of an order.", halt().set("3", body), Malformed);
     maker.done()
 }
 
@@ -124,8 +283,8 @@ fn variables() -> Vec<Case> {
         ),
         ("variables_not_utf8", "Names and values are bytes.", &bytes),
     ] {
-        let expected = variables_digest(pairs.iter().copied()).unwrap();
-        maker.accept(name, about, input(pairs), json!({ "digest": hex(expected.as_bytes()) }));
+        let expected = Variables::new(pairs.iter().copied()).unwrap();
+        maker.accept(name, about, input(pairs), json!({ "digest": hex(expected.digest().as_bytes()) }));
     }
     let bad: [(&str, &str, Pairs<'_>); 5] = [
         ("variables_twice", "One name twice.", &[(b"A", b"1"), (b"A", b"2")]),
@@ -144,7 +303,13 @@ fn openings() -> Vec<Case> {
     let mut maker = Maker::new("action", "opening");
     let domain = Domain::new(BASE_MS);
     let input = |opening: &[u8], commitment: &Opening| json!({ "hex": hex(opening), "commitment": hex(commitment.commitment().as_bytes()) });
-    let kinds = [CommitmentKind::Facts, CommitmentKind::Request, CommitmentKind::Text, CommitmentKind::Output];
+    let kinds = [
+        CommitmentKind::Facts,
+        CommitmentKind::Request,
+        CommitmentKind::Text,
+        CommitmentKind::Output,
+        CommitmentKind::Policy,
+    ];
     let others = kinds.map(|kind| domain.opening(kind, b"value".to_vec()));
     let action = domain.opening(CommitmentKind::Action, simple());
     for opening in others.iter().chain([&action]) {

@@ -6,7 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::Opening;
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Control, ControlHead, Enrolment, Evidence, Halt, Positive, Revocation, RootOrder, Seal};
+use writ_protocol::entry::{
+    Activation, Control, ControlHead, Enrolment, Evidence, Halt, Positive, Revocation, RootOrder, Seal,
+};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Entry};
 use writ_tlog::{
@@ -149,9 +151,11 @@ impl<'d> Assembly<'d> {
             Draft::Revocation(body) => Body::Revocation(Revocation { control, ..body }),
             Draft::Halt(body) => Body::Halt(Halt { control, ..body }),
             Draft::RootOrder(statement) => Body::RootOrder(RootOrder { control, statement: Bytes(statement) }),
+            Draft::Policy(body) => Body::Policy(Activation { control, ..body }),
             Draft::Grant(body) => Body::Grant(body),
             Draft::Denial(body) => Body::Denial(body),
             Draft::Hold(body) => Body::Hold(body),
+            Draft::Tally(body) => Body::Tally(body),
             Draft::Erasure(body) => Body::Erasure(body),
             Draft::Statement(statement) => evidence(statement, self.domain.origin()),
         }

@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
     maker.done()
 }
 
-fn nothing(subject: u64, entry_type: &str) -> Shown<'_> {
+pub(super) fn nothing(subject: u64, entry_type: &str) -> Shown<'_> {
     Shown { subject, entry_type, executions: &[], revoked_at: None, halted_at: None, openings: 0 }
 }
 

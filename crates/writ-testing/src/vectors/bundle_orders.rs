@@ -110,7 +110,7 @@ fn caused(domain: &Domain, depth: u64, parent: u8, origin: u8) -> Place {
     Place::Caused { depth, parent: reference(parent), origin: reference(origin) }
 }
 
-type Tell = fn(&mut Story<'_>, &Domain);
+pub(super) type Tell = fn(&mut Story<'_>, &Domain);
 
 fn root_orders(maker: &mut Maker) {
     let cases: [(&str, &str, Code, Tell); 5] = [
@@ -169,7 +169,7 @@ fn control_orders(maker: &mut Maker) {
 }
 
 /// Bundles about the enrolment of the first gateway, with something after it that the ledger must not have taken.
-fn told(maker: &mut Maker, cases: &[(&str, &str, Code, Tell)]) {
+pub(super) fn told(maker: &mut Maker, cases: &[(&str, &str, Code, Tell)]) {
     for (name, about, code, tell) in cases {
         let domain = Domain::new(BASE_MS);
         let mut story = Story::new(&domain);

@@ -4,10 +4,10 @@ use super::case::{Case, Maker, hex};
 use crate::scenario::{Domain, ORIGIN, Recorded, Standing, digest};
 use serde_json::json;
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::CommitmentKind;
+use writ_protocol::action::{ActionKind, CommitmentKind};
 use writ_protocol::entry::{
-    Ascending, Body, Cause, Denial, EntryRef, Erased, Erasure, ErasureFields, Need, Place, Positive, RootMembers,
-    Surroundings,
+    Activation, Ascending, Body, Cause, Count, Denial, Draw, Draws, EntryRef, Erased, Erasure, ErasureFields, Need,
+    Obligation, Place, Positive, RootMembers, Surroundings, Tally, TallyFields,
 };
 use writ_protocol::statement::RootCommand;
 use writ_protocol::{Code, EntryType, Name};
@@ -139,7 +139,24 @@ fn grants(maker: &mut Maker, samples: &Samples) {
     let origin = EntryRef { entry: digest("origin"), ..parent.clone() };
     let place = Place::Caused { depth: 2, parent, origin };
     foreign.fields.cause = Cause { place, mandate: Some(digest("mandate")) };
+    let mut draws = draft().drawing("calls/builder", u64::MAX);
+    let draw =
+        |counter: &str, limit| Draw { limit: Positive::new(limit).unwrap(), counter: Name::new(counter).unwrap() };
+    draws.fields.obligations[0] =
+        Obligation::Budget(Draws::new(vec![draw("a", u64::MAX), draw("aa", 1), draw("b", 2)]).unwrap());
+    let mut only_budget = draft().drawing("calls/builder", 1);
+    only_budget.fields.obligations.truncate(1);
+    let mut order = draft();
+    order.fields.action.kind = ActionKind::Order;
     for (name, about, draft) in [
+        (
+            "grant_budget",
+            "A grant that draws from a counter, and demands a sandbox.",
+            draft().drawing("calls/builder", 1),
+        ),
+        ("grant_budget_only", "A grant that draws from a counter and demands nothing else.", only_budget),
+        ("grant_budget_draws", "A grant that draws from three counters.", draws),
+        ("grant_order", "A grant whose action is an order.", order),
         ("grant_group", "A grant for any gateway of a group.", draft().to_group(domain.group())),
         ("grant_admitted", "A grant that is admitted at once.", draft().admitted(domain.execution_id())),
         ("grant_caused", "A grant caused by another of this ledger.", draft().caused_by(&samples.grant)),
@@ -165,6 +182,16 @@ fn others(maker: &mut Maker, samples: &Samples) {
     let resolving = Denial { hold: Some(samples.hold.entry_ref()), code: Code::ApprovalRejected, ..denial.denial };
     let resolving = samples.encoded(Proposal::new(Draft::Denial(resolving)));
     good(maker, "denial_resolving", "A denial that ends a hold.", EntryType::Denial, &resolving);
+    let order = samples.encoded(domain.denied_order(&samples.standing).proposal());
+    good(maker, "denial_order", "A denial of an order.", EntryType::Denial, &order);
+    let mut order = domain.hold(&samples.standing);
+    order.fields.action.kind = ActionKind::Order;
+    good(maker, "hold_order", "An order that waits.", EntryType::Hold, &samples.encoded(order.proposal()));
+    let (first, _) = domain.activation(1);
+    let largest = Activation { epoch: Positive::new(u64::MAX).unwrap(), ..first };
+    let largest = samples.encoded(Proposal::new(Draft::Policy(largest)));
+    good(maker, "policy_largest_epoch", "A policy set in the largest epoch.", EntryType::Policy, &largest);
+    tallies(maker, samples);
     let mut hold = domain.hold(&samples.standing);
     let need = |group: &str, count| Need { group: Name::new(group).unwrap(), count: Positive::new(count).unwrap() };
     hold.fields.needs = vec![need("owners", 16), need("security", 1)];
@@ -188,4 +215,25 @@ fn others(maker: &mut Maker, samples: &Samples) {
     );
     let heartbeat = samples.encoded(domain.speaker(0, 1).heartbeat(&samples.standing));
     good(maker, "report_heartbeat", "A report with a heartbeat.", EntryType::Report, &heartbeat);
+}
+
+fn tallies(maker: &mut Maker, samples: &Samples) {
+    let mut every: Vec<Code> = Code::ALL.to_vec();
+    every.sort_by_key(|code| code.as_str());
+    let count = |code, count| Count { code, count: Positive::new(count).unwrap() };
+    let now_ms = samples.domain.now_ms();
+    for (name, about, counts, from_ms) in [
+        ("tally_one", "One caller that was turned away.", vec![count(Code::Unauthenticated, 1)], 0),
+        ("tally_instant", "A count of no time.", vec![count(Code::Unauthenticated, 1)], now_ms),
+        (
+            "tally_every_code",
+            "A count for each code.",
+            every.into_iter().map(|code| count(code, u64::MAX)).collect(),
+            0,
+        ),
+    ] {
+        let tally = Tally::new(TallyFields { counts, from_ms, time_ms: now_ms }).unwrap();
+        let bytes = samples.encoded(Proposal::new(Draft::Tally(tally)));
+        good(maker, name, about, EntryType::Tally, &bytes);
+    }
 }

@@ -2,19 +2,18 @@
 
 use super::case::{Case, Maker, hex};
 use super::entry::Samples;
+use super::entry_decision_faults::{budgets, decisions, tallies};
 use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN, Secret};
 use serde_json::json;
 use writ_protocol::Code::{self, Malformed, UnknownAuthority, UnsupportedVersion};
-use writ_protocol::EntryType::{
-    self, Denial, Erasure, Gateway, Genesis, Grant, Halt, Hold, Revocation, RootOrder, Seal, Spend,
-};
-use writ_protocol::cbor::Value::{self, Bool, Null, Uint};
+use writ_protocol::EntryType::{self, Denial, Gateway, Genesis, Grant, Halt, Revocation, RootOrder, Spend};
+use writ_protocol::cbor::Value::{self, Null, Uint};
 use writ_tlog::Algorithm;
 
-struct Faults {
-    samples: Samples,
-    maker: Maker,
+pub(super) struct Faults {
+    pub(super) samples: Samples,
+    pub(super) maker: Maker,
 }
 
 impl Faults {
@@ -28,7 +27,7 @@ impl Faults {
     }
 
     /// Malformed, by another value at one path of the body.
-    fn set(&mut self, name: &str, about: &str, of: EntryType, path: &str, value: Value) {
+    pub(super) fn set(&mut self, name: &str, about: &str, of: EntryType, path: &str, value: Value) {
         self.bad(name, about, of, Malformed, |entry| entry.set(&format!("4/{path}"), value));
     }
 }
@@ -43,7 +42,9 @@ pub(super) fn cases() -> Vec<Case> {
     grants(&mut faults);
     grant_terms(&mut faults);
     grant_causes(&mut faults);
+    budgets(&mut faults);
     decisions(&mut faults);
+    tallies(&mut faults);
     statements(&mut faults);
     faults.maker.done()
 }
@@ -451,36 +452,6 @@ fn grant_causes(faults: &mut Faults) {
     faults.bad("hold_without_index", "A reference without an index.", Grant, Malformed, |entry| {
         entry.add("4", "hold", map([("ledger", text(ORIGIN)), ("entry", bytes(&[9; 32]))]))
     });
-}
-
-fn decisions(faults: &mut Faults) {
-    faults.set("denial_code_unknown", "A refusal code that there is not.", Denial, "code", text("forbidden"));
-    faults.set("denial_code_number", "A refusal code as a number.", Denial, "code", Uint(403));
-    faults.set("needs_none", "A hold that needs nobody.", Hold, "needs", array([]));
-    let need = |group: &str, count| map([("group", text(group)), ("count", Uint(count))]);
-    faults.set("needs_unsorted", "Needs that do not ascend.", Hold, "needs", array([need("b", 1), need("a", 1)]));
-    faults.set("needs_twice", "One group is needed twice.", Hold, "needs", array([need("a", 1), need("a", 2)]));
-    faults.set("needs_count_0", "No approval of a group.", Hold, "needs", array([need("a", 0)]));
-    faults.set("needs_count_17", "Seventeen approvals.", Hold, "needs", array([need("a", 17)]));
-    let erased = |index, byte| array([Uint(index), bytes(&[byte; 32])]);
-    faults.set("erased_none", "An erasure of nothing.", Erasure, "erased", array([]));
-    faults.set(
-        "erased_unsorted",
-        "Erased values that do not ascend by index.",
-        Erasure,
-        "erased",
-        array([erased(300, 1), erased(4, 2)]),
-    );
-    faults.set(
-        "erased_unsorted_commitments",
-        "Erased values of one entry that do not ascend.",
-        Erasure,
-        "erased",
-        array([erased(4, 2), erased(4, 1)]),
-    );
-    faults.set("erased_twice", "One value erased twice.", Erasure, "erased", array([erased(4, 1), erased(4, 1)]));
-    faults.set("seal_count_0", "A batch of nothing.", Seal, "count", Uint(0));
-    faults.set("seal_first_bool", "An index that is true.", Seal, "first", Bool(true));
 }
 
 fn statements(faults: &mut Faults) {

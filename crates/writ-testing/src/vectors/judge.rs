@@ -2,13 +2,14 @@
 
 use super::case::{hex, unhex};
 use serde_json::{Value, json};
-use writ_protocol::action::{Action, Opening, variables_digest};
+use writ_protocol::action::{Action, Opening, Variables};
 use writ_protocol::cbor::{self, Decode, Value as Item};
 use writ_protocol::entry::RootMembers;
 use writ_protocol::order::ExecutionState;
-use writ_protocol::statement::{Claim, RootCommand, Signed};
+use writ_protocol::statement::{Ask, Claim, Component, Request, RootCommand, Signed, surroundings_digest};
 use writ_protocol::{
-    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Refusal, TrustRoot, WritVerifier, checkpoint_refusal,
+    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, Refusal, TrustRoot, WritVerifier,
+    checkpoint_refusal,
 };
 use writ_tlog::{
     ConsistencyProof, Hash, InclusionProof, LeafIndex, NoteVerifier, Origin, PinnedKeys, TreeSize, VerifyingKey,
@@ -29,6 +30,9 @@ pub fn judge(directory: &str, case: &Value) -> Result<Value, String> {
         ("entry", "entry") => entry,
         ("statement", "gateway") => gateway,
         ("statement", "root") => root,
+        ("statement", "request") => request,
+        ("statement", "presentation") => presentation,
+        ("statement", "surroundings") => surroundings,
         ("action", "action") => action,
         ("action", "variables") => variables,
         ("action", "opening") => opening,
@@ -143,6 +147,53 @@ fn root(input: &Input<'_>) -> Result<Value, Refusal> {
     Ok(json!({ "kind": kind }))
 }
 
+fn request(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (bytes, origin) = (input.bytes("hex"), input.origin());
+    let request = if input.0["key"].is_string() {
+        let key = Ed25519Key::new(Key::from_bytes(&input.bytes("key"))?)?;
+        Signed::decode(&bytes)?.verify_request(&key, &origin)?
+    } else {
+        let request = Request::read(&bytes, &origin)?;
+        // Reading and writing are inverse, or there would be two encodings.
+        assert_eq!(request.payload(&origin), bytes);
+        request
+    };
+    let (kind, surroundings) = match &request.ask {
+        Ask::Authorize(ask) => ("authorize", Some(surroundings_digest(&ask.surroundings)?)),
+        Ask::Order => ("order", None),
+    };
+    let (_, opened) = request.action()?;
+    Ok(json!({
+        "kind": kind,
+        "request": hex(request.opening(&bytes).commitment().as_bytes()),
+        "action": hex(opened.commitment().as_bytes()),
+        "surroundings": surroundings.map(|digest| hex(digest.as_bytes())),
+    }))
+}
+
+fn presentation(input: &Input<'_>) -> Result<Value, Refusal> {
+    let key = Ed25519Key::new(Key::from_bytes(&input.bytes("key"))?)?;
+    let bytes = input.bytes("hex");
+    let presented = Signed::decode(&bytes)?.verify_presentation(&key, &input.origin())?;
+    Ok(json!({
+        "writ": hex(presented.writ.as_bytes()),
+        "gateway": presented.gateway.as_str(),
+        "epoch": presented.epoch.get(),
+        "nonce": hex(&presented.nonce),
+        "action": hex(presented.action.as_bytes()),
+    }))
+}
+
+fn surroundings(input: &Input<'_>) -> Result<Value, Refusal> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let component = |pair: &Value| {
+        let name = Label::new(text(&pair[0])).map_err(Refusal::malformed)?;
+        Ok::<_, Refusal>(Component { name, value: text(&pair[1]) })
+    };
+    let components = input.0["components"].as_array().unwrap().iter().map(component).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "digest": hex(surroundings_digest(&components)?.as_bytes()) }))
+}
+
 fn action(input: &Input<'_>) -> Result<Value, Refusal> {
     let bytes = input.bytes("hex");
     let action = Action::decode(&bytes)?;
@@ -154,8 +205,8 @@ fn variables(input: &Input<'_>) -> Result<Value, Refusal> {
     let bytes = |value: &Value| unhex(value.as_str().unwrap()).unwrap();
     let pairs: Vec<_> =
         input.0["pairs"].as_array().unwrap().iter().map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect();
-    let digest = variables_digest(pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))?;
-    Ok(json!({ "digest": hex(digest.as_bytes()) }))
+    let variables = Variables::new(pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))?;
+    Ok(json!({ "digest": hex(variables.digest().as_bytes()) }))
 }
 
 fn opening(input: &Input<'_>) -> Result<Value, Refusal> {

@@ -8,16 +8,20 @@ mod assembly;
 mod bundle;
 mod bundle_faults;
 mod bundle_orders;
+mod bundle_policy;
 mod bundle_steps;
 mod bundle_story;
 mod case;
 mod cbor;
 mod checkpoint;
 mod entry;
+mod entry_decision_faults;
 mod entry_faults;
 mod judge;
 mod mutation;
+mod presentation;
 mod proofs;
+mod request;
 mod signatures;
 mod statement;
 mod trust_root;
@@ -38,6 +42,8 @@ pub fn all() -> Vec<Case> {
         entry::cases(),
         entry_faults::cases(),
         statement::cases(),
+        request::cases(),
+        presentation::cases(),
         action::cases(),
         signatures::cases(),
         checkpoint::cases(),
@@ -47,6 +53,7 @@ pub fn all() -> Vec<Case> {
         bundle_faults::cases(),
         bundle_steps::cases(),
         bundle_orders::cases(),
+        bundle_policy::cases(),
         trust_root::cases(),
     ];
     parts.into_iter().flatten().collect()

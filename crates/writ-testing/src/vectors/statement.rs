@@ -16,13 +16,13 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Signs a payload with keys, in the order of their fingerprints.
-fn signed(payload: &[u8], secrets: &[&Secret]) -> Vec<u8> {
+pub(super) fn signed(payload: &[u8], secrets: &[&Secret]) -> Vec<u8> {
     let mut signatures = signatures(payload, secrets);
     signatures.sort();
     envelope(payload, &signatures)
 }
 
-fn signatures(payload: &[u8], secrets: &[&Secret]) -> Vec<(Hash, Vec<u8>)> {
+pub(super) fn signatures(payload: &[u8], secrets: &[&Secret]) -> Vec<(Hash, Vec<u8>)> {
     let message = statement_message(payload);
     secrets.iter().map(|secret| (secret.public().fingerprint().0, secret.sign(&message))).collect()
 }
@@ -219,7 +219,7 @@ fn halt() -> RootCommand {
     RootCommand::Halt(Label::new("drill").unwrap())
 }
 
-fn root_input(domain: &Domain, statement: &[u8]) -> Json {
+pub(super) fn root_input(domain: &Domain, statement: &[u8]) -> Json {
     let members: Vec<_> =
         domain.root_keys().iter().map(|member| member.both().map(|key| hex(key.public().as_bytes()))).collect();
     json!({

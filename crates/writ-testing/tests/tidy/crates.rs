@@ -10,7 +10,7 @@ use crate::source::{Code, Language, imports, line_of, words};
 const EDGES: &[(&str, &[&str])] = &[
     ("writ-tlog", &[]),
     ("writ-protocol", &["writ-tlog"]),
-    ("writ-policy", &["writ-protocol"]),
+    ("writ-policy", &["writ-protocol", "writ-tlog"]),
     ("writ-enforcer", &["writ-protocol", "writ-tlog"]),
     ("writ-client", &["writ-protocol", "writ-tlog"]),
     ("writ-ledger", &["writ-protocol", "writ-tlog"]),

@@ -1,0 +1,29 @@
+use writ_ledger::Receipt;
+use writ_policy::Clause;
+use writ_protocol::{Code, Name, Refusal};
+
+/// What a caller is told.
+#[derive(Debug)]
+pub enum Answer {
+    /// A permit: the receipt is the writ.
+    Permit(Receipt),
+    /// An order was carried out.
+    Done(Receipt),
+    /// Refused, and recorded.
+    Deny(Box<Denied>),
+    /// Turned away before it was known who asks, or while nothing can be recorded. Counted, not recorded one by one.
+    TurnedAway(Refusal),
+}
+
+/// A recorded refusal, explained.
+#[derive(Debug)]
+pub struct Denied {
+    /// The denial.
+    pub receipt: Receipt,
+    /// Why.
+    pub code: Code,
+    /// Why, for a person.
+    pub why: String,
+    /// The policies that decided it.
+    pub clauses: Vec<(Name, Clause)>,
+}

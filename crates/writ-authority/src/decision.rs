@@ -1,0 +1,338 @@
+//! A request for a writ: facts are gathered, policy decides, and what was decided is proposed.
+
+use crate::answer::{Answer, Denied};
+use crate::authority::{Authority, random};
+use crate::caller::{Caller, Received};
+use crate::error::AuthorityError;
+use crate::policies::ActiveSet;
+use crate::recognise::Asker;
+use crate::trees::Governed;
+use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
+use writ_policy::{Clause, Decision, Facts, Permit, decide};
+use writ_protocol::action::{Action, ActionKind, CommitmentKind, Opening};
+use writ_protocol::cbor::Encode;
+use writ_protocol::entry::{
+    ActionRef, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Lease, Level, Limits,
+    Obligation, Place, Positive, RequestRef, Scope, Surroundings, Window,
+};
+use writ_protocol::order::{ControlState, ExecutionState, Lookup, Records};
+use writ_protocol::statement::{Ask, Authorize, Request, surroundings_digest};
+use writ_protocol::{Code, DenialId, Name, Refusal, WritId};
+
+/// How often a request is decided again because what its decision read had changed before it was recorded.
+const DECISIONS_MAX: usize = 8;
+/// A window begins this much before the decision, for gateways whose clock is a little behind.
+const WINDOW_BEFORE_MS: u64 = 2_000;
+
+/// A request in the making of its answer.
+pub(crate) struct Case<'a> {
+    pub(crate) asker: &'a Asker,
+    pub(crate) request: &'a Request,
+    pub(crate) action: Action,
+    /// What opens the commitments to the action and to the request.
+    pub(crate) action_opening: Opening,
+    pub(crate) request_opening: Opening,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(asker: &'a Asker, request: &'a Request, received: &[u8]) -> Result<Self, Refusal> {
+        let (action, action_opening) = request.action()?;
+        Ok(Self { asker, request, action, action_opening, request_opening: request.opening(received) })
+    }
+
+    pub(crate) fn request_ref(&self) -> RequestRef {
+        RequestRef { key: self.request.key, digest: self.request_opening.commitment() }
+    }
+
+    fn action_ref(&self) -> ActionRef {
+        ActionRef { kind: self.action.kind(), digest: self.action_opening.commitment() }
+    }
+
+    fn cause(&self) -> Cause {
+        let place = match &self.asker.governed {
+            None => Place::Origin,
+            Some(Governed { parent, origin, depth, .. }) => {
+                Place::Caused { depth: depth.saturating_add(1), parent: parent.clone(), origin: origin.clone() }
+            }
+        };
+        Cause { place, mandate: None }
+    }
+}
+
+impl Authority {
+    /// Answers a request for a writ.
+    pub async fn authorize(&self, caller: &Caller<'_>, received: Received<'_>) -> Answer {
+        let active = self.policies.active();
+        let (asker, request) = match self.recognise(&active, caller, received) {
+            Ok(known) => known,
+            Err(refusal) => return self.turn_away(refusal),
+        };
+        if let Err(refusal) = self.rates.take(&asker.name(), self.now_ms()) {
+            return self.turn_away(refusal);
+        }
+        let Ask::Authorize(ask) = &request.ask else {
+            return self.turn_away(Refusal::malformed("expected a request for a writ, found an order"));
+        };
+        let case = match Case::new(&asker, &request, received.bytes()) {
+            Ok(case) => case,
+            Err(refusal) => return self.turn_away(refusal),
+        };
+        match self.decided(&case, ask).await {
+            Ok(answer) => answer,
+            Err(error) => self.turn_away(error.refusal()),
+        }
+    }
+
+    async fn decided(&self, case: &Case<'_>, ask: &Authorize) -> Result<Answer, AuthorityError> {
+        if let Some(fault) = &case.asker.fault {
+            return self.deny(case, None, Ruling::of(fault)).await;
+        }
+        if case.action.kind() != ActionKind::Exec {
+            let why = Refusal::malformed("an order is no action that a gateway executes; send it as an order");
+            return self.deny(case, None, Ruling::of(&why)).await;
+        }
+        let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
+        for _ in 0..DECISIONS_MAX {
+            let active = self.policies.active();
+            let facts = self.facts(case, ask)?;
+            let permit = match decide(&active.set, &case.action, &facts) {
+                Decision::Permit(permit) => permit,
+                Decision::Deny(deny) => {
+                    return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny)).await;
+                }
+            };
+            let proposal = self.grant(case, ask, &active, &facts, permit)?;
+            match self.record(proposal).await {
+                Ok(receipt) => return self.told(case, receipt),
+                Err(LedgerError::Refused(refusal)) => {
+                    let code = refusal.code();
+                    if code == Code::ClockUntrusted {
+                        return Err(refusal.into());
+                    }
+                    if code != Code::FactsChanged && code != Code::PolicyMismatch {
+                        return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
+                    }
+                    last = refusal;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.deny(case, None, Ruling::of(&last)).await
+    }
+
+    pub(crate) fn facts(&self, case: &Case<'_>, ask: &Authorize) -> Result<Facts, AuthorityError> {
+        let gateway: &Name = match &ask.audience {
+            Audience::Gateway { gateway, .. } => gateway,
+            Audience::Group(group) => group,
+        };
+        Ok(Facts {
+            now_ms: self.now_ms(),
+            auth: case.asker.principal.auth.clone(),
+            principal: case.asker.name(),
+            depth: case.cause().depth(),
+            gateway: Some(gateway.clone()),
+            surroundings: ask.surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
+        })
+    }
+
+    fn grant(
+        &self,
+        case: &Case<'_>,
+        ask: &Authorize,
+        active: &ActiveSet,
+        facts: &Facts,
+        permit: Permit,
+    ) -> Result<Proposal, AuthorityError> {
+        let published = self.ledger.published();
+        let now_ms = facts.now_ms;
+        let facts = opening(CommitmentKind::Facts, facts.to_cbor())?;
+        let Terms { lease, window, obligations } = Terms::of(&permit, published.control.limits(), now_ms)?;
+        let fields = GrantFields {
+            id: WritId::new(now_ms, random()?),
+            hold: None,
+            uses: Positive::ONE,
+            as_of: as_of(&published)?,
+            cause: case.cause(),
+            facts: facts.commitment(),
+            lease,
+            scope: Scope::One,
+            action: case.action_ref(),
+            holder: ask.holder.clone(),
+            policy: active.decided_by(permit.reasons)?,
+            window,
+            request: case.request_ref(),
+            time_ms: now_ms,
+            admitted: ask.admit.clone(),
+            audience: ask.audience.clone(),
+            principal: case.asker.principal.clone(),
+            obligations,
+            surroundings: Surroundings {
+                level: Level::Claimed,
+                digest: surroundings_digest(&ask.surroundings).map_err(Refusal::from)?,
+                components: Ascending::new(ask.surroundings.iter().map(|one| one.name.clone())),
+            },
+        };
+        let grant = Grant::new(fields).map_err(Refusal::from)?;
+        let openings = vec![case.action_opening.clone(), facts, case.request_opening.clone()];
+        Ok(Proposal::new(Draft::Grant(grant))
+            .with_openings(openings)
+            .with_reads(ParentRuns { governed: case.asker.governed.clone() }))
+    }
+
+    /// Records a refusal and tells it.
+    pub(crate) async fn deny(
+        &self,
+        case: &Case<'_>,
+        decided: Option<(&ActiveSet, &Facts)>,
+        ruling: Ruling,
+    ) -> Result<Answer, AuthorityError> {
+        let now_ms = decided.map_or_else(|| self.now_ms(), |(_, facts)| facts.now_ms);
+        let facts = decided.map(|(_, facts)| opening(CommitmentKind::Facts, facts.to_cbor())).transpose()?;
+        let denial = Denial {
+            id: DenialId::new(now_ms, random()?),
+            code: ruling.code,
+            hold: None,
+            as_of: as_of(&self.ledger.published())?,
+            cause: case.cause(),
+            facts: facts.as_ref().map(Opening::commitment),
+            action: case.action_ref(),
+            policy: decided.map(|(active, _)| active.decided_by(ruling.reasons.clone())).transpose()?,
+            request: case.request_ref(),
+            time_ms: now_ms,
+            principal: case.asker.principal.clone(),
+        };
+        let mut openings = vec![case.action_opening.clone(), case.request_opening.clone()];
+        openings.extend(facts);
+        let proposal = Proposal::new(Draft::Denial(denial)).with_openings(openings);
+        let receipt = self.record(proposal).await?;
+        if receipt.repeated {
+            return self.told(case, receipt);
+        }
+        let Ruling { code, why, clauses, .. } = ruling;
+        Ok(Answer::Deny(Box::new(Denied { receipt, code, why, clauses })))
+    }
+
+    /// What a recorded decision says; for a repeated request that is the answer of the first time.
+    fn told(&self, case: &Case<'_>, receipt: Receipt) -> Result<Answer, AuthorityError> {
+        let body = receipt.decode(self.ledger.origin())?.body;
+        if let writ_protocol::Body::Denial(denial) = body {
+            let clauses = denial.policy.as_ref().map(|policy| self.clauses(policy.reasons.as_slice()));
+            let why = "this request was refused before, and a refusal is final; make a new request".to_owned();
+            let denied = Denied { code: denial.code, why, clauses: clauses.unwrap_or_default(), receipt };
+            return Ok(Answer::Deny(Box::new(denied)));
+        }
+        let answers = match case.request.ask {
+            Ask::Authorize(_) => Answer::Permit(receipt),
+            Ask::Order => Answer::Done(receipt),
+        };
+        Ok(answers)
+    }
+
+    fn clauses(&self, reasons: &[Name]) -> Vec<(Name, Clause)> {
+        explained(&self.policies.active(), reasons)
+    }
+}
+
+/// Why a request is refused.
+pub(crate) struct Ruling {
+    code: Code,
+    why: String,
+    reasons: Vec<Name>,
+    clauses: Vec<(Name, Clause)>,
+}
+
+fn explained(active: &ActiveSet, reasons: &[Name]) -> Vec<(Name, Clause)> {
+    reasons.iter().filter_map(|reason| Some((reason.clone(), active.set.clause(reason)?.clone()))).collect()
+}
+
+impl Ruling {
+    pub(crate) fn of(refusal: &Refusal) -> Self {
+        Self { code: refusal.code(), why: refusal.why().to_owned(), reasons: Vec::new(), clauses: Vec::new() }
+    }
+
+    pub(crate) fn of_policy(active: &ActiveSet, deny: &writ_policy::Deny) -> Self {
+        let clauses = explained(active, &deny.reasons);
+        let names = |reasons: &[Name]| reasons.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        let errors = || {
+            let each = deny.errors.iter().map(|(policy, error)| match policy {
+                Some(policy) => format!("{policy}: {error}"),
+                None => error.clone(),
+            });
+            each.collect::<Vec<_>>().join("; ")
+        };
+        let why = match (deny.errors.is_empty(), deny.reasons.is_empty()) {
+            (false, _) => format!("a policy could not be evaluated: {}", errors()),
+            (true, false) => format!("forbidden by {}", names(&deny.reasons)),
+            (true, true) => "no policy permits it".to_owned(),
+        };
+        Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses }
+    }
+}
+
+/// What policy demands of a permitted execution, within what the domain allows.
+pub(crate) struct Terms {
+    pub(crate) lease: Lease,
+    pub(crate) window: Window,
+    pub(crate) obligations: Vec<Obligation>,
+}
+
+impl Terms {
+    /// A pure function of the permit, the domain's limits and the time: replay calls it too.
+    pub(crate) fn of(permit: &Permit, limits: &Limits, now_ms: u64) -> Result<Self, Refusal> {
+        let terms = &permit.terms;
+        let positive = |wanted: u64, most: Positive| {
+            Positive::new(wanted.min(most.get())).ok_or_else(|| Refusal::malformed("a policy demands a time of zero"))
+        };
+        let kill_after_ms = positive(terms.kill_after_ms, limits.kill_ms_max)?;
+        let freeze_after_ms = positive(terms.freeze_after_ms, limits.freeze_ms_max)?.min(kill_after_ms);
+        let window_ms = terms.window_ms.saturating_add(WINDOW_BEFORE_MS).min(limits.window_ms_max.get());
+        let from_ms = now_ms.saturating_sub(WINDOW_BEFORE_MS.min(window_ms / 2));
+        let window = Window::new(from_ms, from_ms.saturating_add(window_ms))?;
+        let draws = terms.budgets.iter().map(|budget| Draw { limit: budget.limit, counter: budget.counter.clone() });
+        let draws: Vec<Draw> = draws.collect();
+        let mut obligations = Vec::new();
+        if !draws.is_empty() {
+            obligations.push(Obligation::Budget(Draws::new(draws)?));
+        }
+        obligations.extend(terms.sandbox.clone().map(Obligation::Sandbox));
+        Ok(Self { lease: Lease { kill_after_ms, freeze_after_ms }, window, obligations })
+    }
+}
+
+/// What a decision reads besides what the rules of order hold by themselves: that the execution which asks is still running.
+struct ParentRuns {
+    governed: Option<Governed>,
+}
+
+impl Recheck for ParentRuns {
+    fn recheck(
+        &self,
+        _state: &ControlState,
+        records: &dyn Records<Error = LedgerError>,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
+        let Some(governed) = &self.governed else { return Ok(Ok(())) };
+        let broken = |why: &str| {
+            let execution = governed.execution;
+            Ok(Err(Refusal::new(Code::LineageBroken, format!("{execution}, which asks, {why}"))))
+        };
+        match records.execution(&governed.execution)? {
+            Lookup::Found(found) => match found.state {
+                ExecutionState::Started => Ok(Ok(())),
+                ExecutionState::Spent => broken("was never started"),
+                ExecutionState::Ended(_) => broken("has ended"),
+            },
+            Lookup::Absent | Lookup::Unknown => broken("is not recorded"),
+        }
+    }
+}
+
+pub(crate) fn opening(kind: CommitmentKind, value: Vec<u8>) -> Result<Opening, AuthorityError> {
+    Ok(Opening { kind, salt: random()?, value })
+}
+
+pub(crate) fn as_of(published: &Published) -> Result<AsOf, AuthorityError> {
+    let size = published.checkpoint.checkpoint().size.get();
+    let control =
+        published.control.head_at(size).ok_or_else(|| Refusal::new(Code::Internal, "a chain without head"))?;
+    Ok(AsOf { size, ledger: published.control.genesis().home.clone(), control })
+}

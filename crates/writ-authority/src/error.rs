@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+use writ_ledger::LedgerError;
+use writ_policy::PolicyError;
+use writ_protocol::Refusal;
+
+/// Why an authority cannot be opened, or cannot do what its operator asks.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file of the policy folder cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The policy set is of no use; the one in force stays.
+    #[error("the policy set is refused:\n{}", list(.0))]
+    Policy(Vec<PolicyError>),
+    /// Something in the folder is not what a snapshot may hold.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness; see whether /dev/urandom is there")]
+    Chance,
+}
+
+fn list(errors: &[PolicyError]) -> String {
+    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+}

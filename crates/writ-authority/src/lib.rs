@@ -1,0 +1,30 @@
+//! The authority: who asks, on what facts, what policy says, and what is proposed to the ledger.
+//!
+//! A request comes in as bytes with a [`Caller`]; an [`Answer`] goes out, with the entry that records it. Deciding itself is pure and lives in
+//! `writ-policy`; ordering and durability live in `writ-ledger`. This crate must never be linked into a gateway (Invariant 11), and never
+//! answer a permit that is not recorded (Invariant 3).
+#![forbid(unsafe_code)]
+
+mod answer;
+mod authority;
+mod caller;
+mod decision;
+mod error;
+mod folder;
+mod orders;
+mod policies;
+mod rate;
+mod recognise;
+mod replay;
+mod tally;
+mod trees;
+
+pub use answer::{Answer, Denied};
+pub use authority::{Authority, Setting};
+pub use caller::{Caller, Local, Received};
+pub use error::AuthorityError;
+pub use folder::read_policy_folder;
+pub use policies::ActiveSet;
+pub use rate::Rate;
+pub use replay::{Replay, ReplayFinding, replay};
+pub use writ_policy::{Clause, Effect, PolicyError, PolicySet, SEMANTICS, Snapshot};

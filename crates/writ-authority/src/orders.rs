@@ -1,0 +1,98 @@
+//! Orders to the control plane itself: authorized like any action, by a key and from outside every governed tree.
+
+use crate::answer::Answer;
+use crate::authority::{Authority, random};
+use crate::caller::{Caller, Received};
+use crate::decision::{Case, Ruling};
+use crate::error::AuthorityError;
+use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
+use writ_policy::{Decision, Facts, decide};
+use writ_protocol::action::{Action, Command, Order};
+use writ_protocol::entry::{Genesis, Halt, Revocation};
+use writ_protocol::statement::Ask;
+use writ_protocol::{Code, OrderId, Refusal};
+
+/// How often an order is decided again because the control chain has grown meanwhile.
+const DECISIONS_MAX: usize = 8;
+
+impl Authority {
+    /// Carries out an order, or refuses it.
+    pub async fn order(&self, caller: &Caller<'_>, received: Received<'_>) -> Answer {
+        let active = self.policies.active();
+        let (asker, request) = match self.recognise(&active, caller, received) {
+            Ok(known) => known,
+            Err(refusal) => return self.turn_away(refusal),
+        };
+        if let Err(refusal) = self.rates.take(&asker.name(), self.now_ms()) {
+            return self.turn_away(refusal);
+        }
+        let case = match (&request.ask, Case::new(&asker, &request, received.bytes())) {
+            (Ask::Order, Ok(case)) => case,
+            (Ask::Authorize(_), Ok(_)) => {
+                return self.turn_away(Refusal::malformed("expected an order, found a request for a writ"));
+            }
+            (Ask::Order | Ask::Authorize(_), Err(refusal)) => return self.turn_away(refusal),
+        };
+        match self.ordered(&case).await {
+            Ok(answer) => answer,
+            Err(error) => self.turn_away(error.refusal()),
+        }
+    }
+
+    async fn ordered(&self, case: &Case<'_>) -> Result<Answer, AuthorityError> {
+        let allowed = case.asker.fault.clone().map_or(Ok(()), Err).and_then(|()| case.asker.may_give_orders());
+        if let Err(refusal) = allowed {
+            return self.deny(case, None, Ruling::of(&refusal)).await;
+        }
+        let Action::Order(order) = &case.action else {
+            let why = Refusal::malformed("expected an order as the action, found an execution");
+            return self.deny(case, None, Ruling::of(&why)).await;
+        };
+        let mut last = Refusal::new(Code::FactsChanged, "the control chain kept growing; ask again");
+        for _ in 0..DECISIONS_MAX {
+            let active = self.policies.active();
+            let head = self.ledger.published().control.head().head;
+            let facts = self.order_facts(case);
+            if let Decision::Deny(deny) = decide(&active.set, &case.action, &facts) {
+                return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny)).await;
+            }
+            let draft = self.draft(case, order)?;
+            let openings = vec![case.request_opening.clone()];
+            let proposal = Proposal::new(draft).with_openings(openings).with_reads(ReadControl { head });
+            match self.record(proposal).await {
+                Ok(receipt) => return Ok(Answer::Done(receipt)),
+                Err(LedgerError::Refused(refusal)) if refusal.code() == Code::FactsChanged => last = refusal,
+                Err(LedgerError::Refused(refusal)) => {
+                    return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.deny(case, None, Ruling::of(&last)).await
+    }
+
+    fn order_facts(&self, case: &Case<'_>) -> Facts {
+        Facts {
+            now_ms: self.now_ms(),
+            auth: case.asker.principal.auth.clone(),
+            principal: case.asker.name(),
+            depth: 0,
+            gateway: None,
+            surroundings: Vec::new(),
+        }
+    }
+
+    fn draft(&self, case: &Case<'_>, order: &Order) -> Result<Draft, AuthorityError> {
+        let time_ms = self.now_ms();
+        let (by, id) = (case.asker.principal.clone(), OrderId::new(time_ms, random()?));
+        let (reason, request) = (order.reason.clone(), case.request_ref());
+        // The sequencer gives it its place in the chain.
+        let control = Genesis::CONTROL;
+        Ok(match &order.command {
+            Command::Revoke(target) => {
+                Draft::Revocation(Revocation { by, id, reason, target: target.clone(), control, request, time_ms })
+            }
+            Command::Halt => Draft::Halt(Halt { by, id, reason, control, request, time_ms }),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use writ_protocol::entry::AssertedPrincipal;
+use writ_protocol::{Code, Refusal};
+
+/// Principals remembered at a time; beyond that, those that have been quiet longest are forgotten, and begin anew.
+const PRINCIPALS_MAX: usize = 10_000;
+
+/// How many requests a principal may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Each second, in the long run.
+    pub per_second: u64,
+    /// At once.
+    pub burst: u64,
+}
+
+impl Rate {
+    /// Enough for a busy machine, and too little to fill its disk in an hour.
+    pub const STANDARD: Self = Self { per_second: 2_000, burst: 4_000 };
+}
+
+/// A bucket for each principal, refilled by time. Tokens are thousandths, so that milliseconds refill exactly.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    rate: Rate,
+    buckets: Mutex<BTreeMap<AssertedPrincipal, Bucket>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    thousandths: u64,
+    at_ms: u64,
+}
+
+impl Rates {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, buckets: Mutex::new(BTreeMap::new()) }
+    }
+
+    pub(crate) fn take(&self, principal: &AssertedPrincipal, now_ms: u64) -> Result<(), Refusal> {
+        let full = self.rate.burst.saturating_mul(1000);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= PRINCIPALS_MAX && !buckets.contains_key(principal) {
+            let quietest = buckets.iter().min_by_key(|(_, bucket)| bucket.at_ms).map(|(name, _)| name.clone());
+            quietest.map(|name| buckets.remove(&name));
+        }
+        let bucket = buckets.entry(principal.clone()).or_insert(Bucket { thousandths: full, at_ms: now_ms });
+        let since_ms = now_ms.saturating_sub(bucket.at_ms);
+        let refill = since_ms.saturating_mul(self.rate.per_second);
+        bucket.thousandths = bucket.thousandths.saturating_add(refill).min(full);
+        bucket.at_ms = bucket.at_ms.max(now_ms);
+        match bucket.thousandths.checked_sub(1000) {
+            Some(left) => {
+                bucket.thousandths = left;
+                Ok(())
+            }
+            None => Err(Refusal::new(
+                Code::RateLimited,
+                format!("more than {} requests a second; ask again later", self.rate.per_second),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rate, Rates};
+    use writ_protocol::entry::AssertedPrincipal;
+    use writ_protocol::{Code, Name};
+
+    fn principal(id: &str) -> AssertedPrincipal {
+        AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new(id).unwrap() }
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_then_as_many_as_time_refills() {
+        let rates = Rates::new(Rate { per_second: 10, burst: 3 });
+        let (busy, quiet) = (principal("busy"), principal("quiet"));
+        for _ in 0..3 {
+            rates.take(&busy, 1_000).unwrap();
+        }
+        assert_eq!(rates.take(&busy, 1_099).unwrap_err().code(), Code::RateLimited);
+        rates.take(&busy, 1_100).unwrap();
+        assert_eq!(rates.take(&busy, 1_100).unwrap_err().code(), Code::RateLimited);
+        rates.take(&quiet, 1_100).unwrap();
+    }
+
+    #[test]
+    fn a_clock_set_back_gives_nothing_away() {
+        let rates = Rates::new(Rate { per_second: 1000, burst: 1 });
+        let one = principal("one");
+        rates.take(&one, 10_000).unwrap();
+        assert_eq!(rates.take(&one, 1).unwrap_err().code(), Code::RateLimited);
+        assert_eq!(rates.take(&one, 10_000).unwrap_err().code(), Code::RateLimited);
+        rates.take(&one, 10_001).unwrap();
+    }
+}

@@ -1,0 +1,113 @@
+//! `writ authorize`: a writ for somebody else to present, or for later.
+
+use crate::args;
+use crate::domain::{Domain, read_trust_root};
+use crate::error::{CliError, harmless, json_line, line};
+use crate::keys::{SECRET_FILE, action_salt, random, write_new};
+use crate::render::hex;
+use crate::run::key_beside;
+use crate::time::{now_ms, utc};
+use crate::who::{connect, signer};
+use serde_json::json;
+use writ_client::{Answer, Asked, Denial};
+use writ_gateway_process::{Executable, measure, measure_surroundings};
+use writ_protocol::action::Action;
+use writ_protocol::entry::Audience;
+use writ_protocol::statement::{Ask, Authorize, Request};
+use writ_protocol::{Code, Ed25519Key, Key, Name, Refusal, RequestKey, WritVerifier};
+use writ_tlog::{Algorithm, SigningKey};
+
+/// Every gateway slot of a machine belongs to it.
+const GROUP: &str = "process";
+
+pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let key_file = key_beside(&args.output);
+    for path in [&args.output, &key_file] {
+        if path.exists() {
+            return Err(CliError::Usage(format!("{} exists already; choose another file", path.display())));
+        }
+    }
+    let trust = read_trust_root(&domain.trust_root())?;
+    let origin = domain.origin()?;
+    let signer = signer(&args.who, &domain)?;
+    let seed: [u8; 32] = random()?;
+    let request = request(args, &domain, &seed, signer.as_ref().map(|signer| signer.name.clone()))?;
+    let asked = match &signer {
+        Some(signer) => Asked::Signed(request.sign(&origin, &signer.key)),
+        None => Asked::Bare(request.payload(&origin)),
+    };
+    let client = connect(&args.reach, &domain)?;
+    let answer = client.authorize(&asked).map_err(|error| CliError::Refused(error.refusal()))?;
+    let permit = match answer {
+        Answer::Permit(permit) => permit,
+        Answer::Deny(denial) => return Err(denied(&denial)),
+        Answer::Refused(refused) => return Err(CliError::Refused(Refusal::new(refused.code, refused.why))),
+    };
+    // What is written down is what was verified, not what was answered.
+    let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;
+    write_new(&key_file, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
+    write_new(&args.output, permit.writ.as_bytes(), SECRET_FILE)?;
+    let until = writ.grant().window.until_ms();
+    if as_json {
+        return json_line(&json!({
+            "outcome": "permit",
+            "index": writ.index().get(),
+            "hash": hex(writ.entry().as_bytes()),
+            "writ": args.output,
+            "key": key_file,
+            "until_ms": until,
+        }));
+    }
+    line(format_args!("writ: entry {}, good until {}", writ.index(), utc(until)))?;
+    line(format_args!("  writ        {}", args.output.display()))?;
+    line(format_args!("  holder key  {}   whoever has both can use it, once", key_file.display()))
+}
+
+fn request(
+    args: &args::Authorize,
+    domain: &Domain,
+    seed: &[u8; 32],
+    principal: Option<writ_protocol::entry::PrincipalRef>,
+) -> Result<Request, CliError> {
+    let program = args.argv.first().ok_or_else(|| CliError::Usage("expected a command".to_owned()))?;
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let executable = Executable::open(program, std::env::var_os("PATH").as_deref())
+        .map_err(|error| CliError::Refused(error.refusal()))?;
+    let cwd = std::env::current_dir().map_err(|error| CliError::Failed(format!("the working folder: {error}")))?;
+    let exec = measure(&executable, &args.argv, &variables, cwd.as_os_str()).map_err(CliError::Refused)?;
+    let holder = SigningKey::from_seed(Algorithm::Ed25519, seed);
+    let shape = |error: writ_protocol::cbor::ShapeError| CliError::Failed(error.to_string());
+    let key = RequestKey::new(now_ms(), random()?);
+    Ok(Request {
+        key,
+        salt: random()?,
+        time_ms: now_ms(),
+        principal,
+        action_salt: action_salt(seed, &key),
+        action: Action::Exec(exec).encode().map_err(CliError::Refused)?,
+        ask: Ask::Authorize(Authorize {
+            admit: None,
+            holder: Ed25519Key::new(Key::from(holder.verifying_key())).map_err(shape)?,
+            audience: Audience::Group(Name::new(GROUP).map_err(shape)?),
+            surroundings: measure_surroundings(GROUP, &domain.slots()).map_err(CliError::Refused)?,
+        }),
+    })
+}
+
+/// A recorded refusal as this command's error.
+pub(crate) fn denied(denial: &Denial) -> CliError {
+    let mut why = format!("{} (entry {})", denial.why, denial.index);
+    for policy in &denial.policies {
+        why.push_str(&format!("; policy {}", policy.id));
+    }
+    if let Some(next) = &denial.next {
+        why.push_str(&format!("; {next}"));
+    }
+    CliError::Refused(Refusal::new(denial.code, harmless(&why)))
+}
+
+/// A refusal without an entry as this command's error.
+pub(crate) fn turned_away(code: Code, why: &str) -> CliError {
+    CliError::Refused(Refusal::new(code, why.to_owned()))
+}

@@ -1,0 +1,77 @@
+//! What a new domain begins with: one person, one agent, their keys, and a policy that can be read in a minute.
+
+use crate::error::CliError;
+use crate::keys::{SECRET_FILE, SECRET_FOLDER, principal_seed, write_new, write_secret};
+use serde_json::json;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use writ_protocol::Key;
+use writ_protocol::Name;
+use writ_protocol::entry::AssertedPrincipal;
+use writ_tlog::{Algorithm, SigningKey};
+
+const POLICY: &str = include_str!("starter/starter.cedar");
+
+/// Makes `policy/` and the keys of the domain's first principals in its folder.
+pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
+    let policy = dir.join("policy");
+    DirBuilder::new().mode(SECRET_FOLDER).create(&policy).map_err(CliError::file(&policy))?;
+    let person = AssertedPrincipal { kind: name("User")?, id: name(user)? };
+    let agent = AssertedPrincipal { kind: name("Agent")?, id: name("builder")? };
+    let principals = json!([
+        { "principal": text(&person), "uids": [uid], "keys": [key(dir, &person)?] },
+        { "principal": text(&agent), "keys": [key(dir, &agent)?] },
+    ]);
+    let group = |id: &str| json!({ "uid": { "type": "Group", "id": id }, "attrs": {}, "parents": [] });
+    let member = |of: &AssertedPrincipal, groups: &[&str]| {
+        let parents: Vec<_> = groups.iter().map(|id| json!({ "type": "Group", "id": id })).collect();
+        let uid = json!({ "type": of.kind.as_str(), "id": of.id.as_str() });
+        json!({ "uid": uid, "attrs": {}, "parents": parents })
+    };
+    let entities = json!([
+        group("administrators"),
+        group("agents"),
+        group("operators"),
+        member(&person, &["administrators", "operators"]),
+        member(&agent, &["agents"]),
+    ]);
+    for (file, content) in [
+        ("starter.cedar", POLICY.to_owned()),
+        ("principals.json", pretty(&principals)?),
+        ("entities.json", pretty(&entities)?),
+    ] {
+        write_new(&policy.join(file), content.as_bytes(), SECRET_FILE)?;
+    }
+    Ok(())
+}
+
+/// The name of a user as a principal's: what a name cannot hold becomes `_`.
+pub(crate) fn user_name(login: Option<&str>, uid: u32) -> String {
+    let login = login.filter(|login| !login.is_empty()).map_or_else(|| format!("uid-{uid}"), str::to_owned);
+    let allowed = |one: char| one.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&one);
+    login.chars().take(64).map(|one| if allowed(one) { one } else { '_' }).collect()
+}
+
+fn key(dir: &Path, principal: &AssertedPrincipal) -> Result<String, CliError> {
+    let path = principal_seed(dir, principal);
+    let parent = path.parent().unwrap_or(dir);
+    DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(parent).map_err(CliError::file(parent))?;
+    let seed = write_secret(&path)?;
+    let key = Key::from(SigningKey::from_seed(Algorithm::Ed25519, &seed).verifying_key());
+    Ok(crate::render::hex(key.as_bytes()))
+}
+
+fn name(text: &str) -> Result<Name, CliError> {
+    Name::new(text).map_err(|error| CliError::Usage(error.to_string()))
+}
+
+fn text(principal: &AssertedPrincipal) -> String {
+    format!("{}::{}", principal.kind, principal.id)
+}
+
+fn pretty(value: &serde_json::Value) -> Result<String, CliError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| CliError::Failed(error.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,143 @@
+//! `writ status` and `writ doctor`: how a domain stands, and what stands in its way.
+
+use crate::args;
+use crate::domain::Domain;
+use crate::error::{CliError, json_line, line};
+use crate::keys::read_seed;
+use crate::who::connect;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let client = connect(&args.reach, &domain)?;
+    let status = client.status().map_err(|error| CliError::Refused(error.refusal()))?;
+    if as_json {
+        return json_line(&status);
+    }
+    let text = |pointer: &str| match status.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "no".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    line(format_args!("{}   {} entries, {} of them control", text("/origin"), text("/size"), text("/control")))?;
+    line(format_args!("  domain      {}", text("/domain")))?;
+    line(format_args!(
+        "  policy      epoch {}, {} policies, {}",
+        text("/policy/epoch"),
+        text("/policy/policies"),
+        text("/policy/semantics")
+    ))?;
+    if let Some(Value::String(why)) = status.get("policy_refused") {
+        line(format_args!("  not taken   the policy folder as it is now: {why}"))?;
+    }
+    let gateways = status.get("gateways").and_then(Value::as_array).map_or(0, Vec::len);
+    line(format_args!("  gateways    {gateways} enrolled, {} executions running", text("/running")))?;
+    line(format_args!("  revoked     {}", text("/revocations")))?;
+    let halted = match status.get("halted_at") {
+        Some(Value::Number(at)) => format!("yes, by entry {at}: only the root members end it"),
+        Some(_) | None => "no".to_owned(),
+    };
+    line(format_args!("  halted      {halted}"))?;
+    let recording =
+        if status.get("recording") == Some(&Value::Bool(true)) { "yes" } else { "NO: look at the node's log" };
+    line(format_args!("  recording   {recording}"))
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    found: String,
+}
+
+pub(crate) fn doctor(args: &args::Doctor, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let mut findings =
+        vec![kernel(), landlock(), user_namespaces(), folder(domain.dir()), seeds(&domain), mark(&domain)];
+    findings.push(
+        match connect(&args.reach, &domain)
+            .and_then(|client| client.status().map_err(|error| CliError::Refused(error.refusal())))
+        {
+            Ok(status) => Finding { what: "node", ok: true, found: entries(&status) },
+            Err(error) => Finding { what: "node", ok: false, found: error.to_string() },
+        },
+    );
+    let bad = findings.iter().filter(|finding| !finding.ok).count();
+    if as_json {
+        let all = findings.iter().map(|one| json!({ "what": one.what, "ok": one.ok, "found": one.found }));
+        json_line(&json!({ "ok": bad == 0, "findings": all.collect::<Vec<_>>() }))?;
+    } else {
+        for finding in &findings {
+            let mark = if finding.ok { "ok " } else { "BAD" };
+            line(format_args!("{mark}  {:<16} {}", finding.what, finding.found))?;
+        }
+    }
+    match bad {
+        0 => Ok(()),
+        1 => Err(CliError::Failed("1 thing keeps this machine from governing executions".to_owned())),
+        bad => Err(CliError::Failed(format!("{bad} things keep this machine from governing executions"))),
+    }
+}
+
+fn entries(status: &Value) -> String {
+    format!("answers, {} entries", status.get("size").unwrap_or(&Value::Null))
+}
+
+fn kernel() -> Finding {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    let mut parts = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let ok = (parts.next(), parts.next()) >= (Some(6), Some(12));
+    let found = if ok { release } else { format!("{release}; Linux 6.12 or later is needed") };
+    Finding { what: "kernel", ok, found }
+}
+
+fn landlock() -> Finding {
+    match writ_gateway_process::landlock_abi() {
+        Some(abi) if abi >= 6 => Finding { what: "landlock", ok: true, found: format!("ABI {abi}") },
+        Some(abi) => Finding { what: "landlock", ok: false, found: format!("ABI {abi}; 6 or later is needed") },
+        None => Finding { what: "landlock", ok: false, found: "switched off; boot with lsm=…,landlock".to_owned() },
+    }
+}
+
+fn user_namespaces() -> Finding {
+    let most = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default().trim().parse::<u64>();
+    let ok = most.as_ref().is_ok_and(|most| *most > 0);
+    let found = if ok { "allowed" } else { "switched off; only root can run governed executions here" };
+    Finding { what: "user namespaces", ok, found: found.to_owned() }
+}
+
+fn folder(dir: &Path) -> Finding {
+    match fs::metadata(dir) {
+        Ok(found) if found.mode() & 0o022 != 0 => Finding {
+            what: "domain folder",
+            ok: false,
+            found: format!("others may write in it: `chmod go-w {}`", dir.display()),
+        },
+        Ok(_) => Finding { what: "domain folder", ok: true, found: dir.display().to_string() },
+        Err(error) => Finding { what: "domain folder", ok: false, found: format!("{}: {error}", dir.display()) },
+    }
+}
+
+fn seeds(domain: &Domain) -> Finding {
+    let keys = domain.dir().join("keys");
+    let wrong =
+        ["ledger-ed25519.seed", "ledger-ml-dsa-44.seed"].iter().find_map(|name| read_seed(&keys.join(name)).err());
+    match wrong {
+        None => Finding { what: "ledger keys", ok: true, found: "there, and nobody else can read them".to_owned() },
+        Some(error) => Finding { what: "ledger keys", ok: false, found: error.to_string() },
+    }
+}
+
+fn mark(domain: &Domain) -> Finding {
+    let path = domain.mark();
+    let ok = path.is_file();
+    let found = if ok {
+        path.display().to_string()
+    } else {
+        format!("{} is missing; see `writ log accept-mark`", path.display())
+    };
+    Finding { what: "mark", ok, found }
+}

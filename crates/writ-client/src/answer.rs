@@ -1,0 +1,216 @@
+//! What a node answers. Nothing here is verified: a writ and a proof are text until somebody with the trust root has read them.
+
+use crate::fields::Fields;
+use serde_json::Value;
+use writ_protocol::Code;
+
+/// The answer to a request for a writ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Granted: verify the writ before anything is done with it.
+    Permit(Permit),
+    /// Denied, and recorded.
+    Deny(Denial),
+    /// Refused before anything was recorded.
+    Refused(Refused),
+}
+
+/// A grant, not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// Where the grant is said to be in the ledger.
+    pub index: u64,
+    /// Whether the same request was granted before, and this is that grant.
+    pub repeated: bool,
+    /// The writ, a `tlog-proof`.
+    pub writ: String,
+}
+
+/// A denial, not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why, for machines.
+    pub code: Code,
+    /// Where the denial is said to be in the ledger.
+    pub index: u64,
+    /// Why, for people.
+    pub why: String,
+    /// That it is there, a `tlog-proof`.
+    pub proof: String,
+    /// The policies that decided.
+    pub policies: Vec<PolicyNote>,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+/// A policy that decided, as a person finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyNote {
+    /// Its id.
+    pub id: String,
+    /// The file it stands in.
+    pub file: Option<String>,
+    /// The line where it begins.
+    pub line: Option<u64>,
+    /// `permit` or `forbid`.
+    pub effect: String,
+    /// Its text.
+    pub text: Option<String>,
+}
+
+/// A refusal without an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The status of the answer.
+    pub status: u16,
+    /// Why, for machines.
+    pub code: Code,
+    /// Why, for people.
+    pub why: String,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+/// What was recorded, not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where it is said to be in the ledger.
+    pub index: u64,
+    /// That it is there, a `tlog-proof`.
+    pub proof: String,
+    /// Whether it had been recorded before.
+    pub repeated: bool,
+}
+
+/// The answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderAnswer {
+    /// Recorded.
+    Recorded(Recorded),
+    /// Denied, and recorded.
+    Deny(Denial),
+    /// Refused before anything was recorded.
+    Refused(Refused),
+}
+
+/// The answer to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateAnswer {
+    /// Recorded.
+    Recorded(Recorded),
+    /// Refused: it is not recorded.
+    Refused(Refused),
+}
+
+impl Answer {
+    pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
+        match status {
+            200 => {
+                let mut fields = Fields::read(body)?;
+                fields.outcome("permit")?;
+                let (index, repeated) = (fields.number("index")?, fields.boolean("repeated")?);
+                Ok(Self::Permit(Permit { index, repeated, writ: fields.text("writ")? }))
+            }
+            403 => Ok(match Denied::read(body)? {
+                Denied::Recorded(denial) => Self::Deny(denial),
+                Denied::Refused(refused) => Self::Refused(refused),
+            }),
+            _ => Refused::read(status, body).map(Self::Refused),
+        }
+    }
+}
+
+impl OrderAnswer {
+    pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
+        match status {
+            200 => {
+                let mut fields = Fields::read(body)?;
+                fields.outcome("recorded")?;
+                Recorded::of(fields).map(Self::Recorded)
+            }
+            403 => Ok(match Denied::read(body)? {
+                Denied::Recorded(denial) => Self::Deny(denial),
+                Denied::Refused(refused) => Self::Refused(refused),
+            }),
+            _ => Refused::read(status, body).map(Self::Refused),
+        }
+    }
+}
+
+impl StateAnswer {
+    pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
+        match status {
+            200 => Recorded::of(Fields::read(body)?).map(Self::Recorded),
+            _ => Refused::read(status, body).map(Self::Refused),
+        }
+    }
+}
+
+impl Recorded {
+    fn of(mut fields: Fields) -> Result<Self, String> {
+        let (index, proof) = (fields.number("index")?, fields.text("proof")?);
+        // An order may leave it out.
+        let repeated = fields.boolean("repeated").unwrap_or(false);
+        Ok(Self { index, proof, repeated })
+    }
+}
+
+/// What 403 means: with an entry, or before there could be one.
+enum Denied {
+    Recorded(Denial),
+    Refused(Refused),
+}
+
+impl Denied {
+    fn read(body: &[u8]) -> Result<Self, String> {
+        let mut fields = Fields::read(body)?;
+        let outcome = fields.text("outcome")?;
+        match outcome.as_str() {
+            "deny" => Denial::of(fields).map(Self::Recorded),
+            "refused" => Refused::of(403, fields).map(Self::Refused),
+            _ => Err(format!("expected the outcome \"deny\" or \"refused\", found {outcome:?}")),
+        }
+    }
+}
+
+impl Denial {
+    fn of(mut fields: Fields) -> Result<Self, String> {
+        Ok(Self {
+            code: fields.code()?,
+            index: fields.number("index")?,
+            why: fields.text("why")?,
+            proof: fields.text("proof")?,
+            policies: fields.array("policies")?.into_iter().map(PolicyNote::of).collect::<Result<_, _>>()?,
+            next: fields.optional_text("next")?,
+        })
+    }
+}
+
+impl PolicyNote {
+    fn of(value: Value) -> Result<Self, String> {
+        let line = value.get("line").and_then(Value::as_u64);
+        let mut fields = Fields::of(value)?;
+        Ok(Self {
+            id: fields.text("id")?,
+            file: fields.optional_text("file")?,
+            line,
+            effect: fields.text("effect")?,
+            text: fields.optional_text("text")?,
+        })
+    }
+}
+
+impl Refused {
+    pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
+        if status < 400 {
+            return Err(format!("expected a status that we know, found {status}"));
+        }
+        let mut fields = Fields::read(body).map_err(|why| format!("status {status}: {why}"))?;
+        fields.outcome("refused")?;
+        Self::of(status, fields)
+    }
+
+    fn of(status: u16, mut fields: Fields) -> Result<Self, String> {
+        Ok(Self { status, code: fields.code()?, why: fields.text("why")?, next: fields.optional_text("next")? })
+    }
+}

@@ -1,0 +1,95 @@
+//! The same client for programs without an event loop. Everything runs on the thread that asks, and no other is started: a program
+//! that is about to fork and confine itself must be the only one in its process.
+
+use crate::answer::{Answer, OrderAnswer, StateAnswer};
+use crate::client::{Asked, Timeouts};
+use crate::control::ControlPage;
+use crate::endpoint::{Endpoint, Place};
+use crate::error::ClientError;
+use crate::feed::{Feed, FeedEvent};
+use crate::gateway::GatewayPlace;
+use hyper::body::Bytes;
+use serde_json::Value;
+use std::net::{SocketAddr, ToSocketAddrs};
+use tokio::runtime::{Builder, Runtime};
+
+/// A node that can be asked.
+pub struct Client {
+    // Dropped first: its connections end in the runtime.
+    client: crate::client::Client,
+    runtime: Runtime,
+}
+
+impl Client {
+    /// Connects within [`Timeouts::STANDARD`].
+    pub fn connect(endpoint: &Endpoint) -> Result<Self, ClientError> {
+        Self::connect_within(endpoint, Timeouts::STANDARD)
+    }
+
+    /// Connects. A host name is looked up now, by the system, for as long as that takes.
+    pub fn connect_within(endpoint: &Endpoint, timeouts: Timeouts) -> Result<Self, ClientError> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(ClientError::Start)?;
+        let known = look_up(endpoint)?;
+        let client = runtime.block_on(crate::client::Client::connect_to(endpoint, known, timeouts))?;
+        Ok(Self { client, runtime })
+    }
+
+    /// Asks for a writ.
+    pub fn authorize(&self, asked: &Asked) -> Result<Answer, ClientError> {
+        self.runtime.block_on(self.client.authorize(asked))
+    }
+
+    /// Sends a signed order.
+    pub fn order(&self, signed: &[u8]) -> Result<OrderAnswer, ClientError> {
+        self.runtime.block_on(self.client.order(signed))
+    }
+
+    /// Sends a gateway's statement.
+    pub fn state(&self, statement: &[u8], watcher: Option<u32>) -> Result<StateAnswer, ClientError> {
+        self.runtime.block_on(self.client.state(statement, watcher))
+    }
+
+    /// Asks for the control chain, and for how the tree grew from the one of `from` entries.
+    pub fn control(&self, from: Option<u64>) -> Result<ControlPage, ClientError> {
+        self.runtime.block_on(self.client.control(from))
+    }
+
+    /// Begins a feed; [`Client::next`] waits for its events.
+    pub fn feed(&self, from: u64) -> Result<Feed, ClientError> {
+        self.runtime.block_on(self.client.feed(from))
+    }
+
+    /// The next event of a feed of this client.
+    pub fn next(&self, feed: &mut Feed) -> Result<Option<FeedEvent>, ClientError> {
+        self.runtime.block_on(feed.next())
+    }
+
+    /// The node's status, as it tells it.
+    pub fn status(&self) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.status())
+    }
+
+    /// What the node knows of a gateway.
+    pub fn gateway(&self, name: &str) -> Result<GatewayPlace, ClientError> {
+        self.runtime.block_on(self.client.gateway(name))
+    }
+
+    /// The evidence bundle of an entry.
+    pub fn bundle(&self, index: u64, disclose: bool) -> Result<Bytes, ClientError> {
+        self.runtime.block_on(self.client.bundle(index, disclose))
+    }
+
+    /// A page for people or their tools, with its status.
+    pub fn text(&self, path: &str) -> Result<(u16, String), ClientError> {
+        self.runtime.block_on(self.client.text(path))
+    }
+}
+
+/// The event loop would look names up on another thread.
+fn look_up(endpoint: &Endpoint) -> Result<Option<Vec<SocketAddr>>, ClientError> {
+    let Place::Https { host, port } = &endpoint.place else { return Ok(None) };
+    match (host.as_str(), *port).to_socket_addrs() {
+        Ok(addresses) => Ok(Some(addresses.collect())),
+        Err(why) => Err(ClientError::Unreachable { place: endpoint.to_string(), why }),
+    }
+}

@@ -1,0 +1,84 @@
+use writ_protocol::entry::Positive;
+use writ_protocol::statement::{Claim, Ending};
+use writ_protocol::{Code, ExecutionId, Verified, Writ};
+use writ_tlog::Hash;
+
+/// The right to start one execution, once. It cannot be copied: starting consumes it (Invariant 6).
+#[derive(Debug)]
+#[must_use = "an admission that is dropped is an execution that never starts; report it as unknown"]
+pub struct Admission {
+    writ: Verified<Writ>,
+    execution: ExecutionId,
+    usage: Positive,
+    action: Hash,
+    surroundings: Hash,
+}
+
+impl Admission {
+    pub(crate) fn new(
+        writ: Verified<Writ>,
+        execution: ExecutionId,
+        usage: Positive,
+        action: Hash,
+        surroundings: Hash,
+    ) -> Self {
+        Self { writ, execution, usage, action, surroundings }
+    }
+
+    /// The writ it comes from.
+    pub fn writ(&self) -> &Verified<Writ> {
+        &self.writ
+    }
+
+    /// The execution it is for.
+    pub fn execution(&self) -> ExecutionId {
+        self.execution
+    }
+
+    /// Which use of the writ it is.
+    pub fn usage(&self) -> Positive {
+        self.usage
+    }
+
+    /// Begins the execution: the admission is gone, and what is left is to run what was measured and to say how it ended. The claim must be
+    /// recorded before the first instruction runs.
+    pub fn start(self) -> (Claim, Running) {
+        let claim = Claim::Started {
+            writ: *self.writ.entry(),
+            execution: self.execution,
+            action: self.action,
+            surroundings: self.surroundings,
+        };
+        (claim, Running { writ: *self.writ.entry(), execution: self.execution })
+    }
+
+    /// Gives it up before anything ran.
+    pub fn abandon(self) -> Claim {
+        Claim::Ended { writ: *self.writ.entry(), execution: self.execution, result: Ending::Unknown }
+    }
+}
+
+/// An execution under way. Its end must be reported.
+#[derive(Debug)]
+#[must_use = "how an execution ended must be recorded"]
+pub struct Running {
+    writ: Hash,
+    execution: ExecutionId,
+}
+
+impl Running {
+    /// The execution.
+    pub fn execution(&self) -> ExecutionId {
+        self.execution
+    }
+
+    /// How it ended by itself.
+    pub fn ended(self, result: Ending) -> Claim {
+        Claim::Ended { writ: self.writ, execution: self.execution, result }
+    }
+
+    /// That the gateway ended it, because trust was lost.
+    pub fn terminated(self, code: Code) -> Claim {
+        self.ended(Ending::Terminated(code))
+    }
+}

@@ -1,0 +1,28 @@
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, sigprocmask};
+use writ_protocol::statement::Ending;
+
+/// Ends this process as the command ended, so that whoever started it sees no difference: the same status, or the same signal.
+pub fn end_like(ending: Ending) -> ! {
+    let status = match ending {
+        Ending::Exited(status) => i32::from(status),
+        Ending::Signaled(signal) => {
+            die_of(i32::from(signal.get()));
+            // A signal that does not end a process cannot have ended the command.
+            128 + i32::from(signal.get())
+        }
+        Ending::Terminated(_) | Ending::Unknown => 126,
+    };
+    std::process::exit(status)
+}
+
+fn die_of(number: i32) {
+    let Ok(signal) = Signal::try_from(number) else { return };
+    // The command has left its core, if any; this process has nothing to show.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).ok();
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of ours.
+    unsafe { sigaction(signal, &default) }.ok();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).ok();
+    raise(signal).ok();
+}

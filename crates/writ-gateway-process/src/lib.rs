@@ -1,0 +1,31 @@
+//! The process gateway: measures what is about to run, asks, verifies, and runs exactly that, with its whole tree below it.
+//!
+//! It must never depend on what authorizes (Invariant 11), and never start anything without an admission (Invariant 1). It forks, so the process that uses
+//! it must have one thread.
+#![allow(unsafe_code, reason = "fork, and system calls that no safe wrapper has; each block says why it is sound")]
+
+mod calls;
+mod capabilities;
+mod confinement;
+mod ending;
+mod executable;
+mod measure;
+mod message;
+mod node;
+mod processes;
+mod run;
+mod slot;
+mod surroundings;
+mod terminal;
+mod tree;
+mod watcher;
+
+pub use confinement::{Confinement, landlock_abi};
+pub use ending::end_like;
+pub use executable::{Executable, ExecutableError};
+pub use measure::measure;
+pub use node::Refused;
+pub use run::{HandedOver, Ran, Run, Signer, run};
+pub use slot::{SLOTS_MAX, Slot, SlotError};
+pub use surroundings::measure as measure_surroundings;
+pub use tree::{Plan, Poised, Running, StartError, prepare};

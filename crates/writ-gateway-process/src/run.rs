@@ -1,0 +1,342 @@
+//! `writ run`: one execution, from what a person typed to what it left behind.
+//!
+//! Measure, ask, verify, spend, bring the program to its first instruction, record that it starts, let it go, wait, record how it ended. Each
+//! step needs the one before it; whatever fails ends in a refusal and nothing runs.
+
+use crate::confinement::Confinement;
+use crate::executable::{Executable, ExecutableError};
+use crate::measure::measure;
+use crate::node::{Refused, Voice, proved};
+use crate::slot::{Slot, SlotError};
+use crate::surroundings;
+use crate::tree::{Plan, Poised, StartError, prepare};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use writ_client::blocking::Client;
+use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
+use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
+use writ_protocol::action::{Action, CommitmentKind, Exec, Opening};
+use writ_protocol::entry::{Audience, Positive, PrincipalRef};
+use writ_protocol::statement::{Ask, Authorize, Claim, Component, Ending, Presentation, Request};
+use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Refusal, RequestKey, TrustRoot};
+use writ_tlog::{Origin, SigningKey};
+
+/// What is to be run, and on whose behalf.
+pub struct Run {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// As whom; otherwise as whoever this process's user is.
+    pub principal: Option<Signer>,
+    /// A writ that was handed over; otherwise one is asked for.
+    pub writ: Option<HandedOver>,
+    /// Where the node is.
+    pub endpoint: Endpoint,
+    /// What to believe.
+    pub trust: TrustRoot,
+    /// The ledger.
+    pub origin: Origin,
+    /// The folder with this machine's gateway slots.
+    pub slots: PathBuf,
+    /// What the execution must not see.
+    pub hidden: Vec<PathBuf>,
+    /// What it may see in there nevertheless.
+    pub kept: Vec<PathBuf>,
+}
+
+/// A principal with its key.
+pub struct Signer {
+    /// Who.
+    pub name: PrincipalRef,
+    /// Their key.
+    pub key: SigningKey,
+}
+
+/// A writ with what its holder needs to present it.
+pub struct HandedOver {
+    /// The writ.
+    pub writ: Vec<u8>,
+    /// The salt of its action digest.
+    pub action_salt: [u8; 32],
+    /// The key of its holder, if this process has it.
+    pub holder: SigningKey,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Ran {
+    /// It ran, and ended so. The last entry of its story stands at `index`.
+    Ended {
+        /// How.
+        ending: Ending,
+        /// Where that is recorded; nowhere, if the ledger was gone by then.
+        recorded: Result<u64, Refusal>,
+    },
+    /// The authority denied it.
+    Denied(Box<Denial>),
+    /// It was refused before or after the authority was asked.
+    Refused(Refused),
+    /// There is no such program.
+    NotFound(Refused),
+}
+
+/// Runs it. Standard streams, terminal and signals are the program's.
+pub fn run(run: Run) -> Ran {
+    let refused = |refusal| Ran::Refused(Refused { refusal, index: None });
+    let slot = match Slot::take(&run.slots) {
+        Ok(slot) => slot,
+        Err(error) => return refused(slot_refusal(&error)),
+    };
+    let client = match Client::connect(&run.endpoint) {
+        Ok(client) => client,
+        Err(error) => return refused(error.refusal()),
+    };
+    let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, wall_ms);
+    let (voice, enforcer) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return refused(error.refusal()),
+    };
+    Gateway { run, voice, enforcer }.go()
+}
+
+fn slot_refusal(error: &SlotError) -> Refusal {
+    let code = match error {
+        SlotError::Folder { .. } | SlotError::Unusable { .. } => Code::UnknownAuthority,
+        SlotError::Busy(_) => Code::RateLimited,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+struct Gateway {
+    run: Run,
+    voice: Voice,
+    enforcer: Enforcer,
+}
+
+/// What was measured, as it will be asked for, compared and run.
+struct Measured {
+    executable: Executable,
+    exec: Exec,
+    action: Action,
+    surroundings: Vec<Component>,
+    variables: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+}
+
+/// How a way to an admission can end.
+enum Stop {
+    Denied(Box<Denial>),
+    Refused(Refusal),
+    NotFound(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<ClientError> for Stop {
+    fn from(error: ClientError) -> Self {
+        Self::Refused(error.refusal())
+    }
+}
+
+impl Gateway {
+    fn go(mut self) -> Ran {
+        match self.admitted() {
+            Ok((measured, admission)) => self.execute(&measured, admission),
+            Err(Stop::Denied(deny)) => Ran::Denied(deny),
+            Err(Stop::Refused(refusal)) => Ran::Refused(self.refuse(refusal)),
+            Err(Stop::NotFound(refusal)) => Ran::NotFound(self.refuse(refusal)),
+        }
+    }
+
+    /// What the gateway itself refuses is recorded as its report; what the node has refused is counted there already.
+    fn refuse(&mut self, refusal: Refusal) -> Refused {
+        let writ = self.run.writ.as_ref().map(|handed| writ_tlog::sha256(&handed.writ));
+        self.voice.refuse(refusal, writ, None)
+    }
+
+    fn admitted(&mut self) -> Result<(Measured, Admission), Stop> {
+        let measured = self.measure()?;
+        let admission = match self.run.writ.take() {
+            None => self.ask(&measured)?,
+            Some(handed) => {
+                let admission = self.present(&measured, &handed);
+                self.run.writ = Some(handed);
+                admission?
+            }
+        };
+        Ok((measured, admission))
+    }
+
+    fn measure(&self) -> Result<Measured, Stop> {
+        let program = self.run.argv.first().ok_or_else(|| Refusal::malformed("expected a program to run"))?;
+        let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let executable = Executable::open(program, path).map_err(|error| stop_at(&error))?;
+        let cwd = std::env::current_dir().map_err(|error| {
+            Refusal::new(Code::IntegrityFailure, format!("the working folder cannot be read: {error}"))
+        })?;
+        let exec = measure(&executable, &self.run.argv, &variables, cwd.as_os_str())?;
+        let action = Action::Exec(exec.clone());
+        let surroundings = surroundings::measure(self.voice.slot().name().as_str(), &self.run.slots)?;
+        Ok(Measured { executable, exec, action, surroundings, variables, cwd })
+    }
+
+    /// Asks for a writ that is spent by its own entry, for this process alone.
+    fn ask(&mut self, measured: &Measured) -> Result<Admission, Stop> {
+        let identity = self.voice.identity();
+        let execution = ExecutionId::new(wall_ms(), random()?);
+        let action_salt = random()?;
+        let own = Own::new(random()?, execution, action_salt, boot_time());
+        let request = Request {
+            key: RequestKey::new(wall_ms(), random()?),
+            salt: random()?,
+            time_ms: wall_ms(),
+            principal: self.run.principal.as_ref().map(|signer| signer.name.clone()),
+            action_salt,
+            action: measured.action.encode()?,
+            ask: Ask::Authorize(Authorize {
+                admit: Some(own.admitted()),
+                holder: public(self.voice.slot().key())?,
+                audience: Audience::Gateway { gateway: identity.gateway, epoch: identity.epoch },
+                surroundings: measured.surroundings.clone(),
+            }),
+        };
+        let answer = match &self.run.principal {
+            Some(signer) => {
+                self.voice.client().authorize(&Asked::Signed(request.sign(&self.run.origin, &signer.key)))?
+            }
+            None => self.voice.client().authorize(&Asked::Bare(request.payload(&self.run.origin)))?,
+        };
+        match answer {
+            Answer::Permit(permit) => {
+                Ok(self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), moment())?)
+            }
+            Answer::Deny(denial) => Err(Stop::Denied(Box::new(denial))),
+            Answer::Refused(refused) => Err(ClientError::Refused(refused).into()),
+        }
+    }
+
+    /// Presents a writ that somebody handed over: view, presentation, spend, each verified.
+    fn present(&mut self, measured: &Measured, handed: &HandedOver) -> Result<Admission, Stop> {
+        let view = self.view()?;
+        let identity = self.voice.identity();
+        let nonce = random()?;
+        let writ = writ_protocol::WritVerifier::new(self.run.trust.clone()).verify(&handed.writ)?;
+        let opening =
+            Opening { kind: CommitmentKind::Action, salt: handed.action_salt, value: measured.action.encode()? };
+        let presentation = Presentation {
+            writ: *writ.entry(),
+            epoch: identity.epoch,
+            nonce,
+            action: opening.commitment(),
+            gateway: identity.gateway,
+            time_ms: wall_ms(),
+        };
+        let presented = Presented {
+            writ: &handed.writ,
+            action_salt: &handed.action_salt,
+            presentation: &presentation.sign(&self.run.origin, &handed.holder),
+            nonce,
+        };
+        let examined = self.enforcer.examine(presented, &view, scene(measured), Positive::ONE, moment())?;
+        let statement = self.voice.sign(examined.spend(ExecutionId::new(wall_ms(), random()?)));
+        let recorded = self.voice.record(&statement, None)?;
+        Ok(examined.spent(&statement, recorded.proof.as_bytes())?)
+    }
+
+    /// A view of the control chain, and a heartbeat that shows how old it is.
+    fn view(&mut self) -> Result<ControlView, Stop> {
+        let first = self.voice.client().control(None)?;
+        let mut view = ControlView::begin(self.run.trust.clone(), &first.bundle)?;
+        let sent = boot_time();
+        let heartbeat = self.voice.sign(Claim::from(&view));
+        let recorded = self.voice.record(&heartbeat, None)?;
+        let newer = self.voice.client().control(Some(first.size))?;
+        view.advance(&newer.bundle, &newer.consistency)?;
+        view.confirm(&heartbeat, recorded.proof.as_bytes(), sent)?;
+        Ok(view)
+    }
+
+    fn execute(mut self, measured: &Measured, admission: Admission) -> Ran {
+        let poised = match self.poise(measured) {
+            Ok(poised) => poised,
+            Err(error) => {
+                let claim = admission.abandon();
+                // The execution is closed as unknown; why it never began is the refusal.
+                self.voice.say(claim, None).ok();
+                return Ran::Refused(self.refuse(error.refusal()));
+            }
+        };
+        let (claim, running) = admission.start();
+        let statement = self.voice.sign(claim);
+        let started = self.voice.record(&statement, Some(poised.watcher_pid())).map_err(|error| error.refusal());
+        let started = started.and_then(|recorded| proved(&mut self.enforcer, &statement, &recorded));
+        if let Err(refusal) = started {
+            // Dropping what is poised ends it before its first instruction.
+            drop(poised);
+            self.voice.say(running.ended(Ending::Unknown), None).ok();
+            return Ran::Refused(self.refuse(refusal));
+        }
+        let ending = match poised.release().and_then(|tree| tree.wait()) {
+            Ok(ending) => ending,
+            Err(error) => {
+                self.voice.say(running.terminated(Code::Internal), None).ok();
+                return Ran::Refused(self.refuse(error.refusal()));
+            }
+        };
+        let recorded = self.voice.say(running.ended(ending), None);
+        let recorded = recorded.map(|recorded| recorded.index).map_err(|error| error.refusal());
+        Ran::Ended { ending, recorded }
+    }
+
+    fn poise(&self, measured: &Measured) -> Result<Poised, StartError> {
+        let confinement = Confinement::new(&self.run.hidden, &self.run.kept)?;
+        prepare(&Plan {
+            executable: &measured.executable,
+            argv: &self.run.argv,
+            variables: &measured.variables,
+            cwd: &measured.cwd,
+            confinement: &confinement,
+            expected: &measured.exec,
+        })
+    }
+}
+
+fn stop_at(error: &ExecutableError) -> Stop {
+    match error.exit_status() {
+        127 => Stop::NotFound(error.refusal()),
+        _ => Stop::Refused(error.refusal()),
+    }
+}
+
+fn scene(measured: &Measured) -> Scene<'_> {
+    Scene { action: &measured.action, surroundings: &measured.surroundings, sandboxes: &[] }
+}
+
+fn public(key: &SigningKey) -> Result<Ed25519Key, Refusal> {
+    Ok(Ed25519Key::new(Key::from(key.verifying_key()))?)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Refusal::new(Code::Internal, "the system gives no randomness"))?;
+    Ok(bytes)
+}
+
+fn moment() -> Moment {
+    Moment { wall_ms: wall_ms(), boot: boot_time() }
+}
+
+fn wall_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn boot_time() -> BootTime {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    let ms = now.map_or(0, |now| now.tv_sec().saturating_mul(1000).saturating_add(now.tv_nsec() / 1_000_000));
+    BootTime(u64::try_from(ms).unwrap_or(0))
+}

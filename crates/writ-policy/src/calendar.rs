@@ -1,0 +1,56 @@
+//! Milliseconds since 1970 as UTC text.
+
+const DAY_MS: u64 = 86_400_000;
+/// The first millisecond of the year 10000, which the engine's text form cannot write.
+const END_MS: u64 = 253_402_300_800_000;
+
+/// A moment in UTC, up to the year 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    year: u64,
+    month: u64,
+    day: u64,
+    ms_of_day: u64,
+}
+
+impl Moment {
+    pub(crate) fn from_ms(ms: u64) -> Option<Self> {
+        (ms < END_MS).then(|| {
+            let (year, month, day) = civil(ms / DAY_MS);
+            Self { year, month, day, ms_of_day: ms % DAY_MS }
+        })
+    }
+
+    /// `2026-11-21`
+    pub(crate) fn day(self) -> String {
+        format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+
+    /// `2026-11-21T08`
+    pub(crate) fn hour(self) -> String {
+        format!("{}T{:02}", self.day(), self.ms_of_day / 3_600_000)
+    }
+
+    /// `2026-11-21T08:05`
+    pub(crate) fn minute(self) -> String {
+        format!("{}:{:02}", self.hour(), self.ms_of_day / 60_000 % 60)
+    }
+
+    /// `2026-11-21T08:05:09.007Z`
+    pub(crate) fn full(self) -> String {
+        format!("{}:{:02}.{:03}Z", self.minute(), self.ms_of_day / 1_000 % 60, self.ms_of_day % 1_000)
+    }
+}
+
+/// Year, month and day of a number of days since 1970. Years are counted from March, so that the leap day is the last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const ERA_DAYS: u64 = 146_097;
+    let since_march_of_0 = days + 719_468;
+    let (era, day_of_era) = (since_march_of_0 / ERA_DAYS, since_march_of_0 % ERA_DAYS);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}

@@ -1,0 +1,241 @@
+//! From a snapshot to a policy set, or every reason why not. Each rule here closes a way in which the engine would go on in silence.
+
+use crate::annotation;
+use crate::clause::{Clause, Effect};
+use crate::entities::{DIGEST, is_always_there, is_of_request};
+use crate::error::{PolicyError, Problem, place};
+use crate::policy_set::{Compiled, PolicySet};
+use crate::scan::{Language, statements};
+use crate::snapshot::Snapshot;
+use crate::terms::PermitTerms;
+use crate::{entities, principals, schema};
+use cedar_policy::ffi::DetailedError;
+use cedar_policy::{Entities, Policy, PolicyId, Schema, ValidationMode, Validator};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::str::FromStr;
+use writ_protocol::Name;
+
+/// Of a message of the engine, only this much is kept: it can quote a whole policy.
+const MESSAGE_CHARS_MAX: usize = 400;
+
+pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>> {
+    let mut findings = Vec::new();
+    let schema = schema::compile(snapshot).map_err(|error| findings.push(error)).ok();
+    let mut written = Written::default();
+    for (file, bytes) in snapshot.policy_files() {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => written.read_file(file, text),
+            Err(_) => findings.push(PolicyError::file(file, Problem::NotUtf8)),
+        }
+    }
+    findings.append(&mut written.findings);
+    let entities = schema
+        .as_ref()
+        .and_then(|schema| entities::compile(snapshot, schema).map_err(|errors| findings.extend(errors)).ok());
+    let principals =
+        principals::compile(snapshot, entities.as_ref()).map_err(|errors| findings.extend(errors)).unwrap_or_default();
+    let engine = written.engine_set(&mut findings);
+    if let Some(entities) = &entities {
+        findings.extend(written.policies.values().flat_map(|policy| policy.missing_literals(entities)));
+    }
+    let warnings = match &schema {
+        Some(schema) => written.fit(schema, &engine, &mut findings),
+        None => Vec::new(),
+    };
+    match (schema, entities) {
+        (Some(schema), Some(entities)) if findings.is_empty() => {
+            let reads_digest = written.policies.values().any(WrittenPolicy::reads_digest);
+            let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
+            let digest = snapshot.digest();
+            Ok(PolicySet { engine, schema, entities, policies, reads_digest, principals, digest, warnings })
+        }
+        (_, _) => {
+            findings.sort();
+            findings.dedup();
+            Err(findings)
+        }
+    }
+}
+
+/// What an error of the engine says, and at which byte of its source.
+pub(crate) fn complaint<'a, E>(error: &'a E) -> (String, usize)
+where
+    DetailedError: From<&'a E>,
+{
+    let detailed = DetailedError::from(error);
+    let offset = detailed.source_locations.first().map_or(0, |label| label.loc.start);
+    let message = match detailed.help {
+        Some(help) => format!("{} ({help})", detailed.message),
+        None => detailed.message,
+    };
+    (short(&message), offset)
+}
+
+/// The beginning of a message, in one line.
+pub(crate) fn short(message: &str) -> String {
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect()
+}
+
+/// Whether a text or key of this value is the word.
+fn mentions(value: &Value, word: &str) -> bool {
+    match value {
+        Value::String(text) => text == word,
+        Value::Array(items) => items.iter().any(|item| mentions(item, word)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key == word || mentions(value, word)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The policies as they were written, by id.
+#[derive(Default)]
+struct Written {
+    policies: BTreeMap<Name, WrittenPolicy>,
+    findings: Vec<PolicyError>,
+}
+
+struct WrittenPolicy {
+    policy: Policy,
+    /// Line and column at which it begins.
+    place: (usize, usize),
+    clause: Clause,
+    terms: PermitTerms,
+}
+
+impl Written {
+    fn read_file(&mut self, file: &str, text: &str) {
+        let found = match statements(text, Language::Policy) {
+            Ok(found) => found,
+            Err(fault) => {
+                self.findings.push(PolicyError::at(file, text, fault.offset, fault.problem));
+                return;
+            }
+        };
+        let count = found.len();
+        let before = self.findings.len();
+        for span in found {
+            self.read_policy(file, text, span);
+        }
+        if self.findings.len() > before {
+            return;
+        }
+        // Were the text cut otherwise than the engine cuts it, a forbid could be lost between the pieces.
+        let agrees = cedar_policy::PolicySet::from_str(text)
+            .is_ok_and(|set| set.num_of_policies() == count && set.num_of_templates() == 0);
+        if !agrees {
+            let problem = Problem::Syntax("the file as a whole does not read as its policies one by one".to_owned());
+            self.findings.push(PolicyError::file(file, problem));
+        }
+    }
+
+    fn read_policy(&mut self, file: &str, text: &str, span: Range<usize>) {
+        let start = span.start;
+        let source = text.get(span).unwrap_or_default();
+        // Positions are not ids: each policy is parsed alone and gets the id that it names.
+        let policy = match Policy::parse(None, source) {
+            Ok(policy) => policy,
+            Err(error) => {
+                let (message, offset) = complaint(&error);
+                self.findings.push(PolicyError::at(file, text, start + offset, Problem::Syntax(message)));
+                return;
+            }
+        };
+        let found = |problem| PolicyError::at(file, text, start, problem);
+        let effect = match policy.effect() {
+            cedar_policy::Effect::Permit => Effect::Permit,
+            cedar_policy::Effect::Forbid => Effect::Forbid,
+        };
+        let id = annotation::id(policy.annotation("id"));
+        let terms = annotation::terms(effect, policy.annotations());
+        let (id, terms) = match (id, terms) {
+            (Ok(id), Ok(terms)) => (id, terms),
+            (id, terms) => {
+                let problems = id.err().into_iter().chain(terms.err().into_iter().flatten());
+                self.findings.extend(problems.map(found));
+                return;
+            }
+        };
+        let place = place(text, start);
+        if let Some(first) = self.policies.get(&id) {
+            let first = format!("{}:{}", first.clause.file, first.clause.line);
+            self.findings.push(found(Problem::IdRepeated { id: id.to_string(), first }));
+            return;
+        }
+        let policy = policy.new_id(PolicyId::new(id.as_str()));
+        let clause = Clause { file: file.to_owned(), line: place.0, effect, text: source.to_owned() };
+        self.policies.insert(id, WrittenPolicy { policy, place, clause, terms });
+    }
+
+    fn engine_set(&self, findings: &mut Vec<PolicyError>) -> cedar_policy::PolicySet {
+        let mut set = cedar_policy::PolicySet::new();
+        for written in self.policies.values() {
+            // Adding refuses an id that is taken; nothing is ever merged with renaming.
+            if let Err(error) = set.add(written.policy.clone()) {
+                findings.push(written.finding(Problem::Syntax(short(&error.to_string()))));
+            }
+        }
+        set
+    }
+
+    /// Adds what does not fit the schema to the findings, and returns what only looks odd.
+    fn fit(
+        &self,
+        schema: &Schema,
+        engine: &cedar_policy::PolicySet,
+        findings: &mut Vec<PolicyError>,
+    ) -> Vec<PolicyError> {
+        let result = Validator::new(schema.clone()).validate(engine, ValidationMode::Strict);
+        let finding = |id: &PolicyId, (message, offset): (String, usize), problem: fn(String) -> Problem| {
+            let owner = Name::new(id.to_string()).ok().and_then(|id| self.policies.get(&id));
+            match owner {
+                Some(written) => written.finding_at(offset, problem(message)),
+                None => PolicyError::file(".", problem(message)),
+            }
+        };
+        for error in result.validation_errors() {
+            findings.push(finding(error.policy_id(), complaint(error), Problem::Invalid));
+        }
+        let mut warnings: Vec<PolicyError> = result
+            .validation_warnings()
+            .map(|warning| finding(warning.policy_id(), complaint(warning), Problem::Suspicious))
+            .collect();
+        warnings.sort();
+        warnings
+    }
+}
+
+impl WrittenPolicy {
+    /// Entities that the policy names and that no request can meet: a misspelt `Group` in a forbid would let everything pass.
+    fn missing_literals(&self, entities: &Entities) -> Vec<PolicyError> {
+        let missing = self.policy.entity_literals().into_iter().filter_map(|uid| {
+            if is_of_request(&uid) {
+                (!is_always_there(&uid)).then(|| Problem::LiteralImpossible(uid.to_string()))
+            } else {
+                entities.get(&uid).is_none().then(|| Problem::LiteralMissing(uid.to_string()))
+            }
+        });
+        missing.map(|problem| self.finding(problem)).collect()
+    }
+
+    /// Whether the word occurs in the parsed policy at all, escapes undone; what cannot be told counts as yes.
+    fn reads_digest(&self) -> bool {
+        self.policy.to_json().map_or(true, |json| mentions(&json, DIGEST))
+    }
+
+    fn finding(&self, problem: Problem) -> PolicyError {
+        self.finding_at(0, problem)
+    }
+
+    /// At a byte of the policy's own text.
+    fn finding_at(&self, offset: usize, problem: Problem) -> PolicyError {
+        let (line, column) = place(&self.clause.text, offset);
+        let (first_line, first_column) = self.place;
+        let column = if line == 1 { first_column + column - 1 } else { column };
+        PolicyError { file: self.clause.file.clone(), line: first_line + line - 1, column, problem }
+    }
+
+    fn into_compiled(self) -> Compiled {
+        Compiled { clause: self.clause, terms: self.terms }
+    }
+}

@@ -1,0 +1,78 @@
+use crate::terms::Terms;
+use writ_protocol::cbor::{Encode, Writer};
+use writ_protocol::{Code, Name};
+
+const CONTEXT: &str = "writ.decision";
+const VERSION: u64 = 1;
+
+/// A decision names at most this many policies: entries can record no more. A permit with more is an evaluation error; a denial names the first.
+pub const DECISION_REASONS_MAX: usize = 256;
+
+/// What was decided. There is no third answer, and no default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// It may be done, on these terms.
+    Permit(Permit),
+    /// It may not.
+    Deny(Deny),
+}
+
+/// At least one policy permits it, none forbids it, and none failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The determining permits, ascending.
+    pub reasons: Vec<Name>,
+    /// The strictest of their terms.
+    pub terms: Terms,
+}
+
+/// Not permitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deny {
+    /// `policy_denied`, `evaluation_error` or `integrity_failure`.
+    pub code: Code,
+    /// The determining forbids, ascending; empty where nothing permits.
+    pub reasons: Vec<Name>,
+    /// What could not be evaluated, ascending; by policy where it was one.
+    pub errors: Vec<(Option<Name>, String)>,
+}
+
+impl Decision {
+    /// The one encoding, by which a replay is compared (Invariant 4).
+    pub fn encode(&self) -> Vec<u8> {
+        self.to_cbor()
+    }
+}
+
+impl Encode for Decision {
+    fn encode(&self, writer: &mut Writer) {
+        writer.array(4);
+        writer.text(CONTEXT);
+        writer.uint(VERSION);
+        match self {
+            Self::Permit(Permit { reasons, terms }) => {
+                writer.text("permit");
+                writer.map(2);
+                writer.field("terms", terms);
+                writer.field("reasons", reasons);
+            }
+            Self::Deny(Deny { code, reasons, errors }) => {
+                writer.text("deny");
+                writer.map(3);
+                writer.field("code", code);
+                writer.text("errors");
+                writer.array(errors.len());
+                for (policy, message) in errors {
+                    writer.array(2);
+                    match policy {
+                        Some(policy) => policy.encode(writer),
+                        None => writer.null(),
+                    }
+                    writer.text(message);
+                }
+                writer.field("reasons", reasons);
+            }
+        }
+    }
+}

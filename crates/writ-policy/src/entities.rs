@@ -1,0 +1,106 @@
+use crate::compile::complaint;
+use crate::error::{PolicyError, Problem};
+use crate::json;
+use crate::snapshot::{ENTITIES, Snapshot};
+use crate::text::from_hex;
+use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
+use std::collections::HashSet;
+use std::str::FromStr;
+
+/// The type of what is executed.
+pub(crate) const EXECUTABLE: &str = "Executable";
+/// The type of what orders are given to; there is one of it.
+pub(crate) const DOMAIN: &str = "Domain";
+/// The id of the one domain.
+pub(crate) const THIS_DOMAIN: &str = "this";
+/// The attribute with which an executable is pinned.
+pub(crate) const DIGEST: &str = "digest";
+
+/// An entity's uid, if the type's name is one.
+pub(crate) fn uid(kind: &str, id: &str) -> Option<EntityUid> {
+    let kind = EntityTypeName::from_str(kind).ok()?;
+    Some(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+/// The entities of a snapshot, complete: what is named is there. With a parent missing, `principal in Group::"x"` would be false
+/// without an error, and a forbid would not hold.
+pub(crate) fn compile(snapshot: &Snapshot, schema: &Schema) -> Result<Entities, Vec<PolicyError>> {
+    let failed = |problem| vec![PolicyError::file(ENTITIES, problem)];
+    let value = match snapshot.file(ENTITIES) {
+        Some(bytes) => json::read(ENTITIES, bytes).map_err(|error| vec![error])?,
+        None => serde_json::Value::Array(Vec::new()),
+    };
+    let entities = Entities::from_json_value(value, Some(schema))
+        .map_err(|error| failed(Problem::Entities(complaint(&error).0)))?;
+    let mut findings: Vec<PolicyError> = entities
+        .iter()
+        .flat_map(|entity| incompleteness(entity, &entities))
+        .map(|problem| PolicyError::file(ENTITIES, problem))
+        .collect();
+    findings.sort();
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let domain = uid(DOMAIN, THIS_DOMAIN).filter(|domain| entities.get(domain).is_none());
+    let added = domain.map(|domain| Entity::new_no_attrs(domain, HashSet::new()));
+    entities.add_entities(added, Some(schema)).map_err(|error| failed(Problem::Entities(complaint(&error).0)))
+}
+
+/// Whether a uid may be named without being declared: an executable is made for its request, and the domain is always there.
+pub(crate) fn is_always_there(uid: &EntityUid) -> bool {
+    match uid.type_name().to_string().as_str() {
+        EXECUTABLE => uid.id().unescaped().starts_with('/'),
+        DOMAIN => uid.id().unescaped() == THIS_DOMAIN,
+        _ => false,
+    }
+}
+
+/// Whether a uid is of a type of which requests have certain uids only.
+pub(crate) fn is_of_request(uid: &EntityUid) -> bool {
+    [EXECUTABLE, DOMAIN].contains(&uid.type_name().to_string().as_str())
+}
+
+fn incompleteness(entity: &Entity, entities: &Entities) -> Vec<Problem> {
+    let name = entity.uid();
+    let is_missing = |uid: &EntityUid| entities.get(uid).is_none();
+    let parents = entities.ancestors(&name).into_iter().flatten().filter(|parent| is_missing(parent));
+    let mut problems: Vec<Problem> =
+        parents.map(|parent| Problem::ParentMissing { entity: name.to_string(), parent: parent.to_string() }).collect();
+    let mut named = Vec::new();
+    for (_, value) in entity.attrs().chain(entity.tags()) {
+        match value {
+            Ok(value) => references(&value, &mut named),
+            Err(error) => problems.push(Problem::Entities(error.to_string())),
+        }
+    }
+    let missing = named.into_iter().filter(|uid| is_missing(uid) && !is_always_there(uid));
+    problems.extend(missing.map(|uid| Problem::ReferenceMissing { entity: name.to_string(), found: uid.to_string() }));
+    problems.extend(executable_form(entity));
+    problems
+}
+
+/// An executable is named by an absolute path; its digest has one form, since it is compared as text.
+fn executable_form(entity: &Entity) -> Option<Problem> {
+    let name = entity.uid();
+    if name.type_name().to_string() != EXECUTABLE {
+        return None;
+    }
+    if !name.id().unescaped().starts_with('/') {
+        return Some(Problem::ExecutablePath(name.to_string()));
+    }
+    match entity.attr(DIGEST) {
+        None => None,
+        Some(Ok(EvalResult::String(digest))) if from_hex(&digest).is_some_and(|bytes| bytes.len() == 32) => None,
+        Some(_) => Some(Problem::DigestForm(name.to_string())),
+    }
+}
+
+/// The uids in a value. Its depth is bounded by that of the JSON it was read from.
+fn references(value: &EvalResult, found: &mut Vec<EntityUid>) {
+    match value {
+        EvalResult::EntityUid(uid) => found.push(uid.clone()),
+        EvalResult::Set(set) => set.iter().for_each(|value| references(value, found)),
+        EvalResult::Record(record) => record.iter().for_each(|(_, value)| references(value, found)),
+        EvalResult::Bool(_) | EvalResult::Long(_) | EvalResult::String(_) | EvalResult::ExtensionValue(_) => {}
+    }
+}

@@ -1,0 +1,181 @@
+use std::fmt;
+
+/// What is wrong with a policy folder, and where. Lines and columns begin at 1; a finding about a whole file stands at 1:1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyError {
+    /// The file within the folder.
+    pub file: String,
+    /// Its line.
+    pub line: usize,
+    /// Its column, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl PolicyError {
+    /// About a file as a whole.
+    pub(crate) fn file(file: &str, problem: Problem) -> Self {
+        Self { file: file.to_owned(), line: 1, column: 1, problem }
+    }
+
+    /// At a byte offset of a file's text.
+    pub(crate) fn at(file: &str, text: &str, offset: usize, problem: Problem) -> Self {
+        let (line, column) = place(text, offset);
+        Self { file: file.to_owned(), line, column, problem }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        self.problem.advice()
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}; {}", self.file, self.line, self.column, self.problem, self.advice())
+    }
+}
+
+/// Line and column of a byte offset, both from 1.
+pub(crate) fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// What can be wrong with a policy folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Problem {
+    #[error("expected at most {limit} files, found {found}")]
+    TooManyFiles { limit: usize, found: usize },
+    #[error("expected at most {limit} bytes of files, found {found}")]
+    TooManyBytes { limit: usize, found: usize },
+    #[error("this path is not one of a policy folder")]
+    PathForm,
+    #[error("this is none of the files that a policy folder has")]
+    UnknownFile,
+    #[error("the policy folder has no `{0}`")]
+    FileMissing(&'static str),
+    #[error("the file is not UTF-8")]
+    NotUtf8,
+    #[error("nested deeper than {0} levels")]
+    TooDeep(usize),
+    #[error("a chain of more than {0} operators")]
+    TooLong(usize),
+    #[error("a bracket or string is not closed, or a policy has no `;`")]
+    Unclosed,
+    #[error("a template: `{0}` is a slot")]
+    Template(String),
+    #[error("{0}")]
+    Syntax(String),
+    #[error("the policy has no `@id`")]
+    IdMissing,
+    #[error("`@id(\"{0}\")` is not a name")]
+    IdForm(String),
+    #[error("the id `{id}` belongs to the policy at {first} already")]
+    IdRepeated { id: String, first: String },
+    #[error("the annotation `@{0}` is not known")]
+    AnnotationUnknown(String),
+    #[error("the annotation `@{0}` stands on a forbid")]
+    AnnotationOnForbid(String),
+    #[error("`@{name}(\"{found}\")` is not {expected}")]
+    AnnotationForm { name: String, found: String, expected: &'static str },
+    #[error("the tree would be killed after {kill_after_ms} ms, before it is frozen after {freeze_after_ms} ms")]
+    KillBeforeFreeze { freeze_after_ms: u64, kill_after_ms: u64 },
+    #[error("{0}")]
+    Schema(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Suspicious(String),
+    #[error("the policy names `{0}`, which is not in entities.json: it would match nothing, in silence")]
+    LiteralMissing(String),
+    #[error("the policy names `{0}`, which no request has as its resource: it would match nothing, in silence")]
+    LiteralImpossible(String),
+    #[error("{0}")]
+    Json(String),
+    #[error("the key `{0}` stands twice in one object")]
+    KeyRepeated(String),
+    #[error("{0}")]
+    Entities(String),
+    #[error("`{entity}` names the parent `{parent}`, which is not in entities.json")]
+    ParentMissing { entity: String, parent: String },
+    #[error("an attribute of `{entity}` names `{found}`, which is not in entities.json")]
+    ReferenceMissing { entity: String, found: String },
+    #[error("the digest of `{0}` is not 64 hexadecimal digits in lower case")]
+    DigestForm(String),
+    #[error("`{0}` is not an absolute path")]
+    ExecutablePath(String),
+    #[error("expected {expected} in item {item}, counted from 1")]
+    PrincipalForm { item: usize, expected: &'static str },
+    #[error("`{0}` stands twice")]
+    PrincipalRepeated(String),
+    #[error("`{0}` is not in entities.json")]
+    PrincipalMissing(String),
+    #[error("`{principal}` has a key that is not an Ed25519 key: {why}")]
+    KeyForm { principal: String, why: String },
+    #[error("`{second}` has the key {key}, which belongs to `{first}`")]
+    KeyShared { key: String, first: String, second: String },
+    #[error("`{second}` has the uid {uid}, which belongs to `{first}`")]
+    UidShared { uid: u32, first: String, second: String },
+}
+
+impl Problem {
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::TooManyFiles { .. } => "put several policies into one file",
+            Self::TooManyBytes { .. } => "move long lists into groups, attributes or sets",
+            Self::PathForm => {
+                "use parts of A-Z a-z 0-9 . _ - that do not begin with a dot, joined by `/`, 255 bytes at most"
+            }
+            Self::UnknownFile => {
+                "a folder has *.cedar, schema.cedarschema, entities.json and principals.json; remove the rest"
+            }
+            Self::FileMissing(_) => "add it; an empty one is `[]`",
+            Self::NotUtf8 => "save the file as UTF-8",
+            Self::TooDeep(_) => "write several policies, or fewer levels of brackets and `if`",
+            Self::TooLong(_) => "write several policies, or a set with `contains`",
+            Self::Unclosed => "close it",
+            Self::Template(_) => "write the principal or resource in place of the slot",
+            Self::Syntax(_) => "write it as Cedar's grammar wants it",
+            Self::IdMissing => "put `@id(\"a-name\")` before it, so that decisions can name it",
+            Self::IdForm(_) => "use 1 to 128 characters from A-Z a-z 0-9 . _ - / : @",
+            Self::IdRepeated { .. } => "give each policy its own id",
+            Self::AnnotationUnknown(_) => {
+                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox or @budget, or remove it"
+            }
+            Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id and @description only",
+            Self::AnnotationForm { .. } => "write it in that form",
+            Self::KillBeforeFreeze { .. } => {
+                "set both @freeze_after and @kill_after, the first not longer than the second"
+            }
+            Self::Schema(_) => "a domain's schema adds types and actions and cannot redefine those of the base schema",
+            Self::Invalid(_) => "mend it: a policy that does not fit the schema can fail when it is needed",
+            Self::Suspicious(_) => "see that it says what you mean",
+            Self::LiteralMissing(_) => "declare it in entities.json, or mend the name",
+            Self::LiteralImpossible(_) => {
+                "the domain is `Domain::\"this\"`; an executable is named by its absolute path"
+            }
+            Self::Json(_) => "mend the JSON",
+            Self::KeyRepeated(_) => "keep one of the two: readers differ in which one they see",
+            Self::Entities(_) => "mend the entity so that it fits the schema",
+            Self::ParentMissing { .. } | Self::ReferenceMissing { .. } => "declare it too, or mend the name",
+            Self::DigestForm(_) => "write the SHA-256 of the file as `sha256sum` prints it",
+            Self::ExecutablePath(_) => "name an executable by its absolute path, links resolved",
+            Self::PrincipalForm { .. } => {
+                "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000]}; keys and uids may be left out"
+            }
+            Self::PrincipalRepeated(_) => "put all its keys and uids into one item",
+            Self::PrincipalMissing(_) => "declare the entity too, with its groups",
+            Self::KeyForm { .. } => "write the tagged key in hexadecimal: 01, then the 32 bytes of the public key",
+            Self::KeyShared { .. } | Self::UidShared { .. } => {
+                "whoever holds it must be one principal: remove it from one of them"
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use writ_protocol::cbor::{Decode, Encode, Reader, ShapeError, Writer};
+use writ_protocol::entry::{AssertedPrincipal, PrincipalRef};
+use writ_protocol::{Label, Name, Refusal};
+
+/// A decision reads at most this many surroundings.
+pub const SURROUNDINGS_MAX: usize = 256;
+
+/// An encoded record of facts is at most this long.
+const FACTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Everything a decision reads that can vary, beside policy and action: recorded with it, so that it can be decided again (Invariant 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// How the principal was authenticated.
+    pub auth: Label,
+    /// Who acts.
+    pub principal: AssertedPrincipal,
+    /// Steps from the origin of the lineage.
+    pub depth: u64,
+    /// The gateway that the writ is for.
+    pub gateway: Option<Name>,
+    /// What was measured where it would run: ascending by label, each label once.
+    pub surroundings: Vec<(Label, String)>,
+}
+
+impl Facts {
+    /// Reads the one encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > FACTS_BYTES_MAX {
+            return Err(Refusal::malformed(format_args!(
+                "facts have at most {FACTS_BYTES_MAX} bytes, these have {}",
+                bytes.len()
+            )));
+        }
+        Ok(Self::from_cbor(bytes)?)
+    }
+
+    /// The value of a label of the surroundings.
+    pub(crate) fn surrounding(&self, label: &str) -> Option<&str> {
+        self.surroundings.iter().find(|(found, _)| found.as_str() == label).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the surroundings have the one form that the encoding allows.
+    pub(crate) fn judge_surroundings(&self) -> Result<(), ShapeError> {
+        if self.surroundings.len() > SURROUNDINGS_MAX {
+            return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} surroundings")));
+        }
+        if !self.surroundings.is_sorted_by(|(left, _), (right, _)| left < right) {
+            return Err(ShapeError::expected("surroundings ascending by label, each label once"));
+        }
+        Ok(())
+    }
+}
+
+impl Encode for Facts {
+    fn encode(&self, writer: &mut Writer) {
+        writer.map(5 + usize::from(self.gateway.is_some()));
+        writer.field("auth", &self.auth);
+        writer.field("depth", &self.depth);
+        writer.field("now_ms", &self.now_ms);
+        if let Some(gateway) = &self.gateway {
+            writer.field("gateway", gateway);
+        }
+        writer.field("principal", &self.principal);
+        writer.text("surroundings");
+        writer.array(self.surroundings.len());
+        for (label, value) in &self.surroundings {
+            writer.array(2);
+            label.encode(writer);
+            writer.text(value);
+        }
+    }
+}
+
+impl Decode for Facts {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let auth = map.required("auth")?;
+        let depth = map.required("depth")?;
+        let now_ms = map.required("now_ms")?;
+        let gateway = map.optional("gateway")?;
+        let PrincipalRef { id, kind } = map.required("principal")?;
+        let pairs: Vec<Surrounding> = map.required("surroundings")?;
+        map.end()?;
+        let surroundings = pairs.into_iter().map(|Surrounding(label, value)| (label, value)).collect();
+        let facts = Self { now_ms, auth, principal: AssertedPrincipal { kind, id }, depth, gateway, surroundings };
+        facts.judge_surroundings()?;
+        Ok(facts)
+    }
+}
+
+struct Surrounding(Label, String);
+
+impl Decode for Surrounding {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        reader.tuple(2)?;
+        Ok(Self(Label::decode(reader)?, reader.text()?.to_owned()))
+    }
+}

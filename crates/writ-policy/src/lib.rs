@@ -1,0 +1,44 @@
+//! Policy: compiled once, evaluated purely. The only crate that knows the engine (Cedar).
+//!
+//! A [`Snapshot`] is the policy folder of a domain as bytes. [`PolicySet::compile`] reads it and refuses everything that the engine would
+//! let pass in silence. [`decide`] answers one action from the facts it is given, and any doubt is a [`Deny`] (Invariants 2 and 4).
+//!
+//! It must never do input or output, read a clock or draw randomness: files come as bytes, time as a fact. It must never know who
+//! asked for a decision or where it is recorded.
+#![forbid(unsafe_code)]
+
+mod annotation;
+mod calendar;
+mod clause;
+mod compile;
+mod decide;
+mod decision;
+mod entities;
+mod error;
+mod facts;
+mod json;
+mod policy_set;
+mod principals;
+mod request;
+mod scan;
+mod schema;
+mod snapshot;
+mod terms;
+mod text;
+
+pub use clause::{Clause, Effect};
+pub use decide::decide;
+pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
+pub use error::{PolicyError, Problem};
+pub use facts::{Facts, SURROUNDINGS_MAX};
+pub use policy_set::PolicySet;
+pub use principals::Principals;
+pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};
+pub use terms::{Budget, FREEZE_AFTER_MS, KILL_AFTER_MS, Terms, WINDOW_MS};
+pub use text::{command_text, text_of_bytes};
+
+/// Names the engine and our wrapper: replay selects it (Invariant 4). A change that could change any decision changes it.
+pub const SEMANTICS: &str = "cedar-4.14-writ-1";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use crate::clause::Clause;
+use crate::compile;
+use crate::error::PolicyError;
+use crate::principals::Principals;
+use crate::snapshot::Snapshot;
+use crate::terms::PermitTerms;
+use cedar_policy::{Entities, Schema};
+use std::collections::BTreeMap;
+use std::fmt;
+use writ_protocol::entry::AssertedPrincipal;
+use writ_protocol::{Ed25519Key, Fingerprint, Name};
+use writ_tlog::Hash;
+
+/// A snapshot that was compiled: every policy has an id of its own, fits the schema, and names only what is there.
+#[derive(Clone)]
+pub struct PolicySet {
+    pub(crate) engine: cedar_policy::PolicySet,
+    pub(crate) schema: Schema,
+    pub(crate) entities: Entities,
+    pub(crate) policies: BTreeMap<Name, Compiled>,
+    /// Whether any policy can read the digest of an executable; where none can, the entity need not be made for each request.
+    pub(crate) reads_digest: bool,
+    pub(crate) principals: Principals,
+    pub(crate) digest: Hash,
+    pub(crate) warnings: Vec<PolicyError>,
+}
+
+/// What is kept of one policy beside the engine's form of it.
+#[derive(Clone)]
+pub(crate) struct Compiled {
+    pub(crate) clause: Clause,
+    pub(crate) terms: PermitTerms,
+}
+
+impl fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PolicySet({:?}, {} policies)", self.digest, self.policies.len())
+    }
+}
+
+impl PolicySet {
+    /// Compiles a snapshot, or says everything that is wrong with it, ascending by file and line.
+    pub fn compile(snapshot: &Snapshot) -> Result<Self, Vec<PolicyError>> {
+        compile::compile(snapshot)
+    }
+
+    /// The digest of the snapshot it was compiled from.
+    pub fn digest(&self) -> &Hash {
+        &self.digest
+    }
+
+    /// How many policies it has.
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether it has none, and so denies everything.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// What looks odd but was not refused, ascending: a condition that is never true, letters that look like others.
+    pub fn warnings(&self) -> &[PolicyError] {
+        &self.warnings
+    }
+
+    /// A policy as it was written.
+    pub fn clause(&self, id: &Name) -> Option<&Clause> {
+        self.policies.get(id).map(|compiled| &compiled.clause)
+    }
+
+    /// The ids of all policies, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = &Name> {
+        self.policies.keys()
+    }
+
+    /// Who proves to be whom.
+    pub fn principals(&self) -> &Principals {
+        &self.principals
+    }
+
+    /// Whose key it is.
+    pub fn principal_by_key(&self, key: &Fingerprint) -> Option<&AssertedPrincipal> {
+        self.principals.by_key(key)
+    }
+
+    /// Whose uid it is.
+    pub fn principal_by_uid(&self, uid: u32) -> Option<&AssertedPrincipal> {
+        self.principals.by_uid(uid)
+    }
+
+    /// The keys of a principal.
+    pub fn keys_of(&self, principal: &AssertedPrincipal) -> &[Ed25519Key] {
+        self.principals.keys_of(principal)
+    }
+}

@@ -1,0 +1,11 @@
+//! What the engine would let pass, and what we make of it.
+
+mod encodings;
+mod examples;
+mod fixture;
+mod inputs;
+mod refusals;
+mod semantics;
+mod snapshot;
+mod terms;
+mod text;

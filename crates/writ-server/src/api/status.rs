@@ -1,0 +1,39 @@
+use crate::authority_node::AuthorityNode;
+use crate::exchange::Reply;
+use hyper::StatusCode;
+use serde_json::json;
+use writ_protocol::Name;
+
+/// How the domain stands, for people and their monitors.
+pub(crate) fn status(node: &AuthorityNode) -> Reply {
+    let authority = node.authority();
+    let published = authority.published();
+    let control = &published.control;
+    let policy = authority.policy();
+    let gateways = control.gateways().map(|(name, known)| {
+        let groups: Vec<&str> = known.groups.iter().map(Name::as_str).collect();
+        json!({ "name": name.as_str(), "epoch": known.epoch.get(), "groups": groups })
+    });
+    let head = published.checkpoint.checkpoint();
+    let json = json!({
+        "origin": head.origin.as_str(),
+        "domain": control.domain().to_string(),
+        "size": head.size.get(),
+        "root": head.root.to_string(),
+        "control": control.head().seq,
+        "halted_at": control.halted().map(|at| at.get()),
+        "revocations": control.revocations().count(),
+        "policy": {
+            "epoch": policy.epoch.get(),
+            "set": policy.set.digest().to_string(),
+            "policies": policy.set.len(),
+            "semantics": writ_authority::SEMANTICS,
+        },
+        "gateways": gateways.collect::<Vec<_>>(),
+        "running": authority.running(),
+        "policy_refused": node.policy_refused(),
+        "recording": authority.ready().is_ok(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    Reply::json(StatusCode::OK, &json)
+}

@@ -1,0 +1,122 @@
+//! A node that records: an authority over its ledger, readers beside it, and the policy folder it follows.
+
+use crate::readers::{ReadError, Readers};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use writ_authority::{ActiveSet, Authority, AuthorityError, Rate, Setting, read_policy_folder};
+use writ_ledger::{Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
+use writ_protocol::{Ed25519Key, Name};
+
+/// What such a node is made of.
+pub struct NodeSetting {
+    /// Store and mark.
+    pub place: Place,
+    /// The ledger's keys.
+    pub signer: LedgerSigner,
+    /// The folder with policies, entities and principals.
+    pub policy: PathBuf,
+    /// How much a principal may ask.
+    pub rate: Rate,
+}
+
+/// A node that records.
+pub struct AuthorityNode {
+    authority: Authority,
+    readers: Arc<Readers>,
+    store: PathBuf,
+    policy: PathBuf,
+    /// Changes whenever the published tree grows.
+    grown: watch::Receiver<()>,
+    /// Why the policy folder as it is now is not in force.
+    policy_refused: Mutex<Option<String>>,
+}
+
+impl AuthorityNode {
+    /// Opens the ledger, reads the policy folder and puts it in force. A policy folder that is not sound opens nothing.
+    pub fn open(
+        setting: NodeSetting,
+        clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
+    ) -> Result<Self, AuthorityError> {
+        let NodeSetting { place, signer, policy, rate } = setting;
+        let snapshot = read_policy_folder(&policy)?;
+        let (tell, grown) = watch::channel(());
+        let options = Options::new(clock.clone()).observed(move |phase| {
+            if phase == Phase::Idle {
+                tell.send_replace(());
+            }
+        });
+        let ledger = Ledger::open(&place, signer, options)?;
+        let authority = Authority::open(ledger, &place.store, &snapshot, Setting { clock: Box::new(clock), rate })?;
+        let readers = Arc::new(Readers::open(&place.store)?);
+        let policy_refused = Mutex::new(None);
+        Ok(Self { authority, readers, store: place.store, policy, grown, policy_refused })
+    }
+
+    /// Enrols a gateway: for the operator who starts the node. Returns the index of the entry.
+    pub fn enrol(&self, gateway: &Name, key: Ed25519Key, groups: Vec<Name>) -> Result<u64, AuthorityError> {
+        Ok(self.authority.enrol(gateway, key, groups)?.index.get())
+    }
+
+    /// Whether a gateway's current epoch has this key.
+    pub fn knows_gateway(&self, gateway: &Name, key: &Ed25519Key) -> bool {
+        let published = self.authority.published();
+        published.control.gateway(gateway).and_then(|known| known.keys.get(&known.epoch)) == Some(key)
+    }
+
+    /// Reads the policy folder again, and puts it in force if it has changed and is sound. What is in force stays otherwise.
+    pub fn follow_policy(&self) -> Result<Option<Arc<ActiveSet>>, AuthorityError> {
+        let followed = read_policy_folder(&self.policy).and_then(|snapshot| self.authority.activate(&snapshot));
+        let refused = followed.as_ref().err().map(ToString::to_string);
+        let mut known = self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *known != refused;
+        *known = refused;
+        match followed {
+            // Told once, not at each look.
+            Err(_) if !is_news => Ok(None),
+            followed => followed,
+        }
+    }
+
+    /// The policy set in force.
+    pub fn policy(&self) -> Arc<ActiveSet> {
+        self.authority.policy()
+    }
+
+    /// How many entries are published.
+    pub fn size(&self) -> u64 {
+        self.authority.published().checkpoint.checkpoint().size.get()
+    }
+
+    /// The ledger's file.
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(crate) fn grown(&self) -> watch::Receiver<()> {
+        self.grown.clone()
+    }
+
+    pub(crate) fn policy_refused(&self) -> Option<String> {
+        self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the store outside the event loop, at one moment.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader, &View) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let viewed = move |reader: &Reader| {
+            let view = reader.view()?;
+            read(reader, &view)
+        };
+        self.readers.clone().with(viewed).await.map_err(|error| match error {
+            ReadError::Store(error) => error,
+            error @ ReadError::Unfinished(_) => LedgerError::Stopped(error.to_string()),
+        })
+    }
+}

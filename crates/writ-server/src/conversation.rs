@@ -1,0 +1,373 @@
+//! One connection to a node, from its first byte to its last.
+
+use crate::answer::answer;
+use crate::body::{Budget, read_body};
+use crate::content::Content;
+use crate::exchange::{Exchange, Reply, ReplyBody};
+use crate::log::{Level, Said};
+use crate::node::Node;
+use crate::pace::{Alarm, Pace};
+use crate::peer::Peer;
+use crate::readers::Readers;
+use crate::refusing::Fault;
+use crate::route::{Route, find};
+use crate::stall::Impatient;
+use hyper::body::{Body, Incoming};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use writ_protocol::Code;
+
+/// The longest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What all conversations share.
+pub(crate) struct Conversations {
+    pub(crate) node: Node,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) requests: AtomicU64,
+    /// Closes when the node is told to stop.
+    pub(crate) stopped: watch::Receiver<()>,
+    /// Each answer that is being made holds one.
+    pub(crate) under_way: mpsc::Sender<()>,
+}
+
+/// Answers until the client has gone, a limit is reached, or the node stops and the request under way is answered.
+pub(crate) async fn converse<S>(stream: S, peer: Arc<Peer>, shared: Arc<Conversations>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = shared.node.limits;
+    let idle_timeout = match &*peer {
+        Peer::Local { .. } => limits.local_idle_timeout,
+        Peer::Remote { .. } => limits.remote_idle_timeout,
+    };
+    let pace = Pace::new(idle_timeout, limits.head_timeout);
+    let mut alarm = Alarm::new(pace.clone());
+    let stream = Impatient::paced(stream, limits.stall_timeout, pace.clone());
+    let service = service_fn(|request: Request<Incoming>| {
+        pace.answering();
+        let turn = Turn::new(&request, peer.clone(), shared.clone());
+        let pace = pace.clone();
+        async move { Ok::<_, Infallible>(turn.respond(request).await.map(|content| content.telling(pace))) }
+    });
+    // Its own timer would end an idle local connection as soon as a slow head; ours tells them apart.
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut stopped = shared.stopped.clone();
+    let mut stopping = pin!(stopped.changed());
+    let mut told = false;
+    // How a connection ended is the client's doing, and nothing to tell the operator: it could fill a disk.
+    poll_fn(|cx| {
+        if !told && stopping.as_mut().poll(cx).is_ready() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        alarm.poll(cx)
+    })
+    .await;
+}
+
+/// One request.
+struct Turn {
+    id: u64,
+    began: Instant,
+    is_head: bool,
+    is_api: bool,
+    peer: Arc<Peer>,
+    shared: Arc<Conversations>,
+}
+
+/// Which route it was, what is answered, and why it was refused.
+struct Outcome {
+    route: &'static str,
+    response: Response<Content>,
+    refused: Option<(Code, String)>,
+}
+
+impl Turn {
+    fn new(request: &Request<Incoming>, peer: Arc<Peer>, shared: Arc<Conversations>) -> Self {
+        let path = request.uri().path();
+        Self {
+            id: shared.requests.fetch_add(1, Ordering::Relaxed),
+            began: Instant::now(),
+            is_head: *request.method() == Method::HEAD,
+            is_api: path == "/v1" || path.starts_with("/v1/"),
+            peer,
+            shared,
+        }
+    }
+
+    async fn respond(self, request: Request<Incoming>) -> Response<Content> {
+        let Outcome { route, mut response, refused } = self.outcome(request).await;
+        response.headers_mut().insert(REQUEST_ID, HeaderValue::from(self.id));
+        self.record(route, response.status(), refused);
+        let sent = response.body().size_hint().exact().unwrap_or(0);
+        self.shared.node.metrics.sent.add(0, sent);
+        response
+    }
+
+    async fn outcome(&self, request: Request<Incoming>) -> Outcome {
+        let path = request.uri().path();
+        let own = match path {
+            "/healthz" => Some("/healthz"),
+            "/readyz" => Some("/readyz"),
+            "/metrics" => Some("/metrics"),
+            _ => None,
+        };
+        if let Some(route) = own {
+            let reply = self.about_us(route, &request).unwrap_or_else(Fault::into_reply);
+            return self.outcome_of(route, reply);
+        }
+        if path == "/checkpoint" || path.starts_with("/tile/") {
+            let route = if path == "/checkpoint" { "/checkpoint" } else { "/tile" };
+            let report = |why: String| {
+                self.shared.node.log.line(Level::Error, "ledger_unreadable", &[("why", Said::Text(&why))]);
+            };
+            let response = answer(&request, self.shared.readers.clone(), &report).await;
+            return Outcome { route, response, refused: None };
+        }
+        if !self.may_name(&request) {
+            return self.outcome_of("", Fault::OtherHost.into_reply());
+        }
+        let routes = self.shared.node.routes;
+        let (route, parameters) = match find(routes, request.method(), path) {
+            Ok((route, parameters)) => (route, parameters.into_iter().map(str::to_owned).collect()),
+            Err(fault) => return self.outcome_of("", fault.into_reply()),
+        };
+        let reply = match self.read(route, parameters, request).await {
+            Ok(exchange) => self.answer(exchange).await,
+            Err(fault) => Err(fault),
+        };
+        self.outcome_of(route.pattern, reply.unwrap_or_else(Fault::into_reply))
+    }
+
+    /// A page in a browser of this machine can let its own name lead here, and then ask as if it were us. The name gives it away.
+    /// Over TLS the certificate already does, and no browser speaks to a local socket.
+    fn may_name(&self, request: &Request<Incoming>) -> bool {
+        match &*self.peer {
+            Peer::Local { .. } | Peer::Remote { tls: true, .. } => true,
+            Peer::Remote { tls: false, .. } => {
+                let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
+                let named = request.uri().authority().map(|authority| authority.as_str()).or_else(header);
+                named.is_some_and(is_loopback)
+            }
+        }
+    }
+
+    /// What operators and their tools ask.
+    fn about_us(&self, route: &str, request: &Request<Incoming>) -> Result<Reply, Fault> {
+        if *request.method() != Method::GET && !self.is_head {
+            return Err(Fault::OtherMethod { allowed: "GET, HEAD".to_owned() });
+        }
+        if !request.body().is_end_stream() {
+            return Err(Fault::BodyNotWanted);
+        }
+        let node = &self.shared.node;
+        Ok(match route {
+            "/metrics" => Reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", node.metrics.page()),
+            "/readyz" => match (node.ready)() {
+                Ok(()) => Reply::text(StatusCode::OK, "ready\n"),
+                // Not counted among the refusals: nothing was asked for.
+                Err(refusal) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {refusal}\n")),
+            },
+            _ => Reply::text(StatusCode::OK, "alive\n"),
+        })
+    }
+
+    async fn read(
+        &self,
+        route: &'static Route,
+        parameters: Vec<String>,
+        request: Request<Incoming>,
+    ) -> Result<Exchange, Fault> {
+        let limits = &self.shared.node.limits;
+        let (head, body) = request.into_parts();
+        if route.method == Method::GET && !body.is_end_stream() {
+            return Err(Fault::BodyNotWanted);
+        }
+        // A page in a browser cannot send this type to us without asking first, and we never give it leave.
+        if route.method == Method::POST && !head.headers.get(CONTENT_TYPE).is_some_and(is_json) {
+            return Err(Fault::BodyNotJson);
+        }
+        let (body, share) = read_body(body, route.body_bytes_max, limits.body_timeout, &self.shared.budget).await?;
+        self.shared.node.metrics.received.add(0, u64::try_from(body.len()).unwrap_or(u64::MAX));
+        Ok(Exchange {
+            id: self.id,
+            route,
+            method: route.method.clone(),
+            path: head.uri.path().to_owned(),
+            parameters,
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+            peer: self.peer.clone(),
+            share,
+        })
+    }
+
+    /// In a task of its own: a client that leaves must not stop halfway what it asked for, and a panic must end in an answer.
+    async fn answer(&self, exchange: Exchange) -> Result<Reply, Fault> {
+        let answering = self.shared.node.handler.answer(exchange);
+        let under_way = self.shared.under_way.clone();
+        let task = tokio::spawn(async move {
+            let _under_way = under_way;
+            answering.await
+        });
+        let within = self.shared.node.limits.answer_timeout;
+        match timeout(within, task).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(panicked)) => {
+                let why = panicked.to_string();
+                let fields = [("request", Said::Number(self.id)), ("why", Said::Text(&why))];
+                self.shared.node.log.line(Level::Error, "handler_failed", &fields);
+                Err(Fault::HandlerFailed)
+            }
+            Err(_) => Err(Fault::AnswerLate { within }),
+        }
+    }
+
+    fn outcome_of(&self, route: &'static str, reply: Reply) -> Outcome {
+        let refused = reply.refused.as_ref().map(|refusal| (refusal.code(), refusal.why().to_owned()));
+        Outcome { route, response: self.response(reply), refused }
+    }
+
+    fn response(&self, reply: Reply) -> Response<Content> {
+        // Whoever asked for a path that is none of the interface is a person, or looks like one.
+        let plain = reply.is_json() && !self.is_api && reply.refusal_code().is_some();
+        let (content_type, body) = match (&reply.refused, reply.body) {
+            (Some(refusal), _) if plain => {
+                ("text/plain; charset=utf-8", ReplyBody::Whole(format!("{}\n", refusal.why()).into()))
+            }
+            (_, body) => (reply.content_type, body),
+        };
+        let mut response = Response::new(Content::none());
+        *response.status_mut() = reply.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in reply.headers {
+            headers.insert(name, value);
+        }
+        let content = match body {
+            ReplyBody::Whole(bytes) => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                Content::whole(bytes)
+            }
+            ReplyBody::Events(events) => {
+                Content::events(events, self.shared.stopped.clone(), self.shared.node.limits.alive_every)
+            }
+        };
+        if !self.is_head {
+            *response.body_mut() = content;
+        }
+        response
+    }
+
+    fn record(&self, route: &'static str, status: StatusCode, refused: Option<(Code, String)>) {
+        let (metrics, log) = (&self.shared.node.metrics, &self.shared.node.log);
+        let took: Duration = self.began.elapsed();
+        metrics.answered(route, status.as_u16(), took);
+        let peer = self.peer.to_string();
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let mut fields = vec![
+            ("request", Said::Number(self.id)),
+            ("route", Said::Text(if route.is_empty() { "other" } else { route })),
+            ("status", Said::Number(status.as_u16().into())),
+            ("us", Said::Number(took_us)),
+            ("peer", Said::Text(&peer)),
+        ];
+        if let Some((code, why)) = &refused {
+            metrics.refused(*code);
+            fields.extend([("code", Said::Text(code.as_str())), ("why", Said::Text(why))]);
+        }
+        log.line(Level::Info, "request", &fields);
+    }
+}
+
+/// `application/json`, with or without saying that it is UTF-8.
+fn is_json(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let (kind, parameter) = text.split_once(';').unwrap_or((&text, ""));
+    kind.trim() == "application/json" && matches!(parameter.trim(), "" | "charset=utf-8")
+}
+
+/// `localhost` or an address of this machine for itself, with or without a port.
+fn is_loopback(named: &str) -> bool {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(rest) = named.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').unwrap_or((rest, "none"));
+        let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
+        return port.is_some_and(is_port) && host.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback());
+    }
+    let (host, port) = named.split_once(':').unwrap_or((named, ""));
+    let is_ours = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
+    is_ours && is_port(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_this_machine_for_itself_are_told_from_others() {
+        for named in ["localhost", "LocalHost:8733", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:8733"] {
+            assert!(is_loopback(named), "{named}");
+        }
+        for named in [
+            "",
+            "node.example",
+            "localhost.node.example",
+            "localhost:1@node.example",
+            "127.0.0.1.node.example",
+            "0.0.0.0",
+            "[::]",
+            "[::1",
+            "[::1]x",
+            "::1",
+        ] {
+            assert!(!is_loopback(named), "{named}");
+        }
+    }
+
+    #[test]
+    fn json_is_told_from_other_types() {
+        for (text, is) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json;charset=utf-8", true),
+            ("application/json; charset=latin1", false),
+            ("application/jsonp", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(&HeaderValue::from_static(text)), is, "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Serving a node that records: its operations, its upkeep, and its end.
+
+use crate::authority_node::AuthorityNode;
+use crate::error::ServeError;
+use crate::listen::Listeners;
+use crate::log::{Level, Log, Said};
+use crate::metrics::Gauge;
+use crate::node::{Node, NodeLimits, serve_node};
+use crate::operations::handler;
+use crate::route::NODE_ROUTES;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the policy folder is looked at.
+const POLICY_EVERY: Duration = Duration::from_millis(500);
+/// How often strangers who were turned away are recorded.
+const TALLY_EVERY: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` is ready, then finishes what is under way and records what is still counted.
+pub async fn serve_authority(
+    node: Arc<AuthorityNode>,
+    listeners: Listeners,
+    log: Log,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (asked, scraped) = (node.clone(), node.clone());
+    let upkeep =
+        [tokio::spawn(follow_policy(node.clone(), log.clone())), tokio::spawn(tally(node.clone(), log.clone()))];
+    let served = Node {
+        store: node.store().to_owned(),
+        routes: NODE_ROUTES,
+        handler: handler(node.clone()),
+        ready: Box::new(move || asked.authority().ready().map_err(|error| error.refusal())),
+        metrics: Arc::new(Node::metrics(NODE_ROUTES).at_scrape(move || gauges(&scraped))),
+        log: log.clone(),
+        limits: NodeLimits::STANDARD,
+    };
+    let outcome = serve_node(listeners, served, shutdown).await;
+    upkeep.iter().for_each(JoinHandle::abort);
+    if let Err(refusal) = node.authority().record_turned_away().await {
+        log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
+    }
+    outcome
+}
+
+async fn follow_policy(node: Arc<AuthorityNode>, log: Log) {
+    let mut ticks = interval(POLICY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let looked = node.clone();
+        match spawn_blocking(move || looked.follow_policy()).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(active))) => {
+                let policies = u64::try_from(active.set.len()).unwrap_or(u64::MAX);
+                let fields = [("epoch", Said::Number(active.epoch.get())), ("policies", Said::Number(policies))];
+                log.line(Level::Info, "policy", &fields);
+            }
+            Ok(Err(error)) => log.line(Level::Warn, "policy", &[("refused", Said::Text(&error.to_string()))]),
+            Err(error) => log.line(Level::Error, "policy", &[("why", Said::Text(&error.to_string()))]),
+        }
+    }
+}
+
+async fn tally(node: Arc<AuthorityNode>, log: Log) {
+    let mut ticks = interval(TALLY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(refusal) = node.authority().record_turned_away().await {
+            log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
+        }
+    }
+}
+
+fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
+    let published = node.authority().published();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    vec![
+        Gauge { name: "writ_ledger_entries", help: "Entries published.", value: node.size() },
+        Gauge { name: "writ_control_entries", help: "Control entries.", value: published.control.head().seq + 1 },
+        Gauge {
+            name: "writ_policy_epoch",
+            help: "Epoch of the policy set in force.",
+            value: node.policy().epoch.get(),
+        },
+        Gauge {
+            name: "writ_executions_running",
+            help: "Executions that run under gateways of this machine.",
+            value: number(node.authority().running()),
+        },
+        Gauge {
+            name: "writ_halted",
+            help: "1 while the domain is halted.",
+            value: u64::from(published.control.halted().is_some()),
+        },
+        Gauge {
+            name: "writ_recording",
+            help: "1 while the ledger records.",
+            value: u64::from(node.authority().ready().is_ok()),
+        },
+    ]
+}

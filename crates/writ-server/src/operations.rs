@@ -1,0 +1,112 @@
+//! From an exchange to the operation that answers it.
+
+use crate::api;
+use crate::authority_node::AuthorityNode;
+use crate::exchange::{Exchange, Handler, Reply, event};
+use crate::peer::Peer;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use writ_authority::{Caller, Local};
+use writ_protocol::{Name, Refusal};
+
+/// How long a follower of the feed goes without a newer tree when nothing of the control chain has changed.
+const FEED_EVERY: Duration = Duration::from_secs(1);
+/// Events that wait for a slow follower; it gets no more until it has read them.
+const FEED_WAITING_MAX: usize = 4;
+
+/// Answers everything below `/v1`.
+pub(crate) fn handler(node: Arc<AuthorityNode>) -> Handler {
+    Handler::new(move |exchange| {
+        let node = node.clone();
+        async move { answer(&node, exchange).await }
+    })
+}
+
+async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
+    let peer = exchange.peer.clone();
+    let caller = caller(&peer);
+    match exchange.route.pattern {
+        "/v1/authorize" => api::authorize(node, &caller, exchange.fields()).await,
+        "/v1/orders" => api::order(node, &caller, exchange.fields()).await,
+        "/v1/statements" => api::state(node, &caller, exchange.fields()).await,
+        "/v1/status" => api::status(node),
+        _ => read(node, &exchange).await.unwrap_or_else(|refusal| api::refused(&refusal)),
+    }
+}
+
+/// What anybody may read.
+async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, Refusal> {
+    let mut query = exchange.query()?;
+    let parameter = exchange.parameters.first().map(String::as_str).unwrap_or_default();
+    let index = || parameter.parse().map_err(|_| Refusal::malformed("expected the index of an entry in the path"));
+    Ok(match exchange.route.pattern {
+        "/v1/control" => {
+            let from = query.optional_u64("from")?;
+            query.end()?;
+            api::control(node, from).await
+        }
+        "/v1/feed" => {
+            let from = query.optional_u64("from")?;
+            query.end()?;
+            feed(node.clone(), from)
+        }
+        "/v1/entries/{index}" => {
+            query.end()?;
+            api::entry(node, index()?).await
+        }
+        "/v1/entries/{index}/bundle" => {
+            let disclose = query.optional_u64("disclose")? == Some(1);
+            query.end()?;
+            api::bundle(node, index()?, disclose).await
+        }
+        _ => {
+            query.end()?;
+            api::gateway(node, Name::new(parameter)?).await
+        }
+    })
+}
+
+fn caller(peer: &Peer) -> Caller<'_> {
+    match peer {
+        Peer::Local { uid, pid, pidfd, .. } => {
+            // A process that cannot be seen from here has number 0, which is nobody's.
+            let pid = pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+            Caller::Local(Local { uid: *uid, pid, pidfd: pidfd.as_ref().map(AsFd::as_fd) })
+        }
+        Peer::Remote { .. } => Caller::Remote,
+    }
+}
+
+/// The control chain as it grows: at once, at each change, and with a newer tree about once a second while there is one.
+fn feed(node: Arc<AuthorityNode>, from: Option<u64>) -> Reply {
+    let (events, receiver) = mpsc::channel(FEED_WAITING_MAX);
+    tokio::spawn(async move {
+        let mut grown = node.grown();
+        let mut known = from;
+        loop {
+            let Ok((size, json)) = api::control_json(&node, known).await else { return };
+            if known != Some(size) || from == known {
+                if events.send(event("control", &json.to_string())).await.is_err() {
+                    return;
+                }
+                known = Some(size);
+            }
+            let control = node.authority().published().control.head().seq;
+            let changed = async {
+                while grown.changed().await.is_ok() {
+                    if node.authority().published().control.head().seq != control {
+                        return;
+                    }
+                }
+            };
+            // Time running out is not an error here: a newer tree is due.
+            tokio::time::timeout(FEED_EVERY, changed).await.ok();
+            if events.is_closed() {
+                return;
+            }
+        }
+    });
+    Reply::events(receiver)
+}
