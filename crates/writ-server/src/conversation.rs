@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Reply, ReplyBody};
 use crate::log::{Level, Said};
 use crate::node::Node;
 use crate::pace::{Alarm, Pace};
+use crate::openapi::openapi;
 use crate::peer::Peer;
 use crate::readers::Readers;
 use crate::refusing::Fault;
@@ -138,6 +139,7 @@ impl Turn {
             "/healthz" => Some("/healthz"),
             "/readyz" => Some("/readyz"),
             "/metrics" => Some("/metrics"),
+            "/openapi.json" => Some("/openapi.json"),
             _ => None,
         };
         if let Some(route) = own {
@@ -196,6 +198,7 @@ impl Turn {
                 // Not counted among the refusals: nothing was asked for.
                 Err(refusal) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {refusal}\n")),
             },
+            "/openapi.json" => Reply::json(StatusCode::OK, &openapi()),
             _ => Reply::text(StatusCode::OK, "alive\n"),
         })
     }

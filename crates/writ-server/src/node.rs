@@ -99,7 +99,7 @@ pub struct Node {
 impl Node {
     /// Metrics for these routes and those that every node has.
     pub fn metrics(routes: &'static [Route]) -> Metrics {
-        let own = ["/checkpoint", "/tile", "/healthz", "/readyz", "/metrics"];
+        let own = ["/checkpoint", "/tile", "/healthz", "/readyz", "/metrics", "/openapi.json"];
         Metrics::new(routes.iter().map(|route| route.pattern).chain(own))
     }
 }

@@ -20,6 +20,11 @@ pub(crate) fn refused(refusal: &Refusal) -> Reply {
     Reply::refusal(status_of(code), refusal, Some(next_step(code)))
 }
 
+/// Every code with its status.
+pub(crate) fn status_codes() -> impl Iterator<Item = (Code, StatusCode)> {
+    Code::ALL.iter().map(|code| (*code, status_of(*code)))
+}
+
 /// The HTTP status of a refusal that has no entry: what a client that knows nothing of codes should make of it.
 fn status_of(code: Code) -> StatusCode {
     match code {
