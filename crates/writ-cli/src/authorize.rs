@@ -90,7 +90,7 @@ fn request(
             admit: None,
             holder: Ed25519Key::new(Key::from(holder.verifying_key())).map_err(shape)?,
             audience: Audience::Group(Name::new(GROUP).map_err(shape)?),
-            surroundings: measure_surroundings(GROUP, &domain.slots()).map_err(CliError::Refused)?,
+            surroundings: measure_surroundings(&domain.slots()).map_err(CliError::Refused)?,
         }),
     })
 }

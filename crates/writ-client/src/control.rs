@@ -10,7 +10,7 @@ const PROOF_HASHES_MAX: usize = 128;
 pub struct ControlPage {
     /// The size of the tree, as the node says it.
     pub size: u64,
-    /// The evidence bundle of the seal that closes this tree: it holds the whole control chain.
+    /// The evidence bundle of genesis: it holds the whole control chain and the seal that closes this tree.
     pub bundle: Vec<u8>,
     /// How the tree grew from the one that was asked about.
     pub consistency: ConsistencyProof,

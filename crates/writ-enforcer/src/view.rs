@@ -8,7 +8,7 @@ use writ_tlog::{ConsistencyProof, Hash, Origin, TreeSize, VerifiedCheckpoint, ve
 
 /// What a gateway knows of the domain, by its own verification, and how old that is.
 ///
-/// Its content comes from a bundle about the closing seal of a tree, which holds the whole control chain. Its age runs from when the
+/// Its content comes from the bundle of genesis in some tree: the whole control chain, up to the seal that closes the tree. Its age runs from when the
 /// gateway *sent* a statement of its own that the tree holds: nobody can have made that tree before (a relay that delays is seen).
 #[derive(Debug)]
 pub struct ControlView {
@@ -28,7 +28,7 @@ struct Confirmed {
 }
 
 impl ControlView {
-    /// A first view, from the bundle of a closing seal.
+    /// A first view, from the bundle of genesis.
     pub fn begin(trust: TrustRoot, bundle: &[u8]) -> Result<Self, Refusal> {
         let (story, checkpoint) = read(&trust, bundle)?;
         let origin = story.control.origin().clone();
@@ -155,10 +155,10 @@ impl ControlView {
 
 fn read(trust: &TrustRoot, bundle: &[u8]) -> Result<(Verified<Story>, VerifiedCheckpoint), Refusal> {
     let story = Bundle::verify(bundle, trust)?;
-    if story.subject_type != EntryType::Seal || story.subject.get().checked_add(1) != Some(story.size.get()) {
+    if story.subject_type != EntryType::Genesis {
         return Err(Refusal::new(
-            Code::EvidenceIncomplete,
-            "expected the bundle of the seal that closes the tree, found one about something else",
+            Code::EvidenceInvalid,
+            "expected the bundle of genesis, which holds the control chain, found one about something else",
         ));
     }
     let checkpoint = trust.open_checkpoint(&Bundle::decode(bundle)?.checkpoint)?;

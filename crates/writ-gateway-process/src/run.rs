@@ -180,7 +180,7 @@ impl Gateway {
         })?;
         let exec = measure(&executable, &self.run.argv, &variables, cwd.as_os_str())?;
         let action = Action::Exec(exec.clone());
-        let surroundings = surroundings::measure(self.voice.slot().name().as_str(), &self.run.slots)?;
+        let surroundings = surroundings::measure(&self.run.slots)?;
         Ok(Measured { executable, exec, action, surroundings, variables, cwd })
     }
 

@@ -52,7 +52,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         pattern: "/v1/control",
         id: "control",
-        summary: "The control chain, as the evidence bundle of the seal that closes the tree.",
+        summary: "The control chain, as the evidence bundle of genesis in the newest tree.",
         takes: None,
         gives: "Control",
         query: &[("from", "the size of a tree the caller knows, for a consistency proof")],
@@ -271,7 +271,7 @@ fn schemas() -> Value {
         ]),
         "Entry": object("An entry.", &[("index", index.clone()), ("proof", proof())]),
         "Control": object("The control chain.", &[
-            ("size", index.clone()), ("bundle", bytes("The bundle of the closing seal.")),
+            ("size", index.clone()), ("bundle", bytes("The bundle of genesis: all control entries and the closing seal.")),
             ("consistency", list(bytes("A hash of the consistency proof from `from` to `size`."))),
         ]),
         "Gateway": object("A gateway as it is recorded.", &[

@@ -43,7 +43,7 @@ pub(crate) async fn bundle(node: &AuthorityNode, index: u64, disclose: bool) -> 
     }
 }
 
-/// A view of the control chain: the bundle of the newest seal, and how the tree grew from `from` entries.
+/// A view of the control chain: the bundle of genesis, and how the tree grew from `from` entries.
 pub(crate) async fn control(node: &AuthorityNode, from: Option<u64>) -> Reply {
     match control_json(node, from).await {
         Ok((_, json)) => ok(&json),
@@ -75,8 +75,8 @@ struct ControlView {
 async fn control_view(node: &AuthorityNode, from: Option<u64>) -> Result<ControlView, Refusal> {
     let read = move |reader: &Reader, view: &View| {
         let size = view.size().get();
-        let seal = LeafIndex::new(size.saturating_sub(1));
-        let bundle = reader.bundle(seal, view, Disclosure::Nothing)?.encode();
+        // Every bundle holds the whole control chain up to the closing seal; the one about genesis holds nothing else.
+        let bundle = reader.bundle(LeafIndex::new(0), view, Disclosure::Nothing)?.encode();
         let consistency = match from {
             Some(from) if from <= size => reader.consistency(TreeSize::new(from), view)?.hashes().to_vec(),
             Some(_) | None => Vec::new(),
