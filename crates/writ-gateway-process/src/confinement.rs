@@ -239,7 +239,10 @@ fn keep(path: &Path, found: &OwnedFd) -> Result<(), Fault> {
         File::create(path).map_err(at_io(Step::Keep))?;
     }
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-    mount(Some(source.as_str()), path, None::<&str>, flags, None::<&str>).map_err(at(Step::Keep))
+    mount(Some(source.as_str()), path, None::<&str>, flags, None::<&str>).map_err(at(Step::Keep))?;
+    // A socket is reached through a folder that is read only; nobody puts another in its place. Only added to what the mount has: taking away
+    // what it had outside, such as `noexec` on `/run`, is not for a user namespace.
+    read_only_below(path).map_err(at(Step::Keep))
 }
 
 /// Who is root can write where the kernel looks even with no capability at all, and who may read a disk sees every file on it.
@@ -295,7 +298,7 @@ pub fn landlock_abi() -> Option<i32> {
 }
 
 /// Signals, debugging and abstract sockets stay inside the tree; no privilege is ever gained by executing.
-fn landlock() -> Result<(), Fault> {
+pub(crate) fn landlock() -> Result<(), Fault> {
     let step = Step::Landlock;
     let restricted = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)

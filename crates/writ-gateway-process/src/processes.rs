@@ -1,27 +1,49 @@
 //! The processes below this one, and their end.
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgid, getppid, getsid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// Passes over the process table before this is given up; each ends everything that it sees.
 const PASSES_MAX: usize = 10_000;
 
-/// Ends everything that descends from this process, except what was there before, and reaps it. As its subreaper this process inherits
-/// whatever is orphaned, so nothing gets away: a process that is missed in one pass has this one as an ancestor still.
+/// Ends everything in the Landlock domain of this process, which must be the first one in it, and reaps it. One call reaches all of them while
+/// the kernel lets none of them fork, so not even a chain of processes that each start the next and end gets away.
+pub(crate) fn end_domain() -> Result<(), Errno> {
+    // Outside a domain the same call would end everything that this user has. The parent is outside, and of the same user or the first process.
+    if kill(getppid(), None) != Err(Errno::EPERM) {
+        return Err(Errno::EPERM);
+    }
+    loop {
+        match kill(Pid::from_raw(-1), Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => {}
+            Err(errno) => return Err(errno),
+        }
+        match waitpid(None, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            // As their subreaper, this process has a child as long as one of them is there.
+            Err(Errno::ECHILD) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Ends everything that descends from this process, except what was there before, and reaps it: what is left when the watcher was killed.
 pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
+    let session = getsid(None)?;
     for _ in 0..PASSES_MAX {
         let below = descendants(spared)?;
-        if below.is_empty() {
-            return Ok(());
-        }
         // Stopped first, so that what forks while it is looked for stops forking.
         let mut refused = None;
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
             for pid in &below {
+                // Nobody joins a session: one that began below holds nothing else, and a whole group ends though its members come and go.
+                let of_a_session = getsid(Some(*pid)).is_ok_and(|found| found != session);
+                let group = if of_a_session { getpgid(Some(*pid)).ok() } else { None };
+                group.map(|group| killpg(group, signal));
                 match kill(*pid, signal) {
                     Ok(()) | Err(Errno::ESRCH) => {}
                     // The others end all the same.
@@ -32,10 +54,13 @@ pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
         if let Some(errno) = refused {
             return Err(errno);
         }
-        // Children of ours are reaped here; others become ours when their parent is gone.
-        match waitpid(None, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
+        // Children of ours are reaped here; others become ours when their parent is gone. The table may have missed some that forked while it
+        // was read, but then there is a child.
+        let flags = if below.is_empty() { Some(WaitPidFlag::WNOHANG) } else { None };
+        match waitpid(None, flags) {
             Err(Errno::ECHILD) => return Ok(()),
+            Ok(WaitStatus::StillAlive) if !spared.is_empty() => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }

@@ -243,8 +243,9 @@ impl Gateway {
         };
         let examined = self.enforcer.examine(presented, &view, scene(measured), Positive::ONE, moment())?;
         let statement = self.voice.sign(examined.spend(ExecutionId::new(wall_ms(), random()?)));
+        let sent = boot_time();
         let recorded = self.voice.record(&statement, None)?;
-        Ok(examined.spent(&statement, recorded.proof.as_bytes())?)
+        Ok(examined.spent(&statement, recorded.proof.as_bytes(), sent, moment())?)
     }
 
     /// A view of the control chain, and a heartbeat that shows how old it is.

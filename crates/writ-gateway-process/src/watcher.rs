@@ -1,9 +1,9 @@
 //! The watcher, a process between gateway and command. It holds the command at its first instruction until the gateway says go, adopts what
 //! is orphaned below it, and ends the tree when the command has ended or the gateway is gone.
 
-use crate::confinement::{Fault, Step};
+use crate::confinement::{Fault, Step, landlock};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
-use crate::processes::end_descendants;
+use crate::processes::end_domain;
 use crate::tree::Plan;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -14,7 +14,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, execveat, fork, getppid, pipe2};
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
@@ -26,6 +25,12 @@ use writ_protocol::statement::{Ending, Signal as SignalNumber};
 
 /// Runs as the watcher and never returns.
 pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! {
+    // What the watcher may signal is from now on what descends from it, and nothing else, so that it can end all of that at once.
+    if let Err(fault) = landlock() {
+        gateway.tell(fault.into()).ok();
+        // SAFETY: as below; nothing was started.
+        unsafe { libc::_exit(1) }
+    }
     let outcome = Watcher::begin(plan, gateway, original).and_then(|watcher| watcher.run(gateway));
     let status = match outcome {
         Ok(()) => 0,
@@ -35,7 +40,7 @@ pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! 
         }
     };
     // Whatever there is below it ends with it.
-    end_descendants(&BTreeSet::new()).ok();
+    end_domain().ok();
     // SAFETY: ends this process at once, without running what its parent had registered for its own end.
     unsafe { libc::_exit(status) }
 }
@@ -68,10 +73,12 @@ impl Watcher {
             }
         };
         drop(writing);
+        // In this order: a signal that comes before the exec stops the command while it has the pipe open still.
+        let held = held(command);
         if let Some(fault) = fault_of(reading) {
             return Err(fault);
         }
-        held(command)?;
+        held?;
         verified(plan, command)?;
         gateway.tell(FromWatcher::Ready).map_err(failed(Step::Parent))?;
         match gateway.told() {
@@ -90,7 +97,7 @@ impl Watcher {
         loop {
             if let Some(ending) = self.look(gateway)? {
                 // Nothing stays behind: what the command has left running ends before its end is told.
-                end_descendants(&BTreeSet::new()).map_err(failed)?;
+                end_domain().map_err(failed)?;
                 return gateway.tell(FromWatcher::Ended(ending)).map_err(failed);
             }
             if gateway.wait_beside(&self.children).map_err(failed)? {
