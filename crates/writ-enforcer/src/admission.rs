@@ -4,6 +4,31 @@ use writ_protocol::{Code, ExecutionId, Verified, Writ};
 use writ_tlog::Hash;
 
 /// The right to start one execution, once. It cannot be copied: starting consumes it (Invariant 6).
+///
+/// ```compile_fail,E0599
+/// fn twice(admission: writ_enforcer::Admission) {
+///     admission.clone().start();
+///     admission.start();
+/// }
+/// ```
+///
+/// Nor can it be used twice, or made by whoever did not verify:
+///
+/// ```compile_fail,E0382
+/// fn twice(admission: writ_enforcer::Admission) {
+///     let _ = admission.start();
+///     let _ = admission.start();
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// use writ_protocol::{ExecutionId, Verified, Writ, entry::Positive};
+/// use writ_tlog::Hash;
+///
+/// fn forged(writ: Verified<Writ>, execution: ExecutionId, digest: Hash) -> writ_enforcer::Admission {
+///     writ_enforcer::Admission::new(writ, execution, Positive::ONE, digest, digest)
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "an admission that is dropped is an execution that never starts; report it as unknown"]
 pub struct Admission {

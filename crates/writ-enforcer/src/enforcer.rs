@@ -103,14 +103,7 @@ impl Enforcer {
             return Err(Refusal::new(Code::Replayed, "the writ is spent for another execution"));
         }
         // The grant holds what this process has just drawn, so it was made after `sent`: a younger view there cannot be.
-        let age_ms = now.boot.since(own.sent);
-        let most_ms = grant.lease.freeze_after_ms.get();
-        if age_ms > most_ms {
-            return Err(Refusal::new(
-                Code::ViewStale,
-                format!("the answer took {age_ms} ms, {most_ms} ms are allowed; see whether the node is overloaded"),
-            ));
-        }
+        in_time(grant, own.sent, now)?;
         now.agrees(grant.time_ms, own.sent)?;
         let execution = own.execution;
         Ok(Admission::new(writ, execution, Positive::ONE, action, surroundings))
@@ -201,6 +194,18 @@ fn within(grant: &Grant, now: Moment) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// An answer to what was sent at `sent` may take as long as a view of the ledger may be old.
+fn in_time(grant: &Grant, sent: BootTime, now: Moment) -> Result<(), Refusal> {
+    let (age_ms, most_ms) = (now.boot.since(sent), grant.lease.freeze_after_ms.get());
+    if age_ms <= most_ms {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::ViewStale,
+        format!("the answer took {age_ms} ms, {most_ms} ms are allowed; see whether the node is overloaded"),
+    ))
+}
+
 /// Invariant 12: the digest is computed here, from what is about to run, and compared.
 fn same_action(grant: &Grant, action: &Action, salt: &[u8; 32]) -> Result<Hash, Refusal> {
     let opening = Opening { kind: CommitmentKind::Action, salt: *salt, value: action.encode()? };
@@ -266,18 +271,20 @@ impl Examined {
         Claim::Spent { writ: *self.writ.entry(), index, execution, usage: self.usage }
     }
 
-    /// The proof that this very statement was recorded gives the admission. The ledger records one spend for each use (rules of order), so
-    /// no second gateway, process or restored copy can get here with the same one.
-    pub fn spent(self, statement: &[u8], receipt: &[u8]) -> Result<Admission, Refusal> {
+    /// The proof that this very statement, which was sent at `sent`, was recorded gives the admission. The ledger records one spend for each
+    /// use (rules of order), so no second gateway, process or restored copy can get here with the same one. An answer that was held back is
+    /// of no use: what speaks against the writ may have been recorded meanwhile.
+    pub fn spent(self, statement: &[u8], receipt: &[u8], sent: BootTime, now: Moment) -> Result<Admission, Refusal> {
         let logged = WritVerifier::new(self.trust.clone()).verify_logged(receipt)?;
         let body = &logged.entry.body;
         if body.entry_type() != EntryType::Spend || body.statement() != Some(statement) {
             return Err(Refusal::new(Code::ProofInvalid, "the receipt is not for this spend"));
         }
         let said = Signed::decode(statement)?.gateway_claims(&self.identity.origin)?;
+        let ours = said.gateway == self.identity.gateway && said.epoch == self.identity.epoch;
         let execution = match said.claim {
             Claim::Spent { writ, execution, usage, .. }
-                if writ == *self.writ.entry() && usage == self.usage && said.gateway == self.identity.gateway =>
+                if ours && writ == *self.writ.entry() && usage == self.usage =>
             {
                 execution
             }
@@ -289,6 +296,8 @@ impl Examined {
                 return Err(Refusal::new(Code::ProofInvalid, "the receipt is for a spend of another use"));
             }
         };
+        within(self.writ.grant(), now)?;
+        in_time(self.writ.grant(), sent, now)?;
         Ok(Admission::new(self.writ, execution, self.usage, self.action, self.surroundings))
     }
 }
