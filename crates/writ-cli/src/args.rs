@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Audit a whole ledger: hashes, signatures, order, projections, vault, mark
     Audit(Audit),
+    /// Show it live in a folder of its own: what is permitted runs, some forty attacks are refused, the evidence verifies
+    Demo(Demo),
     /// Print shell completions
     Completions(Completions),
 }
@@ -227,6 +229,9 @@ pub(crate) struct Reach {
     /// Who vouches for an https node, as PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// Seconds to wait for each answer of the node; then the answer is a refusal
+    #[arg(long, env = "WRIT_TIMEOUT", default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
 }
 
 /// Who asks.
@@ -294,7 +299,7 @@ pub(crate) struct RevokeTarget {
     #[arg(long, value_name = "PRINCIPAL")]
     pub(crate) principal: Option<String>,
     /// Everything that rests on a key: its fingerprint
-    #[arg(long = "fingerprint", value_name = "key_HEX")]
+    #[arg(long = "fingerprint", id = "fingerprint", value_name = "key_HEX")]
     pub(crate) key: Option<String>,
     /// Everything granted under a policy set: its digest
     #[arg(long, value_name = "HASH")]
@@ -328,4 +333,14 @@ pub(crate) struct Status {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) reach: Reach,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Demo {
+    /// Folder to play in; must not exist yet [default: a new one in the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Keep the folder: domain, ledger, bundles
+    #[arg(long)]
+    pub(crate) keep: bool,
 }

@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod authorize;
+mod demo;
 mod domain;
 mod error;
 mod init;
@@ -54,6 +55,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Revoke(revoke) => orders::revoke(&revoke, json),
         Command::Halt(halt) => orders::halt(&halt, json),
         Command::Status(status) => status::run(&status, json),
+        Command::Demo(demo) => demo::run(&demo, json),
         Command::Doctor(doctor) => status::doctor(&doctor, json),
         Command::Init(init) => init::run(&init, json),
         Command::Log(log) => match log.command {

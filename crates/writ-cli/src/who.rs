@@ -5,8 +5,8 @@ use crate::domain::Domain;
 use crate::error::CliError;
 use crate::keys::{principal_seed, read_key};
 use std::path::Path;
-use writ_client::Endpoint;
 use writ_client::blocking::Client;
+use writ_client::{Endpoint, Timeouts};
 use writ_protocol::entry::{AssertedPrincipal, PrincipalRef};
 use writ_protocol::{Code, Name, Refusal};
 use writ_tlog::SigningKey;
@@ -75,6 +75,8 @@ pub(crate) fn endpoint(reach: &args::Reach, domain: &Domain) -> Result<Endpoint,
         Some(text) => Endpoint::parse(text).map_err(|error| CliError::Usage(error.to_string()))?,
         None => Endpoint::unix(&absolute(&domain.socket(None))?),
     };
+    let request = std::time::Duration::from_secs(reach.timeout);
+    let endpoint = endpoint.within(Timeouts { request, ..Timeouts::STANDARD });
     let owner = std::fs::metadata(domain.trust_root()).map(|found| found.uid());
     let endpoint = match owner {
         Ok(owner) => endpoint.owned_by([0, owner]),

@@ -21,9 +21,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects within [`Timeouts::STANDARD`].
+    /// Connects, and waits no longer than the endpoint says.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, ClientError> {
-        Self::connect_within(endpoint, Timeouts::STANDARD)
+        Self::connect_within(endpoint, endpoint.timeouts)
     }
 
     /// Connects. A host name is looked up now, by the system, for as long as that takes.

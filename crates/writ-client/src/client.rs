@@ -72,9 +72,9 @@ struct Whole {
 }
 
 impl Client {
-    /// Connects within [`Timeouts::STANDARD`].
+    /// Connects, and waits no longer than the endpoint says.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, ClientError> {
-        Self::connect_within(endpoint, Timeouts::STANDARD).await
+        Self::connect_within(endpoint, endpoint.timeouts).await
     }
 
     /// Connects.

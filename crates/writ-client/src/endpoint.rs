@@ -1,3 +1,4 @@
+use crate::client::Timeouts;
 use crate::error::ClientError;
 use std::fmt;
 use std::fs;
@@ -11,6 +12,7 @@ pub struct Endpoint {
     pub(crate) place: Place,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) owners: Vec<u32>,
+    pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +46,12 @@ impl Endpoint {
         } else {
             return Err(fault("it begins with none of the three"));
         };
-        Ok(Self { place, ca: None, owners: default_owners() })
+        Ok(Self { place, ca: None, owners: default_owners(), timeouts: Timeouts::STANDARD })
     }
 
     /// A local socket at this path.
     pub fn unix(path: &Path) -> Self {
-        Self { place: Place::Unix(path.to_owned()), ca: None, owners: default_owners() }
+        Self { place: Place::Unix(path.to_owned()), ca: None, owners: default_owners(), timeouts: Timeouts::STANDARD }
     }
 
     /// Known by a certificate that a CA in this PEM file has signed.
@@ -63,6 +65,13 @@ impl Endpoint {
     #[must_use]
     pub fn owned_by(mut self, owners: impl Into<Vec<u32>>) -> Self {
         self.owners = owners.into();
+        self
+    }
+
+    /// With other limits to how long is waited there.
+    #[must_use]
+    pub fn within(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 

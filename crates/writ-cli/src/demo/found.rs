@@ -1,0 +1,57 @@
+//! What became of an attempt, as the program itself has told it.
+
+use super::commands::Finished;
+use serde_json::Value;
+
+/// What became of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused { code: String, index: Option<u64> },
+    /// The kernel had no such file or allowed no such thing; nobody was asked.
+    Barred,
+    /// Neither: what was said instead.
+    Unclear(String),
+}
+
+impl Found {
+    /// Of `writ run`, which tells a refusal on standard error and ends with 126.
+    pub(super) fn of_run(ended: &Finished) -> Self {
+        let told = last_json(&ended.stderr);
+        match (ended.status, told.as_ref().and_then(|told| told.get("code")?.as_str())) {
+            (Some(0), _) => Self::Done,
+            (Some(126 | 127), Some(code)) => {
+                let index = told.as_ref().and_then(|told| told.get("index")?.as_u64());
+                Self::Refused { code: code.to_owned(), index }
+            }
+            _ => Self::unclear(ended),
+        }
+    }
+
+    /// Of any other command, which ends with 1 when it was refused.
+    pub(super) fn of_command(ended: &Finished) -> Self {
+        let told = last_json(&ended.stderr);
+        let text = |name: &str| told.as_ref().and_then(|told| Some(told.get(name)?.as_str()?.to_owned()));
+        match (ended.status, text("code")) {
+            (Some(0), _) => Self::Done,
+            (Some(1), Some(code)) => Self::Refused { code, index: text("error").and_then(|text| entry_in(&text)) },
+            _ => Self::unclear(ended),
+        }
+    }
+
+    fn unclear(ended: &Finished) -> Self {
+        Self::Unclear(format!("exit {:?}: {} {}", ended.status, ended.stdout.trim(), ended.stderr.trim()))
+    }
+}
+
+fn last_json(text: &str) -> Option<Value> {
+    text.lines().rev().find_map(|line| serde_json::from_str(line).ok())
+}
+
+/// The `(entry N)` of a refusal that was recorded.
+fn entry_in(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("(entry ")?;
+    rest.split_once(')')?.0.parse().ok()
+}
