@@ -12,6 +12,9 @@ TARGET ?=
 # How often the crash test kills.
 N ?= 200
 
+# One schedule of the simulator (all, when empty).
+SEED ?=
+
 ##@ Every day
 
 .PHONY: help
@@ -58,6 +61,14 @@ interop: ## the ledger through an independent client, in Go
 .PHONY: crash
 crash: ## kill the real process at random points (N=200), then audit
 	@WRIT_CRASH_N=$(N) scripts/test crash
+
+.PHONY: authority
+authority: ## every refusal of the authority, alone and in a crowd
+	@scripts/test authority
+
+.PHONY: sim
+sim: ## a thousand seeded schedules of a whole domain, or one: SEED=7
+	@WRIT_SIM_SEED=$(SEED) scripts/test simulation
 
 .PHONY: faults
 faults: ## a disk that fails and forgets, below the real store

@@ -3,7 +3,15 @@ use writ_protocol::statement::{Claim, Ending};
 use writ_protocol::{Code, ExecutionId, Verified, Writ};
 use writ_tlog::Hash;
 
-/// The right to start one execution, once. It cannot be copied: starting consumes it (Invariant 6).
+/// The right to start one execution, once: starting consumes it (Invariant 6).
+///
+/// ```
+/// fn once(admission: writ_enforcer::Admission) {
+///     let (_claim, _running) = admission.start();
+/// }
+/// ```
+///
+/// It cannot be copied:
 ///
 /// ```compile_fail,E0599
 /// fn twice(admission: writ_enforcer::Admission) {

@@ -8,6 +8,8 @@
 )]
 
 pub mod fault_disk;
+pub mod governed;
 pub mod load;
 pub mod scenario;
+pub mod simulation;
 pub mod vectors;

@@ -21,6 +21,8 @@ mod documents;
 mod layout;
 #[path = "tidy/metadata.rs"]
 mod metadata;
+#[path = "tidy/refusals.rs"]
+mod refusals;
 #[path = "tidy/repository.rs"]
 mod repository;
 #[path = "tidy/source.rs"]
@@ -153,6 +155,15 @@ fn refusal_codes_are_the_same_in_source_and_specification() {
         "Keep crates/writ-protocol/src/refusal.rs (`Code::as_str`) and the tables of \
          spec/refusals.md equal.",
         spec::differing_codes(Repository::this()),
+    );
+}
+
+#[test]
+fn every_refusal_is_provoked_at_every_gateway() {
+    hold(
+        "docs/reference/refusal-matrix.md has one row for each code: the test that provokes it and what is \
+         recorded, or `cannot occur` and why.",
+        refusals::unprovoked(Repository::this()),
     );
 }
 

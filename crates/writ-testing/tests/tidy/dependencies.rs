@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::metadata::Workspace;
+use crate::metadata::{Package, Workspace};
 use crate::repository::{File, Repository};
 
 const PAGE: &str = "docs/dependencies.md";
@@ -101,7 +101,9 @@ fn python_dependencies(requirements: &str) -> Vec<String> {
 }
 
 pub(crate) fn forbidden_licences(repository: &Repository, workspace: &Workspace) -> Vec<String> {
-    let allowed = quoted_list(repository.text(DENY).unwrap_or_default(), "licenses", "allow");
+    let deny = repository.text(DENY).unwrap_or_default();
+    let allowed = quoted_list(deny, "licenses", "allow");
+    let exceptions = licence_exceptions(deny);
     if allowed.is_empty() {
         return vec![format!("{DENY} allows no licence")];
     }
@@ -110,10 +112,24 @@ pub(crate) fn forbidden_licences(repository: &Repository, workspace: &Workspace)
         .iter()
         .filter_map(|package| {
             let licence = package.licence.as_deref().unwrap_or("no licence at all");
+            let mut allowed = allowed.clone();
+            allowed.extend(exceptions.get(&package.name).into_iter().flatten().cloned());
             let fits = package.licence.is_some() && licence_fits(licence, &allowed);
             (!fits).then(|| format!("{} {}: {licence}", package.name, package.version))
         })
         .collect()
+}
+
+/// What single crates may have besides: the tables of `exceptions` in deny.toml, one on a line.
+fn licence_exceptions(deny: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in list_lines(deny, "licenses", "exceptions") {
+        let mut strings = line.split('"').skip(1).step_by(2).map(str::to_owned);
+        if let Some(name) = strings.next() {
+            found.entry(name).or_default().extend(strings);
+        }
+    }
+    found
 }
 
 /// Whether a licence expression can be met with `allowed`: all of what `AND` joins, one of
@@ -161,10 +177,7 @@ fn one(rest: &mut &[&str], allowed: &[String]) -> Option<bool> {
 }
 
 pub(crate) fn duplicates(repository: &Repository, workspace: &Workspace) -> Vec<String> {
-    let skipped: Vec<String> = quoted_list(repository.text(DENY).unwrap_or_default(), "bans", "skip")
-        .into_iter()
-        .map(|skip| skip.split('@').next().unwrap_or_default().to_owned())
-        .collect();
+    let skipped = quoted_list(repository.text(DENY).unwrap_or_default(), "bans", "skip");
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     // What only tests link (their oracles) may bring its own versions.
     let shipped: BTreeSet<usize> = workspace
@@ -173,19 +186,38 @@ pub(crate) fn duplicates(repository: &Repository, workspace: &Workspace) -> Vec<
         .flat_map(|package| workspace.closure(package))
         .collect();
     for package in shipped.into_iter().map(|at| &workspace.packages[at]) {
-        versions.entry(&package.name).or_default().push(&package.version);
+        if !skipped.iter().any(|skip| skips(skip, package)) {
+            versions.entry(&package.name).or_default().push(&package.version);
+        }
     }
     versions
         .into_iter()
-        .filter(|(name, versions)| versions.len() > 1 && !skipped.iter().any(|skip| skip == name))
+        .filter(|(_, versions)| versions.len() > 1)
         .map(|(name, versions)| format!("{name}: {}", versions.join(", ")))
         .collect()
+}
+
+/// `name@1.2` excuses versions 1.2 and 1.2.x, and no third one.
+fn skips(skip: &str, package: &Package) -> bool {
+    let Some((name, version)) = skip.split_once('@') else { return false };
+    let rest = package.version.strip_prefix(version);
+    name == package.name && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The strings in the list `key` of a section of deny.toml. In a list of tables, those
 /// that follow `crate =`.
 fn quoted_list(text: &str, section: &str, key: &str) -> Vec<String> {
-    let mut lines = text
+    let strings = |line: &str| {
+        let tables = line.contains("crate =");
+        let strings: Vec<String> = line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+        strings.into_iter().take(if tables { 1 } else { usize::MAX })
+    };
+    list_lines(text, section, key).into_iter().flat_map(strings).collect()
+}
+
+/// The lines of the list `key` of a section, comments left out.
+fn list_lines<'a>(text: &'a str, section: &str, key: &str) -> Vec<&'a str> {
+    let lines = text
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim())
         .skip_while(|line| *line != format!("[{section}]"))
@@ -193,10 +225,8 @@ fn quoted_list(text: &str, section: &str, key: &str) -> Vec<String> {
         .take_while(|line| !(line.starts_with('[') && line.ends_with(']') && line.len() > 2))
         .skip_while(|line| line.split('=').next().map(str::trim) != Some(key));
     let mut found = Vec::new();
-    for line in &mut lines {
-        let strings: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
-        let tables = line.contains("crate =");
-        found.extend(strings.into_iter().take(if tables { 1 } else { usize::MAX }).map(str::to_owned));
+    for line in lines {
+        found.push(line);
         if line.ends_with(']') {
             break;
         }
@@ -264,12 +294,16 @@ mod samples {
 
     #[test]
     fn a_forbidden_licence_and_a_duplicate_are_found() {
-        let deny = "[licenses]\n# why\nallow = [\n  \"MIT\", # most\n]\n[bans]\nskip = [\n\
-                    { crate = \"twice@1\", reason = \"x\" },\n]\n";
+        let deny = "[licenses]\n# why\nallow = [\n  \"MIT\", # most\n]\nexceptions = [\n\
+                    { crate = \"c\", allow = [\"ISC\", \"A WITH B\"] }, # built with\n\
+                    { crate = \"a\", allow = [\"NCSA\"] },\n]\n[bans]\nskip = [\n\
+                    { crate = \"twice@0.1\", reason = \"x\" },\n{ crate = \"thrice@0.3\", reason = \"x\" },\n]\n";
         let repository = Repository::sample(&[(DENY, deny)]);
-        let mut workspace = Workspace::sample(&[("writ-tlog", &["a", "b", "twice", "thrice"])]);
+        let mut workspace = Workspace::sample(&[("writ-tlog", &["a", "b", "c", "d", "twice", "thrice"])]);
         workspace.packages[1].licence = Some("GPL-3.0".to_owned());
         workspace.packages[2].licence = None;
+        workspace.packages[3].licence = Some("A WITH B".to_owned());
+        workspace.packages[4].licence = Some("A WITH B".to_owned());
         for name in ["twice", "thrice"] {
             let mut again = Workspace::sample(&[(name, &[])]).packages.remove(0);
             again.version = "0.2.0".to_owned();
@@ -277,7 +311,10 @@ mod samples {
             let at = workspace.packages.len() - 1;
             workspace.packages[0].resolved.push((at, Kind::Normal));
         }
-        assert_eq!(forbidden_licences(&repository, &workspace), ["a 0.1.0: GPL-3.0", "b 0.1.0: no licence at all"]);
+        assert_eq!(
+            forbidden_licences(&repository, &workspace),
+            ["a 0.1.0: GPL-3.0", "b 0.1.0: no licence at all", "d 0.1.0: A WITH B"]
+        );
         assert_eq!(duplicates(&repository, &workspace), ["thrice: 0.1.0, 0.2.0"]);
     }
 

@@ -70,6 +70,7 @@ impl Workspace {
                         .map(|named| (text(&named["name"]).to_owned(), kind(&named["kind"])))
                         .collect(),
                     resolved: list(&nodes[id]["deps"])
+                        .filter(|dep| is_built(package, nodes[id], text(&dep["name"])))
                         .flat_map(|dep| {
                             let at = index[text(&dep["pkg"])];
                             list(&dep["dep_kinds"]).map(move |of| (at, kind(&of["kind"])))
@@ -148,6 +149,26 @@ impl Workspace {
     }
 }
 
+/// Whether a resolved dependency is one that any feature turns on. Cargo's answer also names optional ones that a weak feature (`x?/y`)
+/// merely mentions; nothing compiles those. What cannot be told apart counts as built.
+fn is_built(package: &Value, node: &Value, dependency: &str) -> bool {
+    let same = |name: &str| name.replace('-', "_") == dependency;
+    let mut named = list(&package["dependencies"])
+        .filter(|named| package["source"].is_null() || !matches!(kind(&named["kind"]), Kind::Dev))
+        .filter(|named| same(named["rename"].as_str().unwrap_or(text(&named["name"]))))
+        .peekable();
+    let optional = named.peek().is_some() && named.all(|named| named["optional"] == true);
+    let wakes = |part: &str| match (part.strip_prefix("dep:"), part.split_once('/')) {
+        (Some(name), _) => same(name),
+        (None, Some((name, _))) => same(name),
+        (None, None) => false,
+    };
+    !optional
+        || list(&node["features"])
+            .flat_map(|feature| list(&package["features"][text(feature)]))
+            .any(|part| wakes(text(part)))
+}
+
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -162,5 +183,32 @@ fn kind(value: &Value) -> Kind {
         Some("build") => Kind::Build,
         Some("dev") => Kind::Dev,
         Some(other) => panic!("cargo metadata names an unknown kind of dependency: {other}"),
+    }
+}
+
+mod samples {
+    use super::*;
+
+    #[test]
+    fn an_optional_dependency_counts_once_a_feature_turns_it_on() {
+        let optional = |name: &str| serde_json::json!({ "name": name, "kind": null, "rename": null, "optional": true });
+        let package = serde_json::json!({
+            "source": "registry",
+            "dependencies": [optional("a-b"), optional("c"), { "name": "d", "kind": null, "optional": false },
+                             { "name": "c", "kind": "dev", "optional": false }],
+            "features": { "weak": ["a-b?/x", "c?/x"], "strong": ["dep:a-b"], "implied": ["c/x"] },
+        });
+        for (features, built) in [
+            (vec!["weak"], [false, false]),
+            (vec!["weak", "strong"], [true, false]),
+            (vec!["implied"], [false, true]),
+            (vec![], [false, false]),
+        ] {
+            let node = serde_json::json!({ "features": features });
+            let found = ["a_b", "c"].map(|name| is_built(&package, &node, name));
+            assert_eq!(found, built, "{features:?}");
+            assert!(is_built(&package, &node, "d"), "one that is not optional");
+            assert!(is_built(&package, &node, "webpki"), "one whose name in the code is not that of its package");
+        }
     }
 }

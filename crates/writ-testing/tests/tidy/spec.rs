@@ -37,7 +37,7 @@ pub(crate) fn differing_codes(repository: &Repository) -> Vec<String> {
 }
 
 /// The string literals in the body of `fn as_str`.
-fn codes_in_source(source: &str) -> Vec<String> {
+pub(crate) fn codes_in_source(source: &str) -> Vec<String> {
     let code = Code::of(source, Language::Rust);
     let Some(at) = words(&code.text, "as_str").find(|at| code.text[..*at].trim_end().ends_with("fn")) else {
         return Vec::new();

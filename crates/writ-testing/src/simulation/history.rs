@@ -1,0 +1,245 @@
+//! Judging a history by its entries alone, without the rules of order that made it.
+
+use super::effects::Effects;
+use crate::governed::Entered;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use writ_protocol::entry::{AssertedPrincipal, Audience, Body, Grant, Place, Target};
+use writ_protocol::statement::{Claim, GatewayStatement, RootCommand, Signed};
+use writ_protocol::{ExecutionId, Name};
+use writ_tlog::{Hash, Origin};
+
+/// An invariant that a history breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Its number.
+    pub invariant: u8,
+    /// How.
+    pub how: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invariant {}: {}", self.invariant, self.how)
+    }
+}
+
+/// Everything that a history breaks: no grant and no spend follows what forbids it and no counter passes its limit (5), each use has one
+/// effect at most (6), and what was acknowledged is there (9).
+pub fn breaches(
+    origin: &Origin,
+    entries: &[Entered],
+    effects: &Effects,
+    acknowledged: &BTreeMap<u64, Hash>,
+) -> Vec<Breach> {
+    let mut history = History::new(origin);
+    for entered in entries {
+        history.read(entered);
+    }
+    history.judge_effects(effects);
+    let there: BTreeMap<u64, Hash> = entries.iter().map(|entered| (entered.index, entered.hash)).collect();
+    for (index, hash) in acknowledged {
+        if there.get(index) != Some(hash) {
+            history.breach(9, format!("entry {index} was acknowledged, and is not what it was"));
+        }
+    }
+    history.breaches
+}
+
+struct History<'a> {
+    origin: &'a Origin,
+    breaches: Vec<Breach>,
+    halted: bool,
+    revoked: BTreeSet<Target>,
+    policy: Option<(Hash, u64)>,
+    gateways: BTreeMap<Name, (u64, Vec<Name>)>,
+    drawn: BTreeMap<Name, u64>,
+    grants: BTreeMap<Hash, Grant>,
+    /// The use for which each execution was spent.
+    spent: BTreeMap<ExecutionId, (Hash, u64)>,
+    uses: BTreeSet<(Hash, u64)>,
+    started: BTreeSet<ExecutionId>,
+    ended: BTreeSet<ExecutionId>,
+}
+
+impl<'a> History<'a> {
+    fn new(origin: &'a Origin) -> Self {
+        Self {
+            origin,
+            breaches: Vec::new(),
+            halted: false,
+            revoked: BTreeSet::new(),
+            policy: None,
+            gateways: BTreeMap::new(),
+            drawn: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            uses: BTreeSet::new(),
+            started: BTreeSet::new(),
+            ended: BTreeSet::new(),
+        }
+    }
+
+    fn breach(&mut self, invariant: u8, how: String) {
+        self.breaches.push(Breach { invariant, how });
+    }
+
+    fn read(&mut self, entered: &Entered) {
+        match &entered.body {
+            Body::Gateway(enrolment) => {
+                let groups = enrolment.groups.as_slice().to_vec();
+                self.gateways.insert(enrolment.gateway.clone(), (enrolment.epoch.get(), groups));
+            }
+            Body::Revocation(revocation) => {
+                self.revoked.insert(revocation.target.clone());
+            }
+            Body::Halt(_) => self.halted = true,
+            Body::RootOrder(order) => match Signed::decode(&order.statement.0).unwrap().root_claims(self.origin) {
+                Ok(statement) => match statement.order {
+                    RootCommand::Halt(_) => self.halted = true,
+                    RootCommand::Resume(_) => self.halted = false,
+                    RootCommand::LedgerKeys(_) | RootCommand::RootKeys(_) => {}
+                },
+                Err(refusal) => self.breach(5, format!("entry {}: {refusal}", entered.index)),
+            },
+            Body::Policy(activation) => self.policy = Some((activation.set, activation.epoch.get())),
+            Body::Grant(grant) => self.grant(entered, grant),
+            Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) => {
+                self.evidence(entered.index, &evidence.statement.0);
+            }
+            Body::Genesis(_)
+            | Body::Denial(_)
+            | Body::Hold(_)
+            | Body::Tally(_)
+            | Body::Report(_)
+            | Body::Erasure(_)
+            | Body::Seal(_) => {}
+        }
+    }
+
+    fn grant(&mut self, entered: &Entered, grant: &Grant) {
+        let at = entered.index;
+        if self.halted {
+            self.breach(5, format!("grant {at} in a halted domain"));
+        }
+        if let Some(target) = self.forbidden(&entered.hash, grant) {
+            self.breach(5, format!("grant {at} rests on what is revoked: {target:?}"));
+        }
+        if Some((grant.policy.set, grant.policy.epoch)) != self.policy {
+            self.breach(5, format!("grant {at} under epoch {} is not under the set in force", grant.policy.epoch));
+        }
+        if let Audience::Gateway { gateway, epoch } = &grant.audience
+            && self.gateways.get(gateway).is_none_or(|(current, _)| *current != epoch.get())
+        {
+            self.breach(5, format!("grant {at} is for gateway {gateway} in epoch {}", epoch.get()));
+        }
+        for draw in grant.draws() {
+            let drawn = self.drawn.entry(draw.counter.clone()).or_default();
+            *drawn += 1;
+            let (drawn, limit) = (*drawn, draw.limit.get());
+            if drawn > limit {
+                self.breach(5, format!("grant {at} is number {drawn} of {limit} from {}", draw.counter));
+            }
+        }
+        if let Some((execution, _)) = grant.admitted_execution() {
+            self.spend(at, entered.hash, 1, execution);
+        }
+        self.grants.insert(entered.hash, grant.clone());
+    }
+
+    /// What is revoked of all that a grant rests on.
+    fn forbidden(&self, hash: &Hash, grant: &Grant) -> Option<Target> {
+        let lineage = |entry: &Hash| Target::Lineage { ledger: self.origin.clone(), entry: *entry };
+        let principal = &grant.principal;
+        let mut targets = vec![
+            Target::Writ(*hash),
+            lineage(hash),
+            Target::Key(grant.holder.key().fingerprint()),
+            Target::Principal(AssertedPrincipal { kind: principal.kind.clone(), id: principal.id.clone() }),
+            Target::Policy(grant.policy.set),
+        ];
+        targets.extend(principal.key.as_ref().map(|key| Target::Key(key.fingerprint())));
+        if let Audience::Gateway { gateway, .. } = &grant.audience {
+            targets.push(Target::Gateway(gateway.clone()));
+        }
+        if let Place::Caused { parent, origin, .. } = &grant.cause.place {
+            targets.extend([parent, origin].map(|cause| Target::Writ(cause.entry)));
+            targets.extend([parent, origin].map(|cause| lineage(&cause.entry)));
+        }
+        targets.into_iter().find(|target| self.revoked.contains(target))
+    }
+
+    fn evidence(&mut self, at: u64, statement: &[u8]) {
+        let statement = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.origin)).unwrap();
+        match &statement.claim {
+            Claim::Spent { writ, execution, usage, .. } => {
+                self.spendable(at, writ, &statement);
+                self.spend(at, *writ, usage.get(), *execution);
+            }
+            Claim::Started { execution, .. } => {
+                if !self.spent.contains_key(execution) {
+                    self.breach(6, format!("entry {at}: {execution} is started, and no use is spent for it"));
+                }
+                if self.ended.contains(execution) || !self.started.insert(*execution) {
+                    self.breach(6, format!("entry {at}: {execution} is started again"));
+                }
+            }
+            Claim::Ended { execution, .. } => {
+                self.ended.insert(*execution);
+            }
+            Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
+        }
+    }
+
+    fn spendable(&mut self, at: u64, writ: &Hash, statement: &GatewayStatement) {
+        let Some(grant) = self.grants.get(writ).cloned() else {
+            self.breach(6, format!("entry {at} spends what was never granted"));
+            return;
+        };
+        if self.halted {
+            self.breach(5, format!("spend {at} in a halted domain"));
+        }
+        let gateway = Target::Gateway(statement.gateway.clone());
+        let by = self.forbidden(writ, &grant).or_else(|| self.revoked.get(&gateway).cloned());
+        if let Some(target) = by {
+            self.breach(5, format!("spend {at} rests on what is revoked: {target:?}"));
+        }
+        let known = self.gateways.get(&statement.gateway);
+        let addressed = known.is_some_and(|(epoch, groups)| {
+            *epoch == statement.epoch.get()
+                && match &grant.audience {
+                    Audience::Gateway { gateway, epoch: at } => *gateway == statement.gateway && at.get() == *epoch,
+                    Audience::Group(group) => groups.contains(group),
+                }
+        });
+        if !addressed {
+            self.breach(5, format!("spend {at} by {}, for whom the writ is not", statement.gateway));
+        }
+        if statement.time_ms < grant.window.from_ms() || statement.time_ms >= grant.window.until_ms() {
+            self.breach(5, format!("spend {at} is not within the window"));
+        }
+    }
+
+    fn spend(&mut self, at: u64, writ: Hash, usage: u64, execution: ExecutionId) {
+        if !self.uses.insert((writ, usage)) {
+            self.breach(6, format!("entry {at} spends a use that is spent"));
+        }
+        if self.spent.insert(execution, (writ, usage)).is_some() {
+            self.breach(6, format!("entry {at} spends for {execution}, which has a use"));
+        }
+    }
+
+    fn judge_effects(&mut self, effects: &Effects) {
+        for ((writ, usage), executions) in effects.of_uses() {
+            if executions.len() > 1 {
+                self.breach(6, format!("use {usage} of {writ} had {} effects", executions.len()));
+            }
+            for execution in executions {
+                let by_right = self.spent.get(execution) == Some(&(*writ, *usage)) && self.started.contains(execution);
+                if !by_right {
+                    self.breach(6, format!("{execution} had an effect, and its start is not recorded"));
+                }
+            }
+        }
+    }
+}

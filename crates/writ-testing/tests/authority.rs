@@ -1,0 +1,25 @@
+//! Every refusal of the authority is provoked here, and what the ledger records of it is read back: a denial for whoever is known, a count
+//! for strangers. Then the same under concurrency (Invariant 5).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test panics to fail, and looks at the entries and answers that it is about"
+)]
+
+#[path = "authority/answers.rs"]
+mod answers;
+#[path = "authority/callers.rs"]
+mod callers;
+#[path = "authority/concurrency.rs"]
+mod concurrency;
+#[path = "authority/decisions.rs"]
+mod decisions;
+#[path = "authority/orders.rs"]
+mod orders;
+#[path = "authority/policy.rs"]
+mod policy;
+#[path = "authority/trees.rs"]
+mod trees;
