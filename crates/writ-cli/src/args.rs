@@ -214,6 +214,10 @@ pub(crate) struct Up {
     pub(crate) log: LogStyle,
 }
 
+fn timeout_s() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=3600)
+}
+
 fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).ok_or_else(|| "expected 0 to 777".to_owned())
 }
@@ -230,7 +234,7 @@ pub(crate) struct Reach {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Seconds to wait for each answer of the node; then the answer is a refusal
-    #[arg(long, env = "WRIT_TIMEOUT", default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, env = "WRIT_TIMEOUT", default_value_t = 30, value_name = "N", value_parser = timeout_s())]
     pub(crate) timeout: u64,
 }
 

@@ -1,5 +1,5 @@
 //! Governed executions as a person meets them: a real domain, a real node, the program itself.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use serde_json::Value as Json;
 use std::collections::BTreeMap;

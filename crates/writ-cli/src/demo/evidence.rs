@@ -1,4 +1,5 @@
-//! What remains when the node is gone: every decision's evidence verified with the trust root alone, the ledger audited, every decision derived again.
+//! What remains when the node is gone: each decision's evidence verified with the trust root alone, the ledger audited, every
+//! decision derived again.
 
 use super::stage::Stage;
 use super::table::Table;

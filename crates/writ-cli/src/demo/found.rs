@@ -55,3 +55,29 @@ fn entry_in(text: &str) -> Option<u64> {
     let (_, rest) = text.split_once("(entry ")?;
     rest.split_once(')')?.0.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Finished, Found};
+
+    fn ended(status: Option<i32>, stderr: &str) -> Finished {
+        Finished { status, stdout: String::new(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn only_an_exit_of_zero_is_done_and_only_a_code_is_a_refusal() {
+        let told = "noise\n{\"outcome\":\"refused\",\"code\":\"halted\",\"index\":5}\n";
+        let refused = Found::Refused { code: "halted".to_owned(), index: Some(5) };
+        assert_eq!(Found::of_run(&ended(Some(126), told)), refused);
+        assert_eq!(Found::of_run(&ended(Some(0), told)), Found::Done);
+        for unclear in [ended(Some(1), told), ended(Some(126), "no JSON"), ended(None, told)] {
+            assert!(matches!(Found::of_run(&unclear), Found::Unclear(_)));
+        }
+        let told = "{\"error\":\"denied: why (entry 12); next\",\"code\":\"revoked\",\"exit\":1}";
+        let refused = Found::Refused { code: "revoked".to_owned(), index: Some(12) };
+        assert_eq!(Found::of_command(&ended(Some(1), told)), refused);
+        for unclear in [ended(Some(3), told), ended(Some(1), "{\"error\":\"x\"}"), ended(None, told)] {
+            assert!(matches!(Found::of_command(&unclear), Found::Unclear(_)));
+        }
+    }
+}

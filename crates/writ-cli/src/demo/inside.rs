@@ -9,6 +9,9 @@ use std::fs;
 use std::path::Path;
 use writ_protocol::Code;
 
+/// The attempt that is made by a process which has left those who started it.
+const ORPHAN: &str = "orphan";
+
 /// How an attempt reads its outcome.
 #[derive(Clone, Copy)]
 enum By {
@@ -19,8 +22,8 @@ enum By {
 
 pub(super) fn play(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
     table.section("inside", "From inside a governed execution, with stolen keys at hand")?;
-    let outside = stage.run(&[], &stage.tool("origin", "orphan"))?;
-    stage.ran(table, "orphan", "for comparison: what is permitted to origins, asked from outside", &outside)?;
+    let outside = stage.run(&[], &stage.tool("origin", ORPHAN))?;
+    stage.ran(table, ORPHAN, "for comparison: what is permitted to origins, asked from outside", &outside)?;
     // Keys that somebody has left where everybody may read them.
     let person = stage.smuggle(&format!("User::{PERSON}"), "inside/person.seed")?;
     let agent = stage.smuggle("Agent::builder", "inside/agent.seed")?;
@@ -53,7 +56,7 @@ fn attempts(stage: &Stage, person: &str, agent: &str) -> Vec<(Attempt, By, Strin
     let (acme, inside) = (stage.place.domain.dir().display(), stage.path("inside"));
     let mark = |name: &str| stage.mark(name);
     let node = stage.node.pid().unwrap_or(0);
-    let origin = stage.tool("origin", "orphan").join(" ");
+    let origin = stage.tool("origin", ORPHAN).join(" ");
     let unauthenticated = Code::Unauthenticated;
     vec![
         (
@@ -97,7 +100,7 @@ fn attempts(stage: &Stage, person: &str, agent: &str) -> Vec<(Attempt, By, Strin
             format!("{writ} authorize --as Agent::builder --key {agent} -o {inside}/x -- touch {}", mark("other-self")),
         ),
         (
-            Attempt::recorded("orphan", "asks from a detached orphan, as if it began anew", Code::PolicyDenied),
+            Attempt::recorded(ORPHAN, "asks from a detached orphan, as if it began anew", Code::PolicyDenied),
             By::Command,
             format!("{writ} authorize -o {inside}/y -- {origin}"),
         ),
@@ -109,11 +112,10 @@ fn attempts(stage: &Stage, person: &str, agent: &str) -> Vec<(Attempt, By, Strin
 fn tried(stage: &Stage, attempt: &Attempt, command: &str) -> String {
     let file = stage.path(&format!("inside/{}", attempt.name));
     let line = format!("{command} >{file}.out 2>{file}.err; echo $? >{file}.ended; mv {file}.ended {file}.status");
-    if attempt.name != "orphan" {
+    if attempt.name != ORPHAN {
         return format!("{line}\n");
     }
-    let quoted = line.replace('\'', "'\\''");
-    format!(
-        "setsid -f sh -c '{quoted}'\nn=0; while [ ! -e {file}.status ] && [ $n -lt 1000 ]; do sleep 0.02; n=$((n+1)); done\n"
-    )
+    let detached = format!("setsid -f sh -c '{}'\n", line.replace('\'', "'\\''"));
+    let waits = format!("n=0\nwhile [ ! -e {file}.status ] && [ $n -lt 1000 ]; do sleep 0.02; n=$((n+1)); done\n");
+    detached + &waits
 }

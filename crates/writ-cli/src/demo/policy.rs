@@ -31,7 +31,8 @@ pub(super) fn write(dir: &Path, folder: &Path, tool: &[u8]) -> Result<(), CliErr
 fn text(tools: &str) -> String {
     let permits = |id: &str, annotations: &str, path: &str| {
         format!(
-            "@id(\"{id}\")\n{annotations}permit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
+            "@id(\"{id}\")\n{annotations}\
+             permit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
              when {{ context.path == \"{tools}/{path}\" }};\n\n"
         )
     };

@@ -83,28 +83,9 @@ impl Table {
             Found::Refused { code, index } => (Some(code.as_str()), *index),
             Found::Done | Found::Barred | Found::Unclear(_) => (None, None),
         };
-        let wrong = match found {
-            _ if left => Some("it has left its mark".to_owned()),
-            Found::Done => Some("it was done".to_owned()),
-            Found::Unclear(said) => Some(said.clone()),
-            Found::Barred | Found::Refused { .. } if code != attempt.code.map(Code::as_str) => {
-                Some(format!("expected {}", attempt.code.map_or("a bar", Code::as_str)))
-            }
-            Found::Barred | Found::Refused { .. } => match (attempt.kept, index) {
-                (Kept::Entry, Some(index)) if stage.recorded_code(index)? != code => {
-                    Some(format!("entry {index} records something else"))
-                }
-                (Kept::Entry, None) => Some("expected an entry".to_owned()),
-                (Kept::Nowhere(_), Some(_)) => Some("expected no entry".to_owned()),
-                (Kept::Entry, Some(_)) | (Kept::Nowhere(_), None) => None,
-            },
-        };
-        let place = match (attempt.kept, index) {
-            (_, Some(index)) => index.to_string(),
-            (Kept::Nowhere(why), None) => why.to_owned(),
-            (Kept::Entry, None) => "none".to_owned(),
-        };
-        let why_none = match (attempt.kept, index) {
+        let recorded = index.map(|index| stage.recorded_code(index)).transpose()?.flatten();
+        let wrong = wrong_with(attempt, found, recorded, left);
+        let no_entry = match (attempt.kept, index) {
             (Kept::Nowhere(why), None) => Some(why),
             (Kept::Entry, _) | (Kept::Nowhere(_), Some(_)) => None,
         };
@@ -112,13 +93,13 @@ impl Table {
         if self.as_json {
             json_line(&json!({
                 "number": self.lines, "section": self.section, "name": attempt.name, "tried": attempt.tried,
-                "expected": attempt.code.map(Code::as_str), "code": code, "index": index, "no_entry": why_none,
+                "expected": attempt.code.map(Code::as_str), "code": code, "index": index, "no_entry": no_entry,
                 "mark": left, "ok": wrong.is_none(), "wrong": wrong,
             }))?;
         } else {
-            let code = code.unwrap_or("barred");
+            let place = index.map_or_else(|| no_entry.unwrap_or("none").to_owned(), |index| index.to_string());
             let verdict = wrong.as_deref().map_or("nothing ran".to_owned(), |wrong| format!("WRONG: {wrong}"));
-            self.print(attempt.tried, code, &place, &verdict)?;
+            self.print(attempt.tried, code.unwrap_or("barred"), &place, &verdict)?;
         }
         self.judge(attempt.name, wrong);
         Ok(())
@@ -170,3 +151,31 @@ impl Table {
         Err(CliError::Failed(format!("{} of {lines} not as expected: {}", wrong.len(), wrong.join("; "))))
     }
 }
+
+/// What is wrong with how an attempt ended: `recorded` is the code that the entry named in the refusal holds, `left` whether its mark is there.
+fn wrong_with(attempt: &Attempt, found: &Found, recorded: Option<&str>, left: bool) -> Option<String> {
+    if left {
+        return Some("it has left its mark".to_owned());
+    }
+    let expected = attempt.code.map(Code::as_str);
+    match (found, expected) {
+        (Found::Done, _) => Some("it was done".to_owned()),
+        (Found::Unclear(said), _) => Some(said.clone()),
+        (Found::Barred, None) => None,
+        (Found::Barred, Some(code)) => Some(format!("barred, expected {code}")),
+        (Found::Refused { code, .. }, None) => Some(format!("{code}, expected that the kernel bars it")),
+        (Found::Refused { code, .. }, Some(expected)) if code != expected => {
+            Some(format!("{code}, expected {expected}"))
+        }
+        (Found::Refused { code, index }, Some(_)) => match (attempt.kept, index) {
+            (Kept::Entry, Some(_)) if recorded == Some(code) => None,
+            (Kept::Entry, Some(index)) => Some(format!("entry {index} does not record {code}")),
+            (Kept::Entry, None) => Some(format!("{code}, expected with an entry")),
+            (Kept::Nowhere(_), Some(index)) => Some(format!("{code} in entry {index}, expected without one")),
+            (Kept::Nowhere(_), None) => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
