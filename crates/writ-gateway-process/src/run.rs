@@ -189,7 +189,7 @@ impl Gateway {
         let identity = self.voice.identity();
         let execution = ExecutionId::new(wall_ms(), random()?);
         let action_salt = random()?;
-        let own = Own::new(random()?, execution, action_salt, boot_time());
+        let own = Own::new(random()?, execution, action_salt, boot_time()?);
         let request = Request {
             key: RequestKey::new(wall_ms(), random()?),
             salt: random()?,
@@ -212,7 +212,7 @@ impl Gateway {
         };
         match answer {
             Answer::Permit(permit) => {
-                Ok(self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), moment())?)
+                Ok(self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), moment()?)?)
             }
             Answer::Deny(denial) => Err(Stop::Denied(Box::new(denial))),
             Answer::Refused(refused) => Err(ClientError::Refused(refused).into()),
@@ -241,18 +241,18 @@ impl Gateway {
             presentation: &presentation.sign(&self.run.origin, &handed.holder),
             nonce,
         };
-        let examined = self.enforcer.examine(presented, &view, scene(measured), Positive::ONE, moment())?;
+        let examined = self.enforcer.examine(presented, &view, scene(measured), Positive::ONE, moment()?)?;
         let statement = self.voice.sign(examined.spend(ExecutionId::new(wall_ms(), random()?)));
-        let sent = boot_time();
+        let sent = boot_time()?;
         let recorded = self.voice.record(&statement, None)?;
-        Ok(examined.spent(&statement, recorded.proof.as_bytes(), sent, moment())?)
+        Ok(examined.spent(&statement, recorded.proof.as_bytes(), sent, moment()?)?)
     }
 
     /// A view of the control chain, and a heartbeat that shows how old it is.
     fn view(&mut self) -> Result<ControlView, Stop> {
         let first = self.voice.client().control(None)?;
         let mut view = ControlView::begin(self.run.trust.clone(), &first.bundle)?;
-        let sent = boot_time();
+        let sent = boot_time()?;
         let heartbeat = self.voice.sign(Claim::from(&view));
         let recorded = self.voice.record(&heartbeat, None)?;
         let newer = self.voice.client().control(Some(first.size))?;
@@ -327,8 +327,8 @@ fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     Ok(bytes)
 }
 
-fn moment() -> Moment {
-    Moment { wall_ms: wall_ms(), boot: boot_time() }
+fn moment() -> Result<Moment, Refusal> {
+    Ok(Moment { wall_ms: wall_ms(), boot: boot_time()? })
 }
 
 fn wall_ms() -> u64 {
@@ -336,8 +336,11 @@ fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn boot_time() -> BootTime {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
-    let ms = now.map_or(0, |now| now.tv_sec().saturating_mul(1000).saturating_add(now.tv_nsec() / 1_000_000));
-    BootTime(u64::try_from(ms).unwrap_or(0))
+/// A clock that cannot be read would make everything look fresh, so it is a refusal.
+fn boot_time() -> Result<BootTime, Refusal> {
+    let untrusted =
+        || Refusal::new(Code::ClockUntrusted, "the time since boot cannot be read, so nothing shows what is fresh");
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_err(|_| untrusted())?;
+    let ms = now.tv_sec().saturating_mul(1000).saturating_add(now.tv_nsec() / 1_000_000);
+    u64::try_from(ms).map(BootTime).map_err(|_| untrusted())
 }

@@ -43,7 +43,7 @@ fn every_attribute_of_an_exec_has_its_value() {
     let digest = format!("{:?}", sha256(b"sh"));
     let interpreter =
         format!(r#"context has interpreter && context.interpreter == {{path: "/bin/sh", digest: "{digest}"}}"#);
-    assert!(holds(&interpreter, &script("/work/x", "/bin/sh"), &facts()));
+    assert!(holds(&interpreter, &script("/srv/x", "/bin/sh"), &facts()));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_pinned_executable_must_be_the_one_measured() {
 #[test]
 fn a_pinned_interpreter_must_be_the_one_measured() {
     let (measured, other) = (format!("{:?}", sha256(b"sh")), format!("{:?}", sha256(b"other")));
-    let action = script("/work/x", "/bin/sh");
+    let action = script("/srv/x", "/bin/sh");
     permitted(decide(&with_pins(&pin("/bin/sh", &measured)), &action, &facts()));
     denied(decide(&with_pins(&pin("/bin/sh", &other)), &action, &facts()), Code::IntegrityFailure);
 }
