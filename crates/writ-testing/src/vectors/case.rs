@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use writ_protocol::Code;
 
@@ -56,10 +57,22 @@ impl Case {
             ("expect", self.expect.to_value()),
         ];
         let fields = fields.map(|(name, value)| {
-            let value = serde_json::to_string_pretty(&value).unwrap().replace('\n', "\n  ");
+            let value = serde_json::to_string_pretty(&by_name(&value)).unwrap().replace('\n', "\n  ");
             format!("  \"{name}\": {value}")
         });
         format!("{{\n{}\n}}\n", fields.join(",\n"))
+    }
+}
+
+/// Whether `serde_json` keeps the order of insertion is a feature that any dependency may turn on.
+fn by_name(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name.clone(), by_name(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(by_name).collect(),
+        other => other.clone(),
     }
 }
 

@@ -131,8 +131,8 @@ const REFUSED: [Case; 18] = [
     ),
     (
         "the store has a later layout",
-        |place| run(place, "PRAGMA user_version = 2"),
-        |error| matches!(error, LedgerError::Layout { found: 2, known: 1 }),
+        |place| run(place, "PRAGMA user_version = 3"),
+        |error| matches!(error, LedgerError::Layout { found: 3, known: 2 }),
     ),
     (
         "the store has no table of entries",
