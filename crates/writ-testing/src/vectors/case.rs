@@ -72,7 +72,7 @@ fn by_name(value: &Value) -> Value {
             Value::Object(sorted.into_iter().collect())
         }
         Value::Array(items) => items.iter().map(by_name).collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
