@@ -1,3 +1,4 @@
+use crate::trees::Descent;
 use std::os::fd::BorrowedFd;
 
 /// Where a request comes from, as the node itself has seen it.
@@ -18,6 +19,8 @@ pub struct Local<'a> {
     pub pid: u32,
     /// A handle on that process, which shows that its number was not given to another one since.
     pub pidfd: Option<BorrowedFd<'a>>,
+    /// What was found out about it before, on this connection.
+    pub descent: &'a Descent,
 }
 
 /// What was received.

@@ -62,25 +62,16 @@ impl<'a> Case<'a> {
 impl Authority {
     /// Answers a request for a writ.
     pub async fn authorize(&self, caller: &Caller<'_>, received: Received<'_>) -> Answer {
-        let active = self.policies.active();
-        let (asker, request) = match self.recognise(&active, caller, received) {
-            Ok(known) => known,
-            Err(refusal) => return self.turn_away(refusal),
-        };
-        if let Err(refusal) = self.rates.take(&asker.name(), self.now_ms()) {
-            return self.turn_away(refusal);
-        }
+        self.asked_for_a_writ(caller, received).await.unwrap_or_else(|refusal| self.turn_away(refusal))
+    }
+
+    async fn asked_for_a_writ(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
+        let (asker, request) = self.heard(caller, received)?;
         let Ask::Authorize(ask) = &request.ask else {
-            return self.turn_away(Refusal::malformed("expected a request for a writ, found an order"));
+            return Err(Refusal::malformed("expected a request for a writ, found an order"));
         };
-        let case = match Case::new(&asker, &request, received.bytes()) {
-            Ok(case) => case,
-            Err(refusal) => return self.turn_away(refusal),
-        };
-        match self.decided(&case, ask).await {
-            Ok(answer) => answer,
-            Err(error) => self.turn_away(error.refusal()),
-        }
+        let case = Case::new(&asker, &request, received.bytes())?;
+        self.decided(&case, ask).await.map_err(|error| error.refusal())
     }
 
     async fn decided(&self, case: &Case<'_>, ask: &Authorize) -> Result<Answer, AuthorityError> {

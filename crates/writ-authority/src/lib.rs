@@ -27,4 +27,5 @@ pub use folder::read_policy_folder;
 pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, ReplayFinding, replay};
+pub use trees::Descent;
 pub use writ_policy::{Clause, Effect, PolicyError, PolicySet, SEMANTICS, Snapshot};

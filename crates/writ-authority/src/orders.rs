@@ -18,25 +18,16 @@ const DECISIONS_MAX: usize = 8;
 impl Authority {
     /// Carries out an order, or refuses it.
     pub async fn order(&self, caller: &Caller<'_>, received: Received<'_>) -> Answer {
-        let active = self.policies.active();
-        let (asker, request) = match self.recognise(&active, caller, received) {
-            Ok(known) => known,
-            Err(refusal) => return self.turn_away(refusal),
-        };
-        if let Err(refusal) = self.rates.take(&asker.name(), self.now_ms()) {
-            return self.turn_away(refusal);
+        self.asked_for_an_order(caller, received).await.unwrap_or_else(|refusal| self.turn_away(refusal))
+    }
+
+    async fn asked_for_an_order(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
+        let (asker, request) = self.heard(caller, received)?;
+        if !matches!(request.ask, Ask::Order) {
+            return Err(Refusal::malformed("expected an order, found a request for a writ"));
         }
-        let case = match (&request.ask, Case::new(&asker, &request, received.bytes())) {
-            (Ask::Order, Ok(case)) => case,
-            (Ask::Authorize(_), Ok(_)) => {
-                return self.turn_away(Refusal::malformed("expected an order, found a request for a writ"));
-            }
-            (Ask::Order | Ask::Authorize(_), Err(refusal)) => return self.turn_away(refusal),
-        };
-        match self.ordered(&case).await {
-            Ok(answer) => answer,
-            Err(error) => self.turn_away(error.refusal()),
-        }
+        let case = Case::new(&asker, &request, received.bytes())?;
+        self.ordered(&case).await.map_err(|error| error.refusal())
     }
 
     async fn ordered(&self, case: &Case<'_>) -> Result<Answer, AuthorityError> {

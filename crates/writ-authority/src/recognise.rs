@@ -39,8 +39,15 @@ impl Asker {
 }
 
 impl Authority {
+    /// Who asks, and for what. It counts against their rate, so that nobody keeps the node busy.
+    pub(crate) fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
+        let (asker, request) = self.recognise(&self.policies.active(), caller, received)?;
+        self.rates.take(&asker.name(), self.now_ms())?;
+        Ok((asker, request))
+    }
+
     /// Reads a request and finds out who makes it.
-    pub(crate) fn recognise(
+    fn recognise(
         &self,
         active: &ActiveSet,
         caller: &Caller<'_>,

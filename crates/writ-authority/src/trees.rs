@@ -5,9 +5,11 @@
 //! which it cannot leave: a caller from another mount namespace whose execution is not known here is nobody (Invariant 13).
 
 use crate::caller::Local;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use writ_protocol::entry::{AssertedPrincipal, EntryRef};
 use writ_protocol::{Code, ExecutionId, Refusal};
@@ -47,6 +49,19 @@ impl Process {
 #[derive(Debug, Default)]
 pub(crate) struct Trees {
     live: Mutex<BTreeMap<Process, Governed>>,
+    /// How many have begun.
+    begun: AtomicU64,
+}
+
+/// What a connection's process was found to be part of. It holds until another tree begins: a process has its ancestors from birth.
+#[derive(Debug, Default)]
+pub struct Descent(Mutex<Option<Found>>);
+
+#[derive(Clone, Debug)]
+struct Found {
+    /// How many trees had begun before it was looked for.
+    begun: u64,
+    governed: Option<Governed>,
 }
 
 impl Trees {
@@ -61,6 +76,7 @@ impl Trees {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|process, _| process.lives());
         live.insert(Process { pid: watcher, started: found.started }, governed);
+        self.begun.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
@@ -74,6 +90,18 @@ impl Trees {
 
     /// The execution that a caller is part of; `None` for a caller that nothing governs. Doubt is a refusal.
     pub(crate) fn of(&self, caller: &Local<'_>) -> Result<Option<Governed>, Refusal> {
+        let begun = self.begun.load(Ordering::Acquire);
+        let mut known = caller.descent.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.as_ref().filter(|found| found.begun == begun) {
+            still_lives(caller)?;
+            return Ok(found.governed.clone());
+        }
+        let governed = self.walk(caller)?;
+        *known = Some(Found { begun, governed: governed.clone() });
+        Ok(governed)
+    }
+
+    fn walk(&self, caller: &Local<'_>) -> Result<Option<Governed>, Refusal> {
         let nobody = |why: &str| Refusal::new(Code::Unauthenticated, format!("process {}: {why}", caller.pid));
         let mut next = caller.pid;
         let mut found = None;
@@ -115,6 +143,17 @@ fn still_there(caller: &Local<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(nobody("it has ended since it connected"))
+}
+
+/// As [`still_there`], of a process whose number was compared before.
+fn still_lives(caller: &Local<'_>) -> Result<(), Refusal> {
+    let gone = || Refusal::new(Code::Unauthenticated, format!("process {}: it has ended since it connected", caller.pid));
+    let pidfd = caller.pidfd.ok_or_else(gone)?;
+    let mut asked = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    match poll(&mut asked, PollTimeout::ZERO) {
+        Ok(0) => Ok(()),
+        Ok(_) | Err(_) => Err(gone()),
+    }
 }
 
 /// `None` also when it cannot be read: then it equals no other.

@@ -6,15 +6,15 @@ use crate::error::LedgerError;
 use crate::head::Head;
 use crate::keys::LedgerSigner;
 use crate::phase::{Observer, Phase};
-use crate::records::{StoredRecords, project};
+use crate::records::{StoredRecords, project, projected};
 use crate::store::{self, sql};
 use crate::vault;
 use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use writ_protocol::entry::{Positive, Seal};
 use writ_protocol::order::{Accepted, OrderError, judge};
-use writ_protocol::{Body, Code, Entry, Refusal, pinned_keys};
-use writ_tlog::{Checkpoint, LeafIndex, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash};
+use writ_protocol::{Body, Code, Entry, Refusal};
+use writ_tlog::{Checkpoint, LeafIndex, PinnedKeys, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash};
 
 /// What became of one proposal.
 pub(crate) enum Outcome {
@@ -94,11 +94,17 @@ impl<'a> Batch<'a> {
     }
 
     /// Seals, signs and commits. What is returned is durable.
-    pub(crate) fn commit(mut self, signer: &LedgerSigner, time_ms: u64) -> Result<Head, LedgerError> {
+    ///
+    /// The keys in force before this batch sign it; an order in it takes effect with the next.
+    pub(crate) fn commit(
+        mut self,
+        signer: &LedgerSigner,
+        pinned: &PinnedKeys,
+        time_ms: u64,
+    ) -> Result<Head, LedgerError> {
         (self.observe)(Phase::Seal);
-        // The keys in force before this batch sign it; an order in it takes effect with the next.
-        let pinned = pinned_keys(self.head.control.origin(), &signer.key_pair()?)?;
         self.seal(time_ms)?;
+        projected(self.connection, self.head.tree.size())?;
         store_full_tiles(self.connection, &self.head.tree)?;
         (self.observe)(Phase::Sign);
         let checkpoint = Checkpoint {

@@ -9,7 +9,7 @@ use crate::mark::{Mark, MarkFile, sync_parent};
 use crate::phase::{Observer, Phase};
 use crate::place::{Place, require_store};
 use crate::receipt::Receipt;
-use crate::records::project;
+use crate::records::{project, projected};
 use crate::schema;
 use crate::sequencer::{Clock, Message, Published, Sequencer};
 use crate::store::sql;
@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use writ_protocol::entry::{ControlHead, Genesis, Positive, Seal};
 use writ_protocol::order::Accepted;
-use writ_protocol::{Body, Entry};
+use writ_protocol::{Body, Entry, pinned_keys};
 use writ_tlog::{Checkpoint, Hash, LeafIndex, Origin, Tree, leaf_hash};
 
 /// Proposals that may wait; beyond that, askers wait.
@@ -88,6 +88,7 @@ impl Ledger {
         let head = Head::load(&connection, &origin)?;
         head.agrees_with(&connection, marked)?;
         head.signed_by(&signer)?;
+        let pinned = pinned_keys(&origin, &signer.key_pair()?)?;
         let generation = take_over(&connection)?;
         let published = Arc::new(RwLock::new(Published::of(&head)));
         let sequencer = Sequencer {
@@ -95,6 +96,7 @@ impl Ledger {
             head,
             generation,
             signer,
+            pinned,
             mark,
             clock: options.clock,
             observer: options.observer,
@@ -222,6 +224,7 @@ fn begin(connection: &Connection, genesis: &Genesis, signer: &LedgerSigner) -> R
         project(connection, at, &one.body, &Accepted::AsItStands)?;
         tree.push(hash);
     }
+    projected(connection, tree.size())?;
     store_full_tiles(connection, &tree)?;
     let checkpoint = Checkpoint { origin: origin.clone(), size: tree.size(), root: tree.root() };
     let note = signer.sign(&checkpoint);

@@ -17,7 +17,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use writ_protocol::order::ControlState;
 use writ_protocol::{Code, Refusal};
-use writ_tlog::{LeafIndex, Overlay, VerifiedCheckpoint, prove_inclusion};
+use writ_tlog::{LeafIndex, Overlay, PinnedKeys, VerifiedCheckpoint, prove_inclusion};
 
 /// Proposals in one batch, at most.
 const BATCH_PROPOSALS_MAX: usize = 1024;
@@ -56,6 +56,8 @@ pub(crate) struct Sequencer {
     pub(crate) head: Head,
     pub(crate) generation: i64,
     pub(crate) signer: LedgerSigner,
+    /// The signer's keys, to verify what it signs.
+    pub(crate) pinned: PinnedKeys,
     pub(crate) mark: MarkFile,
     pub(crate) clock: Box<Clock>,
     pub(crate) observer: Box<Observer>,
@@ -112,7 +114,7 @@ impl Sequencer {
             self.connection.execute_batch("ROLLBACK")?;
             return Ok(outcomes);
         }
-        let head = batch.commit(&self.signer, now_ms)?;
+        let head = batch.commit(&self.signer, &self.pinned, now_ms)?;
         // Durable from here on. The mark moves before anything is published, so that whatever was acknowledged is at or below it.
         self.head = head;
         (self.observer)(Phase::Mark);

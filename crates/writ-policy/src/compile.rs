@@ -4,6 +4,7 @@ use crate::annotation;
 use crate::clause::{Clause, Effect};
 use crate::entities::{DIGEST, is_always_there, is_of_request};
 use crate::error::{PolicyError, Problem, place};
+use crate::index::Index;
 use crate::policy_set::{Compiled, PolicySet};
 use crate::scan::{Language, statements};
 use crate::snapshot::Snapshot;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 use writ_protocol::Name;
 
 /// Of a message of the engine, only this much is kept: it can quote a whole policy.
@@ -46,10 +48,19 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
     };
     match (schema, entities) {
         (Some(schema), Some(entities)) if findings.is_empty() => {
-            let reads_digest = written.policies.values().any(WrittenPolicy::reads_digest);
+            let index = Index::new(written.policies.values().map(|one| (one.policy.clone(), one.reads_digest())));
             let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
             let digest = snapshot.digest();
-            Ok(PolicySet { engine, schema, entities, policies, reads_digest, principals, digest, warnings })
+            Ok(PolicySet {
+                index: Arc::new(index),
+                schema,
+                entities: Arc::new(entities),
+                executables: Arc::default(),
+                policies,
+                principals,
+                digest,
+                warnings,
+            })
         }
         (_, _) => {
             findings.sort();

@@ -25,7 +25,11 @@ fn judge(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Permit, Deny
         reasons: Vec::new(),
         errors: vec![(None, obstacle.why)],
     })?;
-    let response = Authorizer::new().is_authorized(&question.request, &set.engine, &question.entities);
+    answer(set, &question, facts)
+}
+
+pub(crate) fn answer(set: &PolicySet, question: &Question, facts: &Facts) -> Result<Permit, Deny> {
+    let response = Authorizer::new().is_authorized(&question.request, &question.selection.engine, &question.entities);
     let reasons = judge_response(&response)?;
     let mut permits = Vec::with_capacity(reasons.len());
     for id in &reasons {

@@ -2,10 +2,13 @@ use crate::compile::complaint;
 use crate::error::{PolicyError, Problem};
 use crate::json;
 use crate::snapshot::{ENTITIES, Snapshot};
-use crate::text::from_hex;
+use crate::text::{from_hex, hex};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
-use std::collections::HashSet;
+use cedar_policy::RestrictedExpression;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use writ_tlog::Hash;
 
 /// The type of what is executed.
 pub(crate) const EXECUTABLE: &str = "Executable";
@@ -15,6 +18,41 @@ pub(crate) const DOMAIN: &str = "Domain";
 pub(crate) const THIS_DOMAIN: &str = "this";
 /// The attribute with which an executable is pinned.
 pub(crate) const DIGEST: &str = "digest";
+
+/// Executables that are remembered with their digest: making the entities anew costs as much as there are entities.
+const EXECUTABLES_MAX: usize = 64;
+
+/// The entities of a set with one executable among them, for executables that were asked for before.
+#[derive(Debug, Default)]
+pub(crate) struct Executables(Mutex<HashMap<(EntityUid, Hash), Arc<Entities>>>);
+
+impl Executables {
+    /// The entities with this executable, its `digest` being what was measured.
+    pub(crate) fn with(
+        &self,
+        entities: &Entities,
+        schema: &Schema,
+        executable: &EntityUid,
+        digest: &Hash,
+    ) -> Result<Arc<Entities>, String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (executable.clone(), *digest);
+        if let Some(made) = known.get(&key) {
+            return Ok(made.clone());
+        }
+        let digest = RestrictedExpression::new_string(hex(digest.as_bytes()));
+        let attributes = HashMap::from([(DIGEST.to_owned(), digest)]);
+        let entity =
+            Entity::new(executable.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
+        let made = entities.clone().upsert_entities([entity], Some(schema)).map_err(|error| error.to_string())?;
+        let made = Arc::new(made);
+        if known.len() >= EXECUTABLES_MAX {
+            known.clear();
+        }
+        known.insert(key, made.clone());
+        Ok(made)
+    }
+}
 
 /// An entity's uid, if the type's name is one.
 pub(crate) fn uid(kind: &str, id: &str) -> Option<EntityUid> {

@@ -16,6 +16,7 @@ mod decision;
 mod entities;
 mod error;
 mod facts;
+mod index;
 mod json;
 mod policy_set;
 mod principals;

@@ -1,12 +1,15 @@
 use crate::clause::Clause;
 use crate::compile;
+use crate::entities::Executables;
 use crate::error::PolicyError;
+use crate::index::Index;
 use crate::principals::Principals;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use cedar_policy::{Entities, Schema};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::{Ed25519Key, Fingerprint, Name};
 use writ_tlog::Hash;
@@ -14,12 +17,11 @@ use writ_tlog::Hash;
 /// A snapshot that was compiled: every policy has an id of its own, fits the schema, and names only what is there.
 #[derive(Clone)]
 pub struct PolicySet {
-    pub(crate) engine: cedar_policy::PolicySet,
+    pub(crate) index: Arc<Index>,
     pub(crate) schema: Schema,
-    pub(crate) entities: Entities,
+    pub(crate) entities: Arc<Entities>,
+    pub(crate) executables: Arc<Executables>,
     pub(crate) policies: BTreeMap<Name, Compiled>,
-    /// Whether any policy can read the digest of an executable; where none can, the entity need not be made for each request.
-    pub(crate) reads_digest: bool,
     pub(crate) principals: Principals,
     pub(crate) digest: Hash,
     pub(crate) warnings: Vec<PolicyError>,

@@ -4,11 +4,11 @@ use crate::calendar::Moment;
 use crate::compile::short;
 use crate::entities::{self, DIGEST, DOMAIN, EXECUTABLE, THIS_DOMAIN};
 use crate::facts::Facts;
+use crate::index::Selection;
 use crate::policy_set::PolicySet;
 use crate::text::{command_text, hex, text_of_bytes};
-use cedar_policy::{Context, Entities, Entity, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use cedar_policy::{Context, Entities, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
+use std::sync::Arc;
 use writ_protocol::Code;
 use writ_protocol::action::{Action, Command, Exec, Order};
 use writ_protocol::entry::Target;
@@ -28,25 +28,26 @@ impl Obstacle {
 }
 
 /// One question for the engine, complete.
-pub(crate) struct Question<'a> {
+pub(crate) struct Question {
     pub(crate) request: Request,
-    pub(crate) entities: Cow<'a, Entities>,
+    /// The policies that can apply to it.
+    pub(crate) selection: Arc<Selection>,
+    pub(crate) entities: Arc<Entities>,
     pub(crate) now: Moment,
 }
 
-impl<'a> Question<'a> {
-    pub(crate) fn new(set: &'a PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
+impl Question {
+    pub(crate) fn new(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
         facts.judge_surroundings().map_err(|error| Obstacle::error(error.to_string()))?;
         let now = Moment::from_ms(facts.now_ms).ok_or_else(|| Obstacle::error("the time is after the year 9999"))?;
         let principal = uid(facts.principal.kind.as_str(), facts.principal.id.as_str())?;
         if set.entities.get(&principal).is_none() {
             return Err(Obstacle::error(format!("the principal `{principal}` is not in entities.json")));
         }
-        let (verb, resource, entities, context) = match action {
+        let (verb, resource, context) = match action {
             Action::Exec(exec) => {
                 let resource = uid(EXECUTABLE, &text_of_bytes(&exec.path))?;
-                let entities = with_executable(set, &resource, exec)?;
-                ("exec", resource, entities, exec_context(exec, facts, now)?)
+                ("exec", resource, exec_context(exec, facts, now)?)
             }
             Action::Order(order) => {
                 let verb = match order.command {
@@ -54,14 +55,19 @@ impl<'a> Question<'a> {
                     Command::Halt => "halt",
                 };
                 let resource = uid(DOMAIN, THIS_DOMAIN)?;
-                (verb, resource, Cow::Borrowed(&set.entities), order_context(order, facts, now)?)
+                (verb, resource, order_context(order, facts, now)?)
             }
         };
         let verb = uid("Action", verb)?;
+        let selection = set.index.selection(&set.entities, &principal, &verb, &resource).map_err(Obstacle::error)?;
+        let entities = match action {
+            Action::Exec(exec) => with_executable(set, &selection, &resource, exec)?,
+            Action::Order(_) => set.entities.clone(),
+        };
         let context = Context::from_pairs(context).map_err(|error| Obstacle::error(error.to_string()))?;
         let request = Request::new(principal, verb, resource, context, Some(&set.schema))
             .map_err(|error| Obstacle::error(error.to_string()))?;
-        Ok(Self { request, entities, now })
+        Ok(Self { request, selection, entities, now })
     }
 }
 
@@ -71,19 +77,20 @@ fn uid(kind: &str, id: &str) -> Result<EntityUid, Obstacle> {
 
 /// The entities with the executable among them, its `digest` being what was measured. Where the domain pins another one, nothing is
 /// asked at all (Invariant 12).
-fn with_executable<'a>(set: &'a PolicySet, resource: &EntityUid, exec: &Exec) -> Result<Cow<'a, Entities>, Obstacle> {
+pub(crate) fn with_executable(
+    set: &PolicySet,
+    selection: &Selection,
+    resource: &EntityUid,
+    exec: &Exec,
+) -> Result<Arc<Entities>, Obstacle> {
     if let Some(interpreter) = &exec.interpreter {
         judge_pin(set, &uid(EXECUTABLE, &text_of_bytes(&interpreter.path))?, &interpreter.digest)?;
     }
-    if judge_pin(set, resource, &exec.executable)? || !set.reads_digest {
-        return Ok(Cow::Borrowed(&set.entities));
+    if judge_pin(set, resource, &exec.executable)? || !selection.reads_digest {
+        return Ok(set.entities.clone());
     }
-    let digest = Expression::new_string(hex(exec.executable.as_bytes()));
-    let attributes = HashMap::from([(DIGEST.to_owned(), digest)]);
-    let entity = Entity::new(resource.clone(), attributes, HashSet::new())
-        .map_err(|error| Obstacle::error(error.to_string()))?;
-    let entities = set.entities.clone().upsert_entities([entity], Some(&set.schema));
-    entities.map(Cow::Owned).map_err(|error| Obstacle::error(error.to_string()))
+    let with = set.executables.with(&set.entities, &set.schema, resource, &exec.executable);
+    with.map_err(Obstacle::error)
 }
 
 /// Whether the domain pins this executable, its digest being the one measured.

@@ -3,6 +3,7 @@
 mod encodings;
 mod examples;
 mod fixture;
+mod index;
 mod inputs;
 mod refusals;
 mod semantics;

@@ -70,10 +70,10 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
 
 fn caller(peer: &Peer) -> Caller<'_> {
     match peer {
-        Peer::Local { uid, pid, pidfd, .. } => {
+        Peer::Local { uid, pid, pidfd, descent, .. } => {
             // A process that cannot be seen from here has number 0, which is nobody's.
             let pid = pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
-            Caller::Local(Local { uid: *uid, pid, pidfd: pidfd.as_ref().map(AsFd::as_fd) })
+            Caller::Local(Local { uid: *uid, pid, pidfd: pidfd.as_ref().map(AsFd::as_fd), descent })
         }
         Peer::Remote { .. } => Caller::Remote,
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use tokio::net::UnixStream;
+use writ_authority::Descent;
 
 /// Who is at the other end of a connection, as far as the system says. Nothing that a client sent is in it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Peer {
         pid: Option<i32>,
         /// The process itself, where the kernel gives it.
         pidfd: Option<OwnedFd>,
+        /// What the authority found out about it.
+        descent: Descent,
     },
     /// Somebody on the network.
     Remote {
@@ -33,7 +36,7 @@ impl Peer {
         let credentials = stream.peer_cred()?;
         // A kernel before 6.5 has none; then the process id alone must do, and whoever decides by it knows.
         let pidfd = getsockopt(stream, PeerPidfd).ok();
-        Ok(Self::Local { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid(), pidfd })
+        Ok(Self::Local { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid(), pidfd, descent: Descent::default() })
     }
 
     /// Whoever has the same crowd shares its limit.

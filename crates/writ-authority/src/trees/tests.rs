@@ -1,4 +1,4 @@
-use super::{Governed, Trees, parse_stat, stat};
+use super::{Descent, Governed, Trees, parse_stat, stat};
 use crate::caller::Local;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -24,7 +24,7 @@ fn pidfd(pid: u32) -> OwnedFd {
 
 fn local(pid: u32) -> Local<'static> {
     let pidfd: &'static OwnedFd = Box::leak(Box::new(pidfd(pid)));
-    Local { uid: 0, pid, pidfd: Some(pidfd.as_fd()) }
+    Local { uid: 0, pid, pidfd: Some(pidfd.as_fd()), descent: Box::leak(Box::default()) }
 }
 
 /// Waits for its standard input, and for nothing else.
@@ -90,7 +90,7 @@ fn a_caller_that_is_gone_is_nobody() {
 
 #[test]
 fn without_a_handle_on_the_process_the_caller_is_nobody() {
-    let caller = Local { uid: 0, pid: std::process::id(), pidfd: None };
+    let caller = Local { uid: 0, pid: std::process::id(), pidfd: None, descent: &Descent::default() };
     assert_eq!(Trees::default().of(&caller).unwrap_err().code(), Code::Unauthenticated);
 }
 
@@ -110,4 +110,21 @@ fn another_mount_namespace_without_a_known_execution_is_nobody() {
     assert_eq!(trees.of(&local(child.id())).unwrap(), Some(governed()));
     drop(child.stdin.take());
     child.wait().unwrap();
+}
+
+#[test]
+fn what_was_found_out_about_a_connection_holds_until_another_tree_begins() {
+    let trees = Trees::default();
+    let mut watcher = waiting("sh -c 'echo $$; read x'; true");
+    let grandchild: u32 = first_line(&mut watcher).parse().unwrap();
+    // A connection from before its tree was told of.
+    let caller = local(grandchild);
+    assert_eq!(trees.of(&caller).unwrap(), None);
+    trees.begin(&local(std::process::id()), watcher.id(), governed()).unwrap();
+    assert_eq!(trees.of(&caller).unwrap(), Some(governed()));
+    assert_eq!(trees.of(&caller).unwrap(), Some(governed()));
+    drop(watcher.stdin.take());
+    watcher.wait().unwrap();
+    // The process is gone; whoever holds its connection now is not it.
+    assert_eq!(trees.of(&caller).unwrap_err().code(), Code::Unauthenticated);
 }

@@ -2,7 +2,7 @@
 
 use super::{Finding, StoredRow};
 use crate::error::LedgerError;
-use crate::records::{StoredRecords, project};
+use crate::records::{StoredRecords, project, projected};
 use crate::schema::{self, PROJECTED_TABLES};
 use crate::store::{self, sql, unsql};
 use crate::vault::{self, Kept};
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use writ_protocol::entry::Seal;
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
 use writ_protocol::{Body, Code, Entry, PinnedLedger, Refusal};
-use writ_tlog::{Hash, LeafIndex, Origin};
+use writ_tlog::{Hash, LeafIndex, Origin, TreeSize};
 
 /// How many rows of one projection are named one by one.
 const NAMED_MAX: usize = 16;
@@ -20,6 +20,8 @@ pub(super) struct Meaning<'a> {
     store: &'a Connection,
     /// Filled from the entries alone.
     rebuilt: Connection,
+    /// How far.
+    filled: TreeSize,
     origin: &'a Origin,
     pinned: &'a PinnedLedger,
     control: Option<ControlState>,
@@ -38,7 +40,7 @@ impl<'a> Meaning<'a> {
     ) -> Result<Self, LedgerError> {
         let rebuilt = schema::projections_in_memory()?;
         rebuilt.execute_batch("BEGIN")?;
-        Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0, held: 0 })
+        Ok(Self { store, rebuilt, filled: TreeSize::new(0), origin, pinned, control: None, seal: None, values: 0, held: 0 })
     }
 
     pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
@@ -54,6 +56,7 @@ impl<'a> Meaning<'a> {
             Ok(accepted) => {
                 project(&self.rebuilt, at, &entry.body, &accepted)
                     .or_else(|error| against_rules(at, &error, findings))?;
+                self.filled = TreeSize::new(at.get() + 1);
                 if let Some(control) = &mut self.control {
                     control.apply(at, row.hash, &entry.body, accepted.root());
                 }
@@ -77,6 +80,7 @@ impl<'a> Meaning<'a> {
         if self.control.is_none() {
             findings.push(Finding::OtherGenesis);
         }
+        projected(&self.rebuilt, self.filled)?;
         for &(table, order) in PROJECTED_TABLES {
             compare(self.store, &self.rebuilt, table, order, findings)?;
         }

@@ -189,5 +189,5 @@ fn the_measured_digest_is_there_however_a_policy_reads_it() {
     for condition in conditions {
         assert!(holds(&condition, &exec(&["cargo"]), &facts()), "{condition}");
     }
-    assert!(!policies(PERMIT_ALL).reads_digest);
+    assert!(!policies(PERMIT_ALL).index.whole().reads_digest);
 }

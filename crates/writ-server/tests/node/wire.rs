@@ -126,7 +126,7 @@ impl Answering {
 
 fn described(peer: &Peer) -> String {
     match peer {
-        Peer::Local { uid, gid, pid, pidfd } => format!("local {uid} {gid} {pid:?} {}", pidfd.is_some()),
+        Peer::Local { uid, gid, pid, pidfd, .. } => format!("local {uid} {gid} {pid:?} {}", pidfd.is_some()),
         Peer::Remote { tls, .. } => format!("remote tls={tls}"),
     }
 }

@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::os::fd::{AsFd, OwnedFd};
-use writ_authority::{Caller, Local};
+use writ_authority::{Caller, Descent, Local};
 
 /// Waits for an answer on this thread.
 ///
@@ -14,6 +14,7 @@ pub fn wait<T>(answer: impl Future<Output = T>) -> T {
 pub struct Myself {
     pid: u32,
     pidfd: OwnedFd,
+    descent: Descent,
 }
 
 impl Myself {
@@ -28,11 +29,12 @@ impl Myself {
     /// If there is no such process.
     pub fn process(pid: u32) -> Self {
         let raw = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        Self { pid, pidfd: rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()).unwrap() }
+        let pidfd = rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()).unwrap();
+        Self { pid, pidfd, descent: Descent::default() }
     }
 
     /// Calling as a user.
     pub fn as_user(&self, uid: u32) -> Caller<'_> {
-        Caller::Local(Local { uid, pid: self.pid, pidfd: Some(self.pidfd.as_fd()) })
+        Caller::Local(Local { uid, pid: self.pid, pidfd: Some(self.pidfd.as_fd()), descent: &self.descent })
     }
 }

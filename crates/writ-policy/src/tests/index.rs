@@ -1,0 +1,165 @@
+//! An index that left out one policy too many would permit what is forbidden. So each decision is compared with one over all policies.
+
+use super::fixture::*;
+use crate::decide::answer;
+use crate::request::{Question, with_executable};
+use crate::{Decision, Facts, PolicySet, decide};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+use writ_protocol::action::{Action, Command, Exec};
+
+const ENTITIES: &str = r#"[
+    {"uid": {"type": "Group", "id": "all"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "Group", "id": "builders"}, "attrs": {}, "parents": [{"type": "Group", "id": "all"}]},
+    {"uid": {"type": "Group", "id": "night"}, "attrs": {}, "parents": [{"type": "Group", "id": "builders"}]},
+    {"uid": {"type": "Group", "id": "other"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "Agent", "id": "builder"}, "attrs": {}, "parents": [{"type": "Group", "id": "night"}]},
+    {"uid": {"type": "Agent", "id": "loner"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "User", "id": "ada"}, "attrs": {}, "parents": [
+        {"type": "Group", "id": "other"}, {"type": "Group", "id": "builders"}]},
+    {"uid": {"type": "Workload", "id": "job"}, "attrs": {}, "parents": [{"type": "Group", "id": "other"}]}
+]"#;
+
+const PRINCIPALS: [(&str, &str); 4] = [("Agent", "builder"), ("Agent", "loner"), ("User", "ada"), ("Workload", "job")];
+const PATHS: [&str; 3] = ["/usr/bin/cargo", "/usr/bin/dd", "/opt/tool"];
+
+const PRINCIPAL_SCOPES: [&str; 12] = [
+    "principal",
+    "principal == Agent::\"builder\"",
+    "principal == User::\"ada\"",
+    "principal in Group::\"all\"",
+    "principal in Group::\"builders\"",
+    "principal in Group::\"night\"",
+    "principal in Group::\"other\"",
+    "principal in Agent::\"loner\"",
+    "principal is Agent",
+    "principal is Workload",
+    "principal is User in Group::\"all\"",
+    "principal is Agent in Group::\"other\"",
+];
+const ACTION_SCOPES: [&str; 6] = [
+    "action",
+    "action == Action::\"exec\"",
+    "action in [Action::\"exec\"]",
+    "action in [Action::\"exec\", Action::\"halt\"]",
+    "action == Action::\"halt\"",
+    "action in [Action::\"revoke\", Action::\"halt\"]",
+];
+const RESOURCE_SCOPES: [&str; 6] = [
+    "resource",
+    "resource == Executable::\"/usr/bin/cargo\"",
+    "resource == Executable::\"/usr/bin/dd\"",
+    "resource in Executable::\"/opt/tool\"",
+    "resource is Executable",
+    "resource is Domain",
+];
+/// Holds, does not, depends, and fails: on an overflow, and on a digest that is another one.
+const CONDITIONS: [&str; 6] = [
+    "true",
+    "false",
+    "context.depth > 0",
+    "context.auth == \"key\"",
+    "context.depth + 9223372036854775807 > 0",
+    "resource is Executable && resource has digest && resource.digest like \"*7*\"",
+];
+
+#[derive(Clone, Debug)]
+struct Written {
+    permits: bool,
+    scopes: [usize; 3],
+    condition: usize,
+}
+
+fn written() -> impl Strategy<Value = Written> {
+    let scopes = (0..PRINCIPAL_SCOPES.len(), 0..ACTION_SCOPES.len(), 0..RESOURCE_SCOPES.len());
+    (any::<bool>(), scopes, 0..CONDITIONS.len()).prop_map(|(permits, (principal, action, resource), condition)| {
+        Written { permits, scopes: [principal, action, resource], condition }
+    })
+}
+
+fn text(policies: &[Written]) -> String {
+    let mut text = String::new();
+    for (number, Written { permits, scopes: [principal, action, resource], condition }) in policies.iter().enumerate() {
+        let effect = if *permits { "permit" } else { "forbid" };
+        let scope = [PRINCIPAL_SCOPES[*principal], ACTION_SCOPES[*action], RESOURCE_SCOPES[*resource]].join(", ");
+        writeln!(text, "@id(\"p{number}\") {effect} ({scope}) when {{ {} }};", CONDITIONS[*condition]).unwrap();
+    }
+    text
+}
+
+/// Whether a policy is valid by itself; each of the few thousand that there are is tried once.
+fn is_valid(policy: &Written) -> bool {
+    static TRIED: Mutex<BTreeMap<(bool, [usize; 3], usize), bool>> = Mutex::new(BTreeMap::new());
+    let key = (policy.permits, policy.scopes, policy.condition);
+    let mut tried = TRIED.lock().unwrap();
+    *tried.entry(key).or_insert_with(|| compiled(std::slice::from_ref(policy)).is_some())
+}
+
+/// The set, unless strict validation knows that one of its policies can never apply.
+fn compiled(policies: &[Written]) -> Option<PolicySet> {
+    compile(&[("entities.json", ENTITIES), ("p.cedar", &text(policies))]).ok()
+}
+
+fn questions() -> Vec<(Action, Facts)> {
+    let mut questions = Vec::new();
+    for (kind, id) in PRINCIPALS {
+        for depth in [0, 1] {
+            let facts = Facts { principal: principal(kind, id), depth, ..facts() };
+            for path in PATHS {
+                let fields = writ_protocol::action::ExecFields { path: path.as_bytes().to_vec(), ..fields(&["x"]) };
+                questions.push((Action::Exec(Exec::new(fields).unwrap()), facts.clone()));
+            }
+            questions.push((order(Command::Halt), Facts { depth: 0, gateway: None, ..facts }));
+        }
+    }
+    questions
+}
+
+fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
+    let mut question = Question::new(set, action, facts).unwrap();
+    question.selection = Arc::new(set.index.whole());
+    if let Action::Exec(exec) = action {
+        let resource = question.request.resource().unwrap().clone();
+        question.entities = with_executable(set, &question.selection, &resource, exec).unwrap();
+    }
+    match answer(set, &question, facts) {
+        Ok(permit) => Decision::Permit(permit),
+        Err(deny) => Decision::Deny(deny),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_index_leaves_out_changes_no_decision(policies in prop::collection::vec(written(), 1..24)) {
+        // Policies that validation refuses are left out one by one, so that nearly every case is of use.
+        let alone: Vec<_> = policies.into_iter().filter(is_valid).collect();
+        let set = compiled(&alone).unwrap();
+        for (action, facts) in questions() {
+            let decision = decide(&set, &action, &facts);
+            prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text(&alone));
+        }
+    }
+}
+
+#[test]
+fn only_what_can_apply_is_selected() {
+    let mut text = String::new();
+    for number in 0..1_000 {
+        let digit = number % 10;
+        writeln!(
+            text,
+            "@id(\"p{number}\") permit (principal, action == Action::\"exec\", resource == Executable::\"/opt/{digit}\");"
+        )
+        .unwrap();
+    }
+    let set = policies(&text);
+    let fields = writ_protocol::action::ExecFields { path: b"/opt/3".to_vec(), ..fields(&["x"]) };
+    let question = Question::new(&set, &exec_of(fields), &facts()).unwrap();
+    assert_eq!(question.selection.engine.num_of_policies(), 100);
+    let question = Question::new(&set, &exec(&["cargo"]), &facts()).unwrap();
+    assert_eq!(question.selection.engine.num_of_policies(), 0);
+}

@@ -1,0 +1,146 @@
+//! A real domain with a real node, made and run by the binary as a person would.
+
+use super::load::{Server, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+use writ_protocol::action::{Action, Exec, ExecFields, Stdin, Variables};
+use writ_protocol::entry::{Audience, Positive};
+use writ_protocol::statement::{Ask, Authorize, Component, Request};
+use writ_protocol::{Ed25519Key, Key, Label, Name, RequestKey, TrustRoot};
+use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
+
+pub const ORIGIN: &str = "bench.example/ledger";
+
+/// A domain in a folder, its node running until it is dropped.
+pub struct Node {
+    pub dir: PathBuf,
+    pub origin: Origin,
+    child: Child,
+    made: u64,
+}
+
+pub fn writ() -> PathBuf {
+    std::env::var_os("WRIT_BIN").map_or_else(|| std::env::current_exe().unwrap().with_file_name("writ"), PathBuf::from)
+}
+
+impl Node {
+    /// Makes the domain with these policies, and starts its node.
+    pub fn start(dir: &Path, policies: &str) -> Self {
+        let made = Command::new(writ())
+            .args(["init", "--origin", ORIGIN, "--user", "bench"])
+            .arg(dir)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(made.success());
+        std::fs::write(dir.join("policy/starter.cedar"), policies).unwrap();
+        let mut up = Command::new(writ());
+        up.args(["up", "--rate", "1000000000", "--domain"]).arg(dir).stdout(Stdio::piped());
+        up.stderr(std::fs::File::create(dir.join("node.log")).unwrap());
+        let mut child = up.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listens = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("stop")));
+        assert!(listens.is_some(), "the node did not start; see {}", dir.join("node.log").display());
+        Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: 0 }
+    }
+
+    pub fn server(&self) -> Server {
+        Server::Unix(self.dir.join("run/node.sock"))
+    }
+
+    pub fn trust(&self) -> TrustRoot {
+        TrustRoot::parse(&std::fs::read(self.dir.join("trust-root")).unwrap()).unwrap()
+    }
+
+    /// The node's resident memory in MiB.
+    pub fn resident_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// The next request for a writ, each of its own.
+    pub fn ask(&mut self) -> Request {
+        self.made += 1;
+        let salt = *sha256(&self.made.to_be_bytes()).as_bytes();
+        let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let argv = ["deploy", "--service", "checkout", "--environment", "staging", "--amount", "250"];
+        let exec = Exec::new(ExecFields {
+            cwd: b"/srv/release".to_vec(),
+            argv: argv.map(|argument| argument.as_bytes().to_vec()).to_vec(),
+            path: b"/usr/local/bin/deploy".to_vec(),
+            variables: Variables::new([(b"LANG".as_slice(), b"C.UTF-8".as_slice())]).unwrap(),
+            stdin: Stdin::Null,
+            executable: sha256(b"deploy"),
+            interpreter: None,
+        })
+        .unwrap();
+        let component = |name, value: &str| Component { name: Label::new(name).unwrap(), value: value.to_owned() };
+        let holder = SigningKey::from_seed(Algorithm::Ed25519, &[7; 32]);
+        let gateway = Name::new("process/01").unwrap();
+        Request {
+            key: RequestKey::new(now_ms, salt[..10].try_into().unwrap()),
+            salt,
+            time_ms: now_ms,
+            principal: None,
+            action_salt: salt,
+            action: Action::Exec(exec).encode().unwrap(),
+            ask: Ask::Authorize(Authorize {
+                admit: None,
+                holder: Ed25519Key::new(Key::from(holder.verifying_key())).unwrap(),
+                audience: Audience::Gateway { gateway, epoch: Positive::ONE },
+                surroundings: vec![component("kernel", "linux 6.12.0"), component("uid", "same")],
+            }),
+        }
+    }
+
+    /// Unsigned, as sent over the local socket: the kernel says who asks.
+    pub fn bare(&mut self) -> Vec<u8> {
+        let request = self.ask().payload(&self.origin);
+        post("/v1/authorize", format!("{{\"request\":\"{}\"}}", STANDARD.encode(request)).as_bytes())
+    }
+
+    /// Signed by the principal's key.
+    pub fn signed(&mut self) -> Vec<u8> {
+        let seed = std::fs::read_to_string(self.dir.join("keys/principals/User/bench.seed")).unwrap();
+        let seed: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&seed.trim()[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let key = SigningKey::from_seed(Algorithm::Ed25519, &seed.try_into().unwrap());
+        let signed = self.ask().sign(&self.origin, &key);
+        post("/v1/authorize", format!("{{\"signed\":\"{}\"}}", STANDARD.encode(signed)).as_bytes())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// So many policies, of which `matching` must be evaluated for the request, and the last one permits it.
+pub fn policies(count: usize, matching: usize) -> String {
+    let mut text = String::new();
+    for number in 0..count - 1 {
+        let condition = format!(
+            "context.path == \"/usr/local/bin/tool-{number}\" && context.argc <= {number} && context.argv.contains(\"staging\")"
+        );
+        let (principal, effect) = if number + 1 < matching {
+            ("principal in Group::\"operators\"".to_owned(), if number % 2 == 0 { "permit" } else { "forbid" })
+        } else {
+            (format!("principal == Agent::\"agent-{number}\""), "permit")
+        };
+        text.push_str(&format!(
+            "@id(\"rule-{number}\")\n{effect} ({principal}, action == Action::\"exec\", resource)\nwhen {{ {condition} }};\n\n"
+        ));
+    }
+    text.push_str(
+        "@id(\"deploy\")\npermit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
+         when { context.path == \"/usr/local/bin/deploy\" && context.argc <= 10 && context.argv.contains(\"staging\") }\n\
+         unless { principal in Group::\"agents\" };\n",
+    );
+    text
+}

@@ -1,0 +1,122 @@
+//! A load generator for both sides: connections that are kept, each with one request under way, every answer read to its end and judged.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where the server listens.
+#[derive(Clone)]
+pub enum Server {
+    Unix(PathBuf),
+    Tcp(u16),
+}
+
+/// What came of a round.
+pub struct Round {
+    pub elapsed: Duration,
+    /// Of each request, ascending.
+    pub latencies: Vec<Duration>,
+}
+
+impl Round {
+    pub fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub fn percentile_ms(&self, percent: usize) -> f64 {
+        self.latencies[(self.latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3
+    }
+}
+
+/// A complete request over HTTP/1.1.
+pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Sends each request once over so many connections, and has each answer's body judged.
+pub fn round(server: &Server, connections: usize, requests: Vec<Vec<u8>>, judge: fn(&[u8]) -> bool) -> Round {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    runtime.block_on(async {
+        let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+        let mut opened = Vec::new();
+        for _ in 0..connections {
+            opened.push(open(server).await);
+        }
+        let begun = Instant::now();
+        let tasks: Vec<_> = opened
+            .into_iter()
+            .map(|stream| tokio::spawn(converse(stream, requests.clone(), next.clone(), judge)))
+            .collect();
+        let mut latencies = Vec::with_capacity(requests.len());
+        for task in tasks {
+            latencies.extend(task.await.unwrap());
+        }
+        let elapsed = begun.elapsed();
+        latencies.sort_unstable();
+        Round { elapsed, latencies }
+    })
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+async fn open(server: &Server) -> Box<dyn Stream> {
+    match server {
+        Server::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+        Server::Tcp(port) => {
+            let stream = TcpStream::connect(("127.0.0.1", *port)).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            Box::new(stream)
+        }
+    }
+}
+
+async fn converse(
+    mut stream: Box<dyn Stream>,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+    judge: fn(&[u8]) -> bool,
+) -> Vec<Duration> {
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    let mut latencies = Vec::new();
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let begun = Instant::now();
+        stream.write_all(request).await.unwrap();
+        buffer.clear();
+        let end = loop {
+            assert_ne!(stream.read_buf(&mut buffer).await.unwrap(), 0, "the server hung up");
+            if let Some(end) = complete(&buffer) {
+                break end;
+            }
+        };
+        latencies.push(begun.elapsed());
+        let body = &buffer[end.body..];
+        assert!(end.status == 200 && judge(body), "{}", String::from_utf8_lossy(&buffer));
+    }
+    latencies
+}
+
+struct Answer {
+    status: u16,
+    body: usize,
+}
+
+/// Where the body begins, once all of it is there.
+fn complete(buffer: &[u8]) -> Option<Answer> {
+    let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let text = std::str::from_utf8(&buffer[..head]).unwrap();
+    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+    });
+    let length = length.expect("an answer says how long it is");
+    (buffer.len() >= head + 4 + length).then_some(Answer { status, body: head + 4 })
+}
