@@ -150,10 +150,20 @@ class ExecutionTest(BundleCase):
             ],
             World.grant,
         )
-        found = self.judged("ok", World.grant, SPEND, revoked, World.halt, START, OUTCOME)
-        self.assertEqual((found["revoked_at"], found["halted_at"]), (6, 7))
-        found = self.judged("ok", World.grant, SPEND, late("revoke", kind="gateway", gateway="gw"), START)
-        self.assertEqual((found["revoked_at"], found["executions"][0]["state"]), (6, "started"))
+        found = self.judged("ok", World.grant, SPEND, START, revoked, World.halt, OUTCOME)
+        self.assertEqual((found["revoked_at"], found["halted_at"]), (7, 8))
+        found = self.judged("ok", World.grant, SPEND, START, late("revoke", kind="gateway", gateway="gw"), OUTCOME)
+        self.assertEqual((found["revoked_at"], found["executions"][0]["state"]), (7, "ended"))
+        self.each(
+            [
+                ("revoked", SPEND, revoked, START),
+                ("revoked", SPEND, lineage_revoked, START),
+                ("revoked", SPEND, late("revoke", kind="gateway", gateway="gw"), START),
+                ("halted", SPEND, World.halt, START),
+                ("ok", SPEND, halted, resumed, START),
+            ],
+            World.grant,
+        )
         found = self.judged("ok", World.grant, SPEND, lost)
         self.assertEqual(found["executions"][0]["result"], "unknown")
 

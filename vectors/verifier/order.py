@@ -256,14 +256,19 @@ def accept_spend(state: State, at: Recorded) -> None:
     body = at.statement.body
     enrolment = judge_gateway(state, at.statement)
     grant = granted_at(state, body)
-    if ("gateway", body["gateway"]) in state.revocations:
-        raise Refused("revoked", "the gateway that spends is revoked")
-    refuse_halted_or_revoked(state, body["writ"], grant)
+    judge_in_force(state, body, grant)
     judge_audience(state, grant["audience"], enrolment)
     if body["use"] > grant["uses"]:
         raise Refused("uses_exhausted", f"use {body['use']} of {grant['uses']}")
     begin(state, body["writ"], body["gateway"], body["execution"], body["use"])
     judge_window(grant, body["time_ms"])
+
+
+def judge_in_force(state: State, body: dict, grant: dict) -> None:
+    """What is spent or started rests on nothing revoked, during no halt."""
+    if ("gateway", body["gateway"]) in state.revocations:
+        raise Refused("revoked", "the gateway that spends or starts is revoked")
+    refuse_halted_or_revoked(state, body["writ"], grant)
 
 
 def known_execution(state: State, body: dict) -> Execution:
@@ -284,6 +289,7 @@ def accept_start(state: State, at: Recorded) -> None:
     if execution.started or execution.result:
         raise Refused("replayed", "a start of an execution that was started or has ended")
     grant = state.grant(execution.writ)
+    judge_in_force(state, body, grant)
     if body["action"] != grant["action"]["digest"]:
         raise Refused("action_mismatch", "another action was started than granted")
     if body["surroundings"] != grant["surroundings"]["digest"]:

@@ -147,7 +147,8 @@ fn still_there(caller: &Local<'_>) -> Result<(), Refusal> {
 
 /// As [`still_there`], of a process whose number was compared before.
 fn still_lives(caller: &Local<'_>) -> Result<(), Refusal> {
-    let gone = || Refusal::new(Code::Unauthenticated, format!("process {}: it has ended since it connected", caller.pid));
+    let gone =
+        || Refusal::new(Code::Unauthenticated, format!("process {}: it has ended since it connected", caller.pid));
     let pidfd = caller.pidfd.ok_or_else(gone)?;
     let mut asked = [PollFd::new(pidfd, PollFlags::POLLIN)];
     match poll(&mut asked, PollTimeout::ZERO) {

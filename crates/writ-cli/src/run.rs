@@ -56,7 +56,9 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     let writ = args.writ.as_deref().map(|path| handed_over(path, args.holder.as_deref(), &trust)).transpose()?;
     // The mark is as much the domain's as its folder.
     let mut hidden = vec![domain.dir().to_owned()];
-    hidden.extend(domain.mark().parent().map(Path::to_owned));
+    let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
+    // A machine without a node has none.
+    hidden.extend(mark.parent().filter(|folder| folder.exists()).map(Path::to_owned));
     Ok(Run {
         argv: args.argv.clone(),
         principal,

@@ -5,17 +5,24 @@ use nix::errno::Errno;
 
 /// Numbers of `prlimit64` and `ioctl`, for each way in which this kind of processor calls the kernel.
 #[cfg(target_arch = "x86_64")]
-const WAYS: &[Way] =
-    &[Way { audit: 0xc000_003e, prlimit: 302, ioctl: 16 }, Way { audit: 0x4000_0003, prlimit: 340, ioctl: 54 }];
+const WAYS: &[Way] = &[
+    Way { audit: 0xc000_003e, prlimit: 302, ioctl: 16, unshare: 272, clone: 56, clone3: 435 },
+    Way { audit: 0x4000_0003, prlimit: 340, ioctl: 54, unshare: 310, clone: 120, clone3: 435 },
+];
 #[cfg(target_arch = "aarch64")]
-const WAYS: &[Way] =
-    &[Way { audit: 0xc000_00b7, prlimit: 261, ioctl: 29 }, Way { audit: 0x4000_0028, prlimit: 369, ioctl: 54 }];
+const WAYS: &[Way] = &[
+    Way { audit: 0xc000_00b7, prlimit: 261, ioctl: 29, unshare: 97, clone: 220, clone3: 435 },
+    Way { audit: 0x4000_0028, prlimit: 369, ioctl: 54, unshare: 337, clone: 120, clone3: 435 },
+];
 
 /// Set in the numbers of x32, a third way on x86-64 that no distribution uses; there it does not exist.
 #[cfg(target_arch = "x86_64")]
 const FOREIGN: u32 = 0x4000_0000;
 #[cfg(target_arch = "aarch64")]
 const FOREIGN: u32 = 0x8000_0000;
+
+/// In a control-group namespace of its own, a tree could mount the groups afresh, past the read-only `/sys`, and freeze or kill its gateway.
+const NEW_CGROUP: u32 = 0x0200_0000;
 
 /// Requests that put input into a terminal.
 const INPUT: [u32; 2] = [0x5412, 0x541c];
@@ -24,6 +31,9 @@ struct Way {
     audit: u32,
     prlimit: u32,
     ioctl: u32,
+    unshare: u32,
+    clone: u32,
+    clone3: u32,
 }
 
 /// Offsets into what the filter sees of a call; both kinds of processor have the low half of an argument first.
@@ -58,10 +68,20 @@ pub(crate) fn bar() -> Result<(), Errno> {
 fn of_one_way(way: &Way) -> Result<Vec<libc::sock_filter>, Errno> {
     let allow = step(END, libc::SECCOMP_RET_ALLOW);
     let deny = step(END, libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs());
+    let absent = step(END, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs());
     let body = [
         step(LOAD, NUMBER),
         jump(ANY_BIT, FOREIGN, 0, 1),
-        step(END, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
+        absent,
+        // Its flags are behind a pointer; whoever is told that it does not exist uses `clone`.
+        jump(EQUAL, way.clone3, 0, 1),
+        absent,
+        jump(EQUAL, way.unshare, 1, 0),
+        jump(EQUAL, way.clone, 0, 4),
+        step(LOAD, FIRST),
+        jump(ANY_BIT, NEW_CGROUP, 0, 1),
+        deny,
+        allow,
         jump(EQUAL, way.prlimit, 0, 7),
         // Process 0 is the caller itself, and without new limits it only reads.
         step(LOAD, FIRST),

@@ -125,11 +125,16 @@ fn at_io(step: Step) -> impl FnOnce(std::io::Error) -> Fault {
 impl Confinement {
     /// Covers `hidden`, and leaves `kept` open inside it. What is not there needs no cover.
     pub fn new(hidden: &[PathBuf], kept: &[PathBuf]) -> Result<Self, StartError> {
-        let there = |paths: &[PathBuf]| paths.iter().filter_map(|path| fs::canonicalize(path).ok()).collect::<Vec<_>>();
-        let (hidden, kept) = (there(hidden), there(kept));
+        // What cannot be found cannot be covered, and may be somewhere else at this moment: doubt denies.
+        let found = |path: &PathBuf| {
+            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            fs::canonicalize(path).map_err(|_| StartError::HiddenGone(path.to_owned()))
+        };
         if !hidden.iter().any(|path| path.is_dir()) {
             return Err(StartError::NothingHidden);
         }
+        let hidden = hidden.iter().map(found).collect::<Result<Vec<_>, _>>()?;
+        let kept = kept.iter().filter_map(|path| fs::canonicalize(path).ok()).collect::<Vec<_>>();
         Ok(Self { hidden, kept })
     }
 
@@ -147,6 +152,7 @@ impl Confinement {
         let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
         mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).map_err(at(Step::Namespace))?;
         let kept = self.kept.iter().map(|path| Ok((path, descriptor(path)?))).collect::<Result<Vec<_>, Fault>>()?;
+        self.pin_ancestors()?;
         for path in &self.hidden {
             cover(path).map_err(at(Step::Cover))?;
         }
@@ -167,6 +173,23 @@ impl Confinement {
         landlock()?;
         bar().map_err(at(Step::Calls))?;
         give_up(own_user_namespace).map_err(at(Step::Capabilities))
+    }
+
+    /// Makes the folders above what is covered mount points, which nobody in the tree can rename, to put a domain of its own where this one
+    /// was. What is mounted afterwards by name is mounted in there, and the working folder is entered anew, or it would lead beside the covers.
+    fn pin_ancestors(&self) -> Result<(), Fault> {
+        use std::os::unix::fs::MetadataExt;
+        let above = self.hidden.iter().flat_map(|path| path.ancestors().skip(1));
+        let above: std::collections::BTreeSet<&Path> = above.filter(|path| path.parent().is_some()).collect();
+        let identity = || fs::metadata(".").map(|found| (found.dev(), found.ino())).map_err(at_io(Step::Cover));
+        let (folder, before) = (std::env::current_dir().map_err(at_io(Step::Cover))?, identity()?);
+        // A folder comes before what is in it.
+        for folder in above {
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+            mount(Some(folder), folder, None::<&str>, flags, None::<&str>).map_err(at(Step::Cover))?;
+        }
+        std::env::set_current_dir(folder).map_err(at_io(Step::Cover))?;
+        if identity()? == before { Ok(()) } else { Err(Fault { step: Step::Cover, errno: Errno::ESTALE }) }
     }
 
     /// The bytes that were measured, under the name that the interpreter will open: nobody can change them between the two.

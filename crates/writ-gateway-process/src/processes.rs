@@ -23,7 +23,8 @@ pub(crate) fn end_domain() -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
         match waitpid(None, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
+            // Reaped, and ended by a real-time signal, for which there is no name.
+            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
             // As their subreaper, this process has a child as long as one of them is there.
             Err(Errno::ECHILD) => return Ok(()),
             Err(errno) => return Err(errno),
@@ -60,7 +61,7 @@ pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
         match waitpid(None, flags) {
             Err(Errno::ECHILD) => return Ok(()),
             Ok(WaitStatus::StillAlive) if !spared.is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
             Err(errno) => return Err(errno),
         }
     }

@@ -59,6 +59,8 @@ pub struct Plan<'a> {
 pub enum StartError {
     #[error("there is nothing to hide from the execution; name the domain's folder")]
     NothingHidden,
+    #[error("{} is not there to be covered; look who has moved it", .0.display())]
+    HiddenGone(PathBuf),
     #[error("{} is inside what the execution must not see; start from another folder", .0.display())]
     InsideHidden(PathBuf),
     #[error("standard output or error is a folder; give it a file, a pipe or a terminal")]

@@ -12,7 +12,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::fstat;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, execveat, fork, getppid, pipe2};
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -119,20 +119,30 @@ impl Watcher {
     /// Reaps whatever has ended; says how the command did.
     fn look(&self, gateway: &Channel) -> Result<Option<Ending>, FromWatcher> {
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-                Ok(WaitStatus::Exited(pid, status)) if pid == self.command => {
-                    return Ok(Some(Ending::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX))));
+            let mut status = 0;
+            // Not by names: real-time signals have none.
+            // SAFETY: the call writes the status, which lives through it.
+            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+            match pid {
+                0 => return Ok(None),
+                -1 => match Errno::last() {
+                    Errno::ECHILD => return Ok(None),
+                    Errno::EINTR => {}
+                    errno => return Err(FromWatcher::Failed { step: Step::Parent, errno }),
+                },
+                pid if pid != self.command.as_raw() => {}
+                _ if libc::WIFEXITED(status) => {
+                    return Ok(Some(Ending::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))));
                 }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.command => {
-                    let number = u8::try_from(signal as i32).ok().and_then(SignalNumber::new);
+                _ if libc::WIFSIGNALED(status) => {
+                    let number = u8::try_from(libc::WTERMSIG(status)).ok().and_then(SignalNumber::new);
                     return Ok(Some(number.map_or(Ending::Unknown, Ending::Signaled)));
                 }
-                Ok(WaitStatus::Stopped(pid, signal)) if pid == self.command => {
-                    gateway.tell(FromWatcher::Stopped(signal)).ok();
+                _ => {
+                    if let Ok(signal) = Signal::try_from(libc::WSTOPSIG(status)) {
+                        gateway.tell(FromWatcher::Stopped(signal)).ok();
+                    }
                 }
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(FromWatcher::Failed { step: Step::Parent, errno }),
             }
         }
     }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use writ_protocol::entry::{Positive, Seal};
 use writ_protocol::order::{Accepted, OrderError, judge};
 use writ_protocol::{Body, Code, Entry, Refusal};
-use writ_tlog::{Checkpoint, LeafIndex, PinnedKeys, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash};
+use writ_tlog::{
+    Checkpoint, LeafIndex, PinnedKeys, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash,
+};
 
 /// What became of one proposal.
 pub(crate) enum Outcome {

@@ -3,8 +3,8 @@ use crate::error::{PolicyError, Problem};
 use crate::json;
 use crate::snapshot::{ENTITIES, Snapshot};
 use crate::text::{from_hex, hex};
-use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
 use cedar_policy::RestrictedExpression;
+use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,8 +42,7 @@ impl Executables {
         }
         let digest = RestrictedExpression::new_string(hex(digest.as_bytes()));
         let attributes = HashMap::from([(DIGEST.to_owned(), digest)]);
-        let entity =
-            Entity::new(executable.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
+        let entity = Entity::new(executable.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
         let made = entities.clone().upsert_entities([entity], Some(schema)).map_err(|error| error.to_string())?;
         let made = Arc::new(made);
         if known.len() >= EXECUTABLES_MAX {

@@ -70,7 +70,8 @@ struct Class {
 impl Index {
     /// Of these policies, each with whether it can read the digest of an executable.
     pub(crate) fn new(policies: impl IntoIterator<Item = (Policy, bool)>) -> Self {
-        let scopes: Vec<Scope> = policies.into_iter().map(|(policy, reads_digest)| Scope::of(policy, reads_digest)).collect();
+        let scopes: Vec<Scope> =
+            policies.into_iter().map(|(policy, reads_digest)| Scope::of(policy, reads_digest)).collect();
         Self {
             principals: scopes.iter().filter_map(|scope| scope.principal.named()).cloned().collect(),
             resources: scopes.iter().filter_map(|scope| scope.resource.named()).cloned().collect(),

@@ -59,6 +59,9 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
         "/v1/entries/{index}/bundle" => {
             let disclose = query.optional_u64("disclose")? == Some(1);
             query.end()?;
+            if disclose {
+                node.authority().may_see_values(&caller(&exchange.peer))?;
+            }
             api::bundle(node, index()?, disclose).await
         }
         _ => {

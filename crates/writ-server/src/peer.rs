@@ -36,12 +36,20 @@ impl Peer {
         let credentials = stream.peer_cred()?;
         // A kernel before 6.5 has none; then the process id alone must do, and whoever decides by it knows.
         let pidfd = getsockopt(stream, PeerPidfd).ok();
-        Ok(Self::Local { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid(), pidfd, descent: Descent::default() })
+        Ok(Self::Local {
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+            pid: credentials.pid(),
+            pidfd,
+            descent: Descent::default(),
+        })
     }
 
     /// Whoever has the same crowd shares its limit.
     pub(crate) fn crowd(&self) -> Crowd {
         match self {
+            // A governed tree must not take the places of its own user, who may want to halt it.
+            Self::Local { uid, pid: Some(pid), .. } if is_elsewhere(*pid) => Crowd::Confined(*uid),
             Self::Local { uid, .. } => Crowd::Uid(*uid),
             Self::Remote { address, .. } => Crowd::Network(network(address.ip())),
         }
@@ -62,7 +70,15 @@ impl fmt::Display for Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Crowd {
     Uid(u32),
+    Confined(u32),
     Network(IpAddr),
+}
+
+/// Whether a process is in another mount namespace, as every governed one is. Who cannot be seen counts as such.
+fn is_elsewhere(pid: i32) -> bool {
+    let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let own = of("self");
+    own.is_none() || of(&pid.to_string()) != own
 }
 
 /// One IPv6 host has at least 2^64 addresses to come from.

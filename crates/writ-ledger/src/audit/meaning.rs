@@ -40,7 +40,17 @@ impl<'a> Meaning<'a> {
     ) -> Result<Self, LedgerError> {
         let rebuilt = schema::projections_in_memory()?;
         rebuilt.execute_batch("BEGIN")?;
-        Ok(Self { store, rebuilt, filled: TreeSize::new(0), origin, pinned, control: None, seal: None, values: 0, held: 0 })
+        Ok(Self {
+            store,
+            rebuilt,
+            filled: TreeSize::new(0),
+            origin,
+            pinned,
+            control: None,
+            seal: None,
+            values: 0,
+            held: 0,
+        })
     }
 
     pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {

@@ -31,7 +31,11 @@ fn a_permit_permits_and_a_forbid_wins() {
 fn a_forbid_that_fails_denies_though_the_engine_allows() {
     let set = policies(&format!("{PERMIT_ALL} {OVERFLOWING}"));
     let question = crate::request::Question::new(&set, &exec(&["cargo"]), &facts()).unwrap();
-    let response = cedar_policy::Authorizer::new().is_authorized(&question.request, &question.selection.engine, &question.entities);
+    let response = cedar_policy::Authorizer::new().is_authorized(
+        &question.request,
+        &question.selection.engine,
+        &question.entities,
+    );
     assert_eq!(response.decision(), cedar_policy::Decision::Allow, "the pitfall is gone: read the engine's notes");
     let deny = denied(decide(&set, &exec(&["cargo"]), &facts()), Code::EvaluationError);
     assert!(deny.reasons.is_empty());

@@ -411,13 +411,8 @@ impl<R: Records> Rules<'_, R> {
         let Claim::Spent { writ, index, execution, usage } = &statement.claim else { return Ok(()) };
         let at = LeafIndex::new(*index);
         let grant = self.grant_of(at, writ)?;
+        self.in_force(&statement.gateway, writ, &grant)?;
         self.addressed(&grant, statement)?;
-        if let Some(at) = self.control.halted() {
-            Err(refuse(Code::Halted, format!("the domain is halted by entry {at}")))?;
-        }
-        if let Some(at) = Self::read(revoked(self.control, self.records, Some(writ), &grant))? {
-            Err(refuse(Code::Revoked, format!("revoked by entry {at}")))?;
-        }
         if *usage > grant.uses {
             Err(refuse(Code::UsesExhausted, format!("use {} of {}", usage.get(), grant.uses.get())))?;
         }
@@ -427,6 +422,20 @@ impl<R: Records> Rules<'_, R> {
         }
         self.new_execution(execution)?;
         Ok(self.within(&grant, statement.time_ms)?)
+    }
+
+    /// What is spent or started rests on nothing that was revoked, and no halt is in force: a start is the last moment to prevent.
+    fn in_force(&self, gateway: &Name, writ: &Hash, grant: &Grant) -> Result<(), OrderError<R::Error>> {
+        if self.control.revoked(&Target::Gateway(gateway.clone())).is_some() {
+            Err(refuse(Code::Revoked, format!("gateway `{gateway}` is revoked")))?;
+        }
+        if let Some(at) = self.control.halted() {
+            Err(refuse(Code::Halted, format!("the domain is halted by entry {at}")))?;
+        }
+        if let Some(at) = Self::read(revoked(self.control, self.records, Some(writ), grant))? {
+            Err(refuse(Code::Revoked, format!("revoked by entry {at}")))?;
+        }
+        Ok(())
     }
 
     /// A use is spent within the window, whoever spends it.
@@ -457,9 +466,6 @@ impl<R: Records> Rules<'_, R> {
                 Audience::Gateway { gateway, epoch } => gateway == name && *epoch == statement.epoch,
                 Audience::Group(group) => known.is_some_and(|known| known.groups.contains(group)),
             };
-        if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
-            return Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked")));
-        }
         if addressed {
             return Ok(());
         }
@@ -477,6 +483,7 @@ impl<R: Records> Rules<'_, R> {
             }
         }
         let grant = self.grant_of(found.grant, writ)?;
+        self.in_force(&statement.gateway, writ, &grant)?;
         if grant.action.digest != *action {
             Err(refuse(Code::ActionMismatch, "what was started is not what was granted"))?;
         }

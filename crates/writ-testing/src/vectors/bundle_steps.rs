@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
     spends_in_time(&mut maker);
     spends_of_others(&mut maker);
     forbidden(&mut maker);
+    forbidden_starts(&mut maker);
     executions(&mut maker);
     executions_mixed_up(&mut maker);
     signers(&mut maker);
@@ -212,6 +213,26 @@ fn forbidden(maker: &mut Maker) {
             Revoked,
         );
     }
+}
+
+/// What was spent before it was forbidden may not start after that, whoever says so.
+fn forbidden_starts(maker: &mut Maker) {
+    let names = ["writ", "key", "principal", "policy", "lineage", "gateway"];
+    for (number, name) in names.into_iter().enumerate() {
+        let about = format!("Started after the revocation of the {name}.");
+        after_grant(maker, (&format!("started_revoked_{name}"), &about, Revoked), 1, |story, domain, grant| {
+            let execution = domain.execution_id();
+            story.tell(domain.speaker(0, 1).spent(grant, execution));
+            story.tell(domain.revoke(domain.targets(grant)[number].clone()));
+            story.tell(domain.speaker(0, 1).started(grant, execution));
+        });
+    }
+    after_grant(maker, ("started_halted", "Started during a halt.", Halted), 1, |story, domain, grant| {
+        let execution = domain.execution_id();
+        story.tell(domain.speaker(0, 1).spent(grant, execution));
+        story.tell(domain.halt());
+        story.tell(domain.speaker(0, 1).started(grant, execution));
+    });
 }
 
 fn executions(maker: &mut Maker) {

@@ -18,7 +18,12 @@ fn whoever_is_not_known_is_turned_away_and_counted() {
     turned_away(&domain, || domain.asks_as_user(nobody, &request), Code::Unauthenticated);
     let over_the_network = || wait(domain.authority().authorize(&Caller::Remote, Received::Bare(&bare)));
     turned_away(&domain, over_the_network, Code::Unauthenticated);
-    let unseen = Caller::Local(Local { uid: domain.job_uid(), pid: std::process::id(), pidfd: None, descent: &Descent::default() });
+    let unseen = Caller::Local(Local {
+        uid: domain.job_uid(),
+        pid: std::process::id(),
+        pidfd: None,
+        descent: &Descent::default(),
+    });
     turned_away(&domain, || wait(domain.authority().authorize(&unseen, Received::Bare(&bare))), Code::Unauthenticated);
     // The number of another process does not make it that process.
     let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();

@@ -24,7 +24,9 @@ pub fn quick(home: &Path) {
         }
     }
     let permitted = |body: &[u8]| body.windows(6).any(|six| six == b"permit");
-    for (name, connections, signed) in [("c1", 1, false), ("c16", 16, false), ("c64", 64, false), ("c64 signed", 64, true)] {
+    for (name, connections, signed) in
+        [("c1", 1, false), ("c16", 16, false), ("c64", 64, false), ("c64 signed", 64, true)]
+    {
         for _ in 0..3 {
             let n = if connections == 1 { 2_000 } else { 20_000 };
             let requests = (0..n).map(|_| if signed { node.signed() } else { node.bare() }).collect();

@@ -73,14 +73,18 @@ pub fn is_permitted(body: &[u8]) -> bool {
 
 /// So many rules, of which `matching` must be evaluated for the question, and the last one permits it.
 pub fn policies(count: usize, matching: usize) -> String {
-    let mut text = "apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  version: default\n  resource: executable\n  rules:\n".to_owned();
+    let mut text =
+        "apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  version: default\n  resource: executable\n  rules:\n"
+            .to_owned();
     let mut rule = |effect: &str, role: &str, condition: &str| {
         text.push_str(&format!(
             "    - actions: [\"exec\"]\n      effect: {effect}\n      roles: [\"{role}\"]\n      condition:\n        match:\n          expr: >-\n            {condition}\n"
         ));
     };
     for number in 0..count - 1 {
-        let condition = format!("R.attr.path == \"/usr/local/bin/tool-{number}\" && R.attr.argc <= {number} && \"staging\" in R.attr.argv");
+        let condition = format!(
+            "R.attr.path == \"/usr/local/bin/tool-{number}\" && R.attr.argc <= {number} && \"staging\" in R.attr.argv"
+        );
         let effect = if number % 2 == 0 || number + 1 >= matching { "EFFECT_ALLOW" } else { "EFFECT_DENY" };
         let role = if number + 1 < matching { "operator".to_owned() } else { format!("agent-{number}") };
         rule(effect, &role, &condition);

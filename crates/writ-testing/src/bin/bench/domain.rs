@@ -107,7 +107,8 @@ impl Node {
     /// Signed by the principal's key.
     pub fn signed(&mut self) -> Vec<u8> {
         let seed = std::fs::read_to_string(self.dir.join("keys/principals/User/bench.seed")).unwrap();
-        let seed: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&seed.trim()[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let seed: Vec<u8> =
+            (0..32).map(|at| u8::from_str_radix(&seed.trim()[2 * at..2 * at + 2], 16).unwrap()).collect();
         let key = SigningKey::from_seed(Algorithm::Ed25519, &seed.try_into().unwrap());
         let signed = self.ask().sign(&self.origin, &key);
         post("/v1/authorize", format!("{{\"signed\":\"{}\"}}", STANDARD.encode(signed)).as_bytes())
