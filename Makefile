@@ -71,7 +71,7 @@ sim: ## a thousand seeded schedules of a whole domain, or one: SEED=7
 	@WRIT_SIM_SEED=$(SEED) scripts/test simulation
 
 .PHONY: faults
-faults: ## a disk that fails and forgets, below the real store
+faults: ## a disk that fails and forgets, below the real store and below governed runs
 	@scripts/test faults
 
 .PHONY: fuzz

@@ -14,7 +14,7 @@ use writ_gateway_process::{Executable, measure, measure_surroundings};
 use writ_protocol::action::Action;
 use writ_protocol::entry::Audience;
 use writ_protocol::statement::{Ask, Authorize, Request};
-use writ_protocol::{Code, Ed25519Key, Key, Name, Refusal, RequestKey, WritVerifier};
+use writ_protocol::{Ed25519Key, Key, Name, Refusal, RequestKey, WritVerifier};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Every gateway slot of a machine belongs to it.
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let permit = match answer {
         Answer::Permit(permit) => permit,
         Answer::Deny(denial) => return Err(denied(&denial)),
-        Answer::Refused(refused) => return Err(CliError::Refused(Refusal::new(refused.code, refused.why))),
+        Answer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
     };
     // What is written down is what was verified, not what was answered.
     let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;
@@ -105,9 +105,4 @@ pub(crate) fn denied(denial: &Denial) -> CliError {
         why.push_str(&format!("; {next}"));
     }
     CliError::Refused(Refusal::new(denial.code, harmless(&why)))
-}
-
-/// A refusal without an entry as this command's error.
-pub(crate) fn turned_away(code: Code, why: &str) -> CliError {
-    CliError::Refused(Refusal::new(code, why.to_owned()))
 }

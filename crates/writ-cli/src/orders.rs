@@ -1,7 +1,7 @@
 //! `writ revoke` and `writ halt`: orders, signed by a person's key.
 
 use crate::args;
-use crate::authorize::{denied, turned_away};
+use crate::authorize::denied;
 use crate::domain::{Domain, read};
 use crate::error::{CliError, json_line, line};
 use crate::keys::random;
@@ -53,7 +53,7 @@ fn order(
     let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
         OrderAnswer::Recorded(recorded) => recorded,
         OrderAnswer::Deny(denial) => return Err(denied(&denial)),
-        OrderAnswer::Refused(refused) => return Err(turned_away(refused.code, &refused.why)),
+        OrderAnswer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
     };
     // An order that is not proved was not carried out.
     let trust = crate::domain::read_trust_root(&domain.trust_root())?;

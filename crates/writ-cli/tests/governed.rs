@@ -1,146 +1,21 @@
 //! Governed executions as a person meets them: a real domain, a real node, the program itself.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod site;
+
 use serde_json::Value as Json;
+use site::{NOBODY, NOT_FOUND, REFUSED, Site, json, needs_root, refusal, stderr, stdout, wait};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-const REFUSED: i32 = 126;
-const NOT_FOUND: i32 = 127;
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The user and group that own nothing.
-const NOBODY: u32 = 65_534;
-
-/// A domain with a person, an agent, the starter's policy, and a node that runs until this goes.
-struct Site {
-    home: TempDir,
-    node: Option<Child>,
-}
-
-impl Site {
-    /// A domain without a node.
-    fn new() -> Self {
-        let site = Self { home: TempDir::new().unwrap(), node: None };
-        let made = site.writ(&["init", "acme", "--origin", "acme.example/ledger", "--user", "ada"]);
-        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
-        site
-    }
-
-    fn up() -> Self {
-        let mut site = Self::new();
-        site.start();
-        site
-    }
-
-    fn start(&mut self) {
-        let told = self.path("up.out");
-        let mut up = self.command(&["--json", "up"]);
-        up.stdout(fs::File::create(&told).unwrap()).stderr(fs::File::create(self.path("up.err")).unwrap());
-        self.node = Some(up.spawn().unwrap());
-        wait("the node to listen", || fs::read_to_string(&told).unwrap().contains('\n'));
-        let first: Json = serde_json::from_str(fs::read_to_string(&told).unwrap().trim()).unwrap();
-        assert_eq!(first["up"], true);
-    }
-
-    fn signal_node(&self, signal: &str) {
-        let pid = self.node.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    }
-
-    fn kill_node(&mut self) {
-        let mut node = self.node.take().unwrap();
-        node.kill().unwrap();
-        node.wait().unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_writ"));
-        command.args(arguments).current_dir(self.home.path()).env_clear().stdin(Stdio::null());
-        command.env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin");
-        command.env("WRIT_DOMAIN", self.path("acme"));
-        command
-    }
-
-    fn writ<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn run(&self, argv: &[&str]) -> Output {
-        self.writ(&[&["run", "--"], argv].concat())
-    }
-
-    /// A refused run, as JSON.
-    fn refusal(&self, arguments: &[&str]) -> Json {
-        refusal(&self.writ(&[&["--json", "run"], arguments].concat()))
-    }
-
-    fn status(&self) -> Json {
-        json(&self.writ(&["--json", "status"]))
-    }
-
-    fn types(&self) -> Vec<String> {
-        let tail = self.writ(&["--json", "log", "tail", "-n", "1000"]);
-        assert_eq!(tail.status.code(), Some(0), "{}", stderr(&tail));
-        let lines = stdout(&tail);
-        lines
-            .lines()
-            .map(|line| serde_json::from_str::<Json>(line).unwrap()["type"].as_str().unwrap().to_owned())
-            .collect()
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        if let Some(node) = &mut self.node {
-            node.kill().unwrap();
-            node.wait().unwrap();
-        }
-    }
-}
-
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Json {
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn refusal(output: &Output) -> Json {
-    assert!(matches!(output.status.code(), Some(REFUSED | NOT_FOUND)), "{output:?}");
-    assert_eq!(stdout(output), "");
-    serde_json::from_str(stderr(output).lines().last().unwrap()).unwrap()
-}
 
 #[test]
 fn the_demonstration_shows_every_refusal_and_leaves_nothing_behind() {
@@ -293,11 +168,8 @@ fn a_node_that_is_lost_while_a_command_runs_is_told_of_at_its_end() {
 
 #[test]
 fn a_socket_of_another_user_is_not_believed() {
+    needs_root();
     let site = Site::up();
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        // Only root can be somebody else; what is compared is tested in writ-client for everybody.
-        return;
-    }
     // Nobody runs a sound node of its own, in reach of everybody.
     let home = TempDir::new().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -517,7 +389,7 @@ fn each_kind_of_target_can_be_revoked() {
 
 #[test]
 fn completions_know_the_commands_of_a_node() {
-    let site = Site { home: TempDir::new().unwrap(), node: None };
+    let site = Site::empty();
     for shell in ["bash", "zsh", "fish"] {
         let told = stdout(&site.writ(&["completions", shell]));
         for word in ["up", "run", "authorize", "revoke", "halt", "status", "doctor", "demo", "socket-mode", "holder"] {

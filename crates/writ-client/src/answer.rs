@@ -2,7 +2,7 @@
 
 use crate::fields::Fields;
 use serde_json::Value;
-use writ_protocol::Code;
+use writ_protocol::{Code, Refusal};
 
 /// The answer to a request for a writ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,6 +201,12 @@ impl PolicyNote {
 }
 
 impl Refused {
+    /// With code and reason, and with what to do next where the node says it.
+    pub fn refusal(&self) -> Refusal {
+        let next = self.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
+        Refusal::new(self.code, format!("the node refused: {}{next}", self.why))
+    }
+
     pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
         if status < 400 {
             return Err(format!("expected a status that we know, found {status}"));

@@ -70,7 +70,7 @@ pub enum ClientError {
     },
     /// It went away before its answer was there; whether it has recorded something is unknown.
     #[error(
-        "the node at {place} closed before its answer was whole: {why}; ask again with the same request key to learn what became of it"
+        "the node at {place} closed before its answer was whole: {why}; see whether it still runs (`writ status`), and ask again with the same request key to learn what became of it"
     )]
     Closed {
         /// Where it is.
@@ -132,8 +132,11 @@ impl ClientError {
         }
     }
 
-    /// As a refusal, with code and reason.
+    /// As a refusal, with code, reason and what to do.
     pub fn refusal(&self) -> Refusal {
+        if let Self::Refused(refused) = self {
+            return refused.refusal();
+        }
         Refusal::new(self.code(), self.to_string())
     }
 

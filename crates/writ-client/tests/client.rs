@@ -102,6 +102,8 @@ fn a_refusal_is_read_and_never_asked_again() {
         node.requests.recv().unwrap();
         assert!(node.requests.try_recv().is_err());
     }
+    let told = refused(503).refusal();
+    assert_eq!((told.code(), told.why()), (Code::Halted, "the node refused: all stands still; wait"));
 }
 
 #[test]
@@ -261,10 +263,7 @@ fn own_uid() -> u32 {
 
 #[test]
 fn a_socket_of_another_users_process_is_told_nothing() {
-    if own_uid() != 0 {
-        // Only root can be another user; the test before this one does what others can.
-        return;
-    }
+    assert_eq!(own_uid(), 0, "this test becomes another user, which only root can: run it as root");
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let path = folder.path().join("node.sock");

@@ -100,6 +100,11 @@ impl Executable {
         &self.image.digest
     }
 
+    /// Its path as it was asked for, or found in `PATH`: what an interpreter is told to open.
+    pub(crate) fn asked(&self) -> &Path {
+        &self.asked
+    }
+
     /// Its absolute path, links resolved.
     pub fn path(&self) -> &Path {
         &self.image.path

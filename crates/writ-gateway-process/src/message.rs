@@ -34,6 +34,7 @@ pub(crate) enum Difference {
     Image,
     Content,
     Arguments,
+    Script,
 }
 
 impl Difference {
@@ -42,6 +43,7 @@ impl Difference {
             Self::Image => "another file was executed",
             Self::Content => "the file was written to",
             Self::Arguments => "its arguments differ",
+            Self::Script => "the script",
         }
     }
 }
@@ -106,6 +108,7 @@ impl Channel {
             3 => FromWatcher::Differs(match one {
                 1 => Difference::Image,
                 2 => Difference::Content,
+                4 => Difference::Script,
                 _ => Difference::Arguments,
             }),
             4 => FromWatcher::Stopped(signal()?),
@@ -127,6 +130,7 @@ impl Channel {
             FromWatcher::Differs(Difference::Image) => (3, 1),
             FromWatcher::Differs(Difference::Content) => (3, 2),
             FromWatcher::Differs(Difference::Arguments) => (3, 3),
+            FromWatcher::Differs(Difference::Script) => (3, 4),
             FromWatcher::Stopped(signal) => (4, u8::try_from(signal as i32).unwrap_or(0)),
             FromWatcher::Ended(Ending::Exited(status)) => (5, status),
             FromWatcher::Ended(Ending::Signaled(signal)) => (6, signal.get()),

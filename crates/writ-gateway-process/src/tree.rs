@@ -207,7 +207,8 @@ impl Running {
                 }
                 Next::News(FromWatcher::Stopped(signal)) => tree.stop_likewise(signal)?,
                 Next::News(FromWatcher::Ended(ending)) => break ending,
-                Next::News(FromWatcher::Ready | FromWatcher::Failed { .. } | FromWatcher::Differs(_)) => {}
+                Next::News(FromWatcher::Differs(what)) => return Err(StartError::Changed(what.as_str())),
+                Next::News(FromWatcher::Ready | FromWatcher::Failed { .. }) => {}
             }
         };
         if let Some(tree) = self.0.take() {

@@ -20,7 +20,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
 use writ_protocol::statement::{Ending, Signal as SignalNumber};
 
 /// Runs as the watcher and never returns.
@@ -83,6 +84,7 @@ impl Watcher {
         gateway.tell(FromWatcher::Ready).map_err(failed(Step::Parent))?;
         match gateway.told() {
             Ok(Some(ToWatcher::Go)) => {
+                script_stands(plan, command)?;
                 ptrace::detach(command, None).map_err(failed(Step::Trace))?;
                 Ok(Self { command, children })
             }
@@ -192,6 +194,24 @@ fn verified(plan: &Plan<'_>, command: Pid) -> Result<(), FromWatcher> {
         wanted.push(0);
     }
     if cmdline == wanted { Ok(()) } else { differs(Difference::Arguments) }
+}
+
+/// Whoever may rename in the folder of a script, or in one above it, takes the private copy away with the name it stood under. Recording
+/// that it starts takes a while, so what the interpreter would open is looked at again, as the command sees it.
+fn script_stands(plan: &Plan<'_>, command: Pid) -> Result<(), FromWatcher> {
+    if plan.expected.interpreter.is_none() {
+        return Ok(());
+    }
+    let from = if plan.executable.asked().is_absolute() { "root" } else { "cwd" };
+    let below = PathBuf::from(format!("/proc/{command}/{from}"));
+    let asked = plan.executable.asked();
+    let seen = below.join(asked.strip_prefix("/").unwrap_or(asked));
+    // Not to wait for whoever would write to a FIFO in its place.
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(seen);
+    match opened.and_then(|script| digest(&script)) {
+        Ok(found) if found == plan.expected.executable => Ok(()),
+        Ok(_) | Err(_) => Err(FromWatcher::Differs(Difference::Script)),
+    }
 }
 
 fn digest(file: &File) -> std::io::Result<writ_tlog::Hash> {

@@ -101,6 +101,7 @@ impl Ledger {
             clock: options.clock,
             observer: options.observer,
             published: published.clone(),
+            stopped: Arc::default(),
             // A node that was killed may have left them there.
             log_holds_erased: true,
             _lock: lock,
@@ -122,7 +123,7 @@ impl Ledger {
 
     fn start(origin: Origin, sequencer: Sequencer, published: Arc<RwLock<Published>>) -> Result<Self, LedgerError> {
         let (queue, messages): (SyncSender<Message>, Receiver<Message>) = sync_channel(QUEUE);
-        let stopped = Arc::new(RwLock::new(None));
+        let stopped = sequencer.stopped.clone();
         let stops = stopped.clone();
         let run = move || {
             let result = sequencer.run(&messages);

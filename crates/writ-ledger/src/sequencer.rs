@@ -62,6 +62,8 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Box<Clock>,
     pub(crate) observer: Box<Observer>,
     pub(crate) published: Arc<RwLock<Published>>,
+    /// Why it stopped, once it has. Known before anybody is told of the failure: whoever asks then is not told that all is well.
+    pub(crate) stopped: Arc<RwLock<Option<String>>>,
     /// Whether erased values may still be in SQLite's write-ahead log.
     pub(crate) log_holds_erased: bool,
     /// Held as long as this node may write.
@@ -97,10 +99,15 @@ impl Sequencer {
                 self.still_ours()
             }
             Err(error) => {
-                for reply in replies {
-                    reply(Err(as_answer(&error)));
+                let answers: Vec<LedgerError> = replies.iter().map(|_| as_answer(&error)).collect();
+                let recovered = self.recover(error);
+                if let Err(stops) = &recovered {
+                    *self.stopped.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(stops.to_string());
                 }
-                self.recover(error)
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    reply(Err(answer));
+                }
+                recovered
             }
         }
     }

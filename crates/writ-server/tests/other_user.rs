@@ -19,10 +19,7 @@ fn another_users_process_is_that_users() {
     let kept = Kept::with_entries(0);
     let served = serve(&kept, PATIENT);
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
-    if uid != 0 {
-        // Only root can be another user.
-        return;
-    }
+    assert_eq!(uid, 0, "this test becomes another user, which only root can: run it as root");
     std::fs::set_permissions(served.socket.parent().unwrap(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let ask = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
                s.sendall(b'GET /v1/peer HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n\

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, params};
-use writ_testing::fault_disk::{EntryDurability, Fault, FaultDisk, PowerCut};
+use writ_testing::fault_disk::{EntryDurability, Fault, FaultDisk, PowerCut, WriteFailure};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -312,6 +312,29 @@ fn a_read_only_or_failing_disk_refuses_writes_and_still_reads() {
     assert_eq!(fs::read(rig.path("a")).unwrap(), b"new");
     rig.disk().heal();
     file.sync_all().unwrap();
+}
+
+#[test]
+fn a_disk_fails_from_the_chosen_write_on() {
+    for (failure, expected) in
+        [(WriteFailure::NoSpace, ENOSPC), (WriteFailure::Error, EIO), (WriteFailure::ReadOnly, EROFS)]
+    {
+        let rig = Rig::new();
+        let file = rig.durable_file("a", b"old");
+        let before = rig.disk().counters().failed;
+        rig.disk().fail(Fault::FromWrite { nth: 2, failure });
+        file.write_all_at(b"new", 0).unwrap();
+        assert_eq!(rig.disk().counters().failed, before);
+        for _ in 0..2 {
+            assert_eq!(errno(file.write_at(b"bad", 0)), Some(expected));
+        }
+        assert_eq!(errno(file.set_len(0)), Some(expected));
+        assert_eq!(rig.disk().counters().failed, before + 3);
+        assert_eq!(fs::read(rig.path("a")).unwrap(), b"new");
+        rig.disk().heal();
+        file.write_all_at(b"new", 0).unwrap();
+        file.sync_all().unwrap();
+    }
 }
 
 #[test]

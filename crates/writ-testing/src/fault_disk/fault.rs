@@ -24,6 +24,25 @@ pub enum Fault {
     ReadOnly,
     /// EIO from every write and truncation.
     WriteError,
+    /// From the `nth` write or truncation from now on (the first is 1), all of them fail, those that overwrite too: a disk that copies
+    /// what it changes needs space for each.
+    FromWrite {
+        /// Which write is the first to fail, counted from now.
+        nth: u64,
+        /// How.
+        failure: WriteFailure,
+    },
+}
+
+/// How a write fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFailure {
+    /// ENOSPC, for new files and directories too.
+    NoSpace,
+    /// EIO.
+    Error,
+    /// EROFS, from every change: what a file system does that goes read-only at its first error.
+    ReadOnly,
 }
 
 /// What survives of unsynced changes when the power goes.
@@ -70,6 +89,8 @@ pub struct Counters {
     pub syncs: u64,
     /// fsyncs of directories, failed ones included.
     pub directory_syncs: u64,
+    /// Writes, truncations and syncs of files that a fault made fail.
+    pub failed: u64,
 }
 
 /// The faults in force.
@@ -79,6 +100,8 @@ pub(super) struct Faults {
     syncs_until_error: Option<u64>,
     read_only: bool,
     write_error: bool,
+    full: bool,
+    from_write: Option<(u64, WriteFailure)>,
 }
 
 impl Faults {
@@ -88,6 +111,7 @@ impl Faults {
             Fault::SyncError { nth } => self.syncs_until_error = Some(nth.max(1)),
             Fault::ReadOnly => self.read_only = true,
             Fault::WriteError => self.write_error = true,
+            Fault::FromWrite { nth, failure } => self.from_write = Some((nth.max(1), failure)),
         }
     }
 
@@ -110,7 +134,7 @@ impl Faults {
     /// Whether an inode may be made.
     pub(super) fn check_create(&self) -> Result<(), Errno> {
         self.check_change()?;
-        if self.space_left == Some(0) {
+        if self.full || self.space_left == Some(0) {
             return Err(Errno::ENOSPC);
         }
         Ok(())
@@ -118,15 +142,34 @@ impl Faults {
 
     /// Whether contents may change and grow by `growth`; takes the space.
     pub(super) fn take_space(&mut self, growth: u64) -> Result<(), Errno> {
+        self.count_write();
         self.check_change()?;
         if self.write_error {
             return Err(Errno::EIO);
+        }
+        if self.full {
+            return Err(Errno::ENOSPC);
         }
         if let Some(left) = self.space_left.as_mut() {
             // A FUSE write is taken whole or refused: the kernel turns a short one into EIO.
             *left = left.checked_sub(growth).ok_or(Errno::ENOSPC)?;
         }
         Ok(())
+    }
+
+    /// Counts a write, and begins to fail if it is the one.
+    fn count_write(&mut self) {
+        let Some((left, failure)) = self.from_write.as_mut() else { return };
+        *left -= 1;
+        if *left > 0 {
+            return;
+        }
+        match failure {
+            WriteFailure::NoSpace => self.full = true,
+            WriteFailure::Error => self.write_error = true,
+            WriteFailure::ReadOnly => self.read_only = true,
+        }
+        self.from_write = None;
     }
 
     /// Counts a sync, and says whether it is the one that fails.

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use fault::{Counters, EntryDurability, Fault, PowerCut};
+pub use fault::{Counters, EntryDurability, Fault, PowerCut, WriteFailure};
 
 use kernel::Shared;
 use mounting::Mount;

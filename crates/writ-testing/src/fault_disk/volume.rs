@@ -225,7 +225,7 @@ impl Volume {
             let at = file_offset(offset, data.len() as u64)?;
             let len = volume.tree()?.file(ino)?.len();
             let growth = (at + data.len()).saturating_sub(len);
-            volume.faults.take_space(growth as u64)?;
+            volume.take_space(growth as u64)?;
             volume.tree_mut()?.file_mut(ino)?.write(at, data);
             volume.counters.writes += 1;
             volume.counters.bytes += data.len() as u64;
@@ -240,7 +240,7 @@ impl Volume {
         self.change(|volume| {
             let len = file_offset(len, 0)?;
             let growth = len.saturating_sub(volume.tree()?.file(ino)?.len());
-            volume.faults.take_space(growth as u64)?;
+            volume.take_space(growth as u64)?;
             volume.tree_mut()?.file_mut(ino)?.set_len(len);
             volume.touch(ino)
         })
@@ -277,9 +277,11 @@ impl Volume {
             let content = tree.file_mut(ino)?;
             if fails {
                 content.fail_sync();
+                volume.counters.failed += 1;
                 return Err(Errno::EIO);
             }
             if read_only && content.is_dirty() {
+                volume.counters.failed += 1;
                 return Err(Errno::EROFS);
             }
             content.sync();
@@ -289,6 +291,12 @@ impl Volume {
             }
             Ok(())
         })
+    }
+
+    fn take_space(&mut self, growth: u64) -> Result<(), Errno> {
+        let taken = self.faults.take_space(growth);
+        self.counters.failed += u64::from(taken.is_err());
+        taken
     }
 
     fn touch(&mut self, ino: u64) -> Result<(), Errno> {

@@ -266,6 +266,8 @@ fn a_ledger_is_made_whole_or_not_at_all() {
 fn stops(rig: &Rig, ledger: Ledger) {
     let error = rig.append(&ledger, u64::MAX, |_| {}).unwrap_err();
     assert!(matches!(error, LedgerError::NotRecorded(_) | LedgerError::Stopped(_)), "{error}");
+    // Known by the time that anybody is told.
+    assert!(matches!(ledger.is_running(), Err(LedgerError::Stopped(_))));
     let error = deny(&ledger, &rig.domain).unwrap_err();
     assert!(matches!(error, LedgerError::Stopped(_)), "{error}");
     let why = ledger.close().unwrap_err();
