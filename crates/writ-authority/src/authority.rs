@@ -157,23 +157,6 @@ impl Authority {
         self.policies.active()
     }
 
-    /// Values of the vault are for the node's own user, who can read the store anyway, outside every governed tree.
-    pub fn may_see_values(&self, caller: &Caller<'_>) -> Result<(), Refusal> {
-        use std::os::unix::fs::MetadataExt;
-        let refused = |why: &'static str| Refusal::new(Code::Unauthenticated, why);
-        let Caller::Local(local) = caller else {
-            return Err(refused(
-                "values behind commitments are not given over the network; use `writ log bundle --disclose`",
-            ));
-        };
-        if self.trees.of(local)?.is_some() {
-            return Err(refused("nothing inside a governed execution sees values behind commitments"));
-        }
-        // The owner of /proc/self is whom this process acts as.
-        let own = std::fs::metadata("/proc/self").map_err(|_| refused("nobody can say whose node this is"))?.uid();
-        if local.uid == own { Ok(()) } else { Err(refused("values behind commitments are for the node's own user")) }
-    }
-
     /// How many executions run on this machine under its gateways.
     pub fn running(&self) -> usize {
         self.trees.count()

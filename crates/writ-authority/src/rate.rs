@@ -6,6 +6,9 @@ use writ_protocol::{Code, Refusal};
 /// Principals remembered at a time; beyond that, those that have been quiet longest are forgotten, and begin anew.
 const PRINCIPALS_MAX: usize = 10_000;
 
+/// A request counts once, and once more for each of these: what is recorded of it takes as much room.
+const BYTES_EACH: u64 = 4096;
+
 /// How many requests a principal may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -16,7 +19,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Enough for a busy machine, and too little to fill its disk in an hour.
+    /// Enough for a busy machine: some 8 MB a second of the largest requests.
     pub const STANDARD: Self = Self { per_second: 2_000, burst: 4_000 };
 }
 
@@ -38,7 +41,11 @@ impl Rates {
         Self { rate, buckets: Mutex::new(BTreeMap::new()) }
     }
 
-    pub(crate) fn take(&self, principal: &AssertedPrincipal, now_ms: u64) -> Result<(), Refusal> {
+    /// Takes what a request of so many bytes counts.
+    pub(crate) fn take(&self, principal: &AssertedPrincipal, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
+        let size = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_EACH;
+        // The largest request must pass at some time, however small the burst.
+        let cost = size.saturating_add(1).min(self.rate.burst).max(1).saturating_mul(1000);
         let full = self.rate.burst.saturating_mul(1000);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= PRINCIPALS_MAX && !buckets.contains_key(principal) {
@@ -50,14 +57,14 @@ impl Rates {
         let refill = since_ms.saturating_mul(self.rate.per_second);
         bucket.thousandths = bucket.thousandths.saturating_add(refill).min(full);
         bucket.at_ms = bucket.at_ms.max(now_ms);
-        match bucket.thousandths.checked_sub(1000) {
+        match bucket.thousandths.checked_sub(cost) {
             Some(left) => {
                 bucket.thousandths = left;
                 Ok(())
             }
             None => Err(Refusal::new(
                 Code::RateLimited,
-                format!("more than {} requests a second; ask again later", self.rate.per_second),
+                format!("more than {} requests a second, or as much in size; ask again later", self.rate.per_second),
             )),
         }
     }
@@ -78,21 +85,32 @@ mod tests {
         let rates = Rates::new(Rate { per_second: 10, burst: 3 });
         let (busy, quiet) = (principal("busy"), principal("quiet"));
         for _ in 0..3 {
-            rates.take(&busy, 1_000).unwrap();
+            rates.take(&busy, 300, 1_000).unwrap();
         }
-        assert_eq!(rates.take(&busy, 1_099).unwrap_err().code(), Code::RateLimited);
-        rates.take(&busy, 1_100).unwrap();
-        assert_eq!(rates.take(&busy, 1_100).unwrap_err().code(), Code::RateLimited);
-        rates.take(&quiet, 1_100).unwrap();
+        assert_eq!(rates.take(&busy, 300, 1_099).unwrap_err().code(), Code::RateLimited);
+        rates.take(&busy, 300, 1_100).unwrap();
+        assert_eq!(rates.take(&busy, 300, 1_100).unwrap_err().code(), Code::RateLimited);
+        rates.take(&quiet, 300, 1_100).unwrap();
     }
 
     #[test]
     fn a_clock_set_back_gives_nothing_away() {
         let rates = Rates::new(Rate { per_second: 1000, burst: 1 });
         let one = principal("one");
-        rates.take(&one, 10_000).unwrap();
-        assert_eq!(rates.take(&one, 1).unwrap_err().code(), Code::RateLimited);
-        assert_eq!(rates.take(&one, 10_000).unwrap_err().code(), Code::RateLimited);
-        rates.take(&one, 10_001).unwrap();
+        rates.take(&one, 300, 10_000).unwrap();
+        assert_eq!(rates.take(&one, 300, 1).unwrap_err().code(), Code::RateLimited);
+        assert_eq!(rates.take(&one, 300, 10_000).unwrap_err().code(), Code::RateLimited);
+        rates.take(&one, 300, 10_001).unwrap();
+    }
+
+    #[test]
+    fn a_large_request_counts_by_its_size_and_passes_at_some_time() {
+        let rates = Rates::new(Rate { per_second: 10, burst: 30 });
+        let one = principal("one");
+        rates.take(&one, 25 * 4096, 1_000).unwrap();
+        assert_eq!(rates.take(&one, 25 * 4096, 1_000).unwrap_err().code(), Code::RateLimited);
+        rates.take(&one, 300, 1_000).unwrap();
+        assert_eq!(rates.take(&one, 8 << 20, 3_000).unwrap_err().code(), Code::RateLimited);
+        rates.take(&one, 8 << 20, 10_000).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use crate::authority::Authority;
 use crate::caller::{Caller, Received};
 use crate::policies::ActiveSet;
 use crate::trees::Governed;
+use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
 use writ_protocol::statement::{Request, Signed};
 use writ_protocol::{Code, Ed25519Key, Label, Refusal};
@@ -42,8 +43,24 @@ impl Authority {
     /// Who asks, and for what. It counts against their rate, so that nobody keeps the node busy.
     pub(crate) fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
         let (asker, request) = self.recognise(&self.policies.active(), caller, received)?;
-        self.rates.take(&asker.name(), self.now_ms())?;
+        self.rates.take(&asker.name(), received.bytes().len(), self.now_ms())?;
         Ok((asker, request))
+    }
+
+    /// Values of the vault are for the node's own user, who can read the store anyway, outside every governed tree.
+    pub fn may_see_values(&self, caller: &Caller<'_>) -> Result<(), Refusal> {
+        let refused = |why: &'static str| Refusal::new(Code::Unauthenticated, why);
+        let Caller::Local(local) = caller else {
+            return Err(refused(
+                "values behind commitments are not given over the network; use `writ log bundle --disclose`",
+            ));
+        };
+        if self.trees.of(local)?.is_some() {
+            return Err(refused("nothing inside a governed execution sees values behind commitments"));
+        }
+        // The owner of /proc/self is whom this process acts as.
+        let own = std::fs::metadata("/proc/self").map_err(|_| refused("nobody can say whose node this is"))?.uid();
+        if local.uid == own { Ok(()) } else { Err(refused("values behind commitments are for the node's own user")) }
     }
 
     /// Reads a request and finds out who makes it.

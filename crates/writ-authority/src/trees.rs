@@ -123,7 +123,7 @@ impl Trees {
         }
         if found.is_none() && mount_namespace("self") != mount_namespace(&caller.pid.to_string()) {
             return Err(nobody(
-                "it runs in another mount namespace, as part of no execution known here; sign the request with a key",
+                "it runs in another mount namespace, as part of no execution known here; ask over the network, with a signed request",
             ));
         }
         still_there(caller)?;
@@ -135,7 +135,9 @@ impl Trees {
 fn still_there(caller: &Local<'_>) -> Result<(), Refusal> {
     let nobody = |why: &str| Refusal::new(Code::Unauthenticated, format!("process {}: {why}", caller.pid));
     let Some(pidfd) = &caller.pidfd else {
-        return Err(nobody("this kernel gives no handle on it (Linux 6.5 or later does); sign the request with a key"));
+        return Err(nobody(
+            "this kernel gives no handle on it (Linux 6.5 or later does); ask over the network, with a signed request",
+        ));
     };
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim);

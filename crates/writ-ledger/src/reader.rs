@@ -6,6 +6,7 @@ use crate::place::require_store;
 use crate::receipt::Receipt;
 use crate::records::StoredRecords;
 use crate::schema;
+use crate::sequencer::Published;
 use crate::store::{self, StoredEntry, StoredNodes, StoredTiles, sql};
 use crate::vault::{self, Kept};
 use rusqlite::Connection;
@@ -38,6 +39,13 @@ impl View {
     /// Its tree size.
     pub fn size(&self) -> TreeSize {
         self.checkpoint.checkpoint().size
+    }
+}
+
+impl From<Published> for View {
+    /// As the node itself holds it: verified when it was published, and durable before that.
+    fn from(published: Published) -> Self {
+        Self { checkpoint: published.checkpoint, control: published.control }
     }
 }
 

@@ -1,12 +1,16 @@
 //! A node that records: an authority over its ledger, readers beside it, and the policy folder it follows.
 
 use crate::readers::{ReadError, Readers};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
 use writ_authority::{ActiveSet, Authority, AuthorityError, Rate, Setting, read_policy_folder};
-use writ_ledger::{Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
+use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
 use writ_protocol::{Ed25519Key, Name};
+use writ_tlog::LeafIndex;
 
 /// What such a node is made of.
 pub struct NodeSetting {
@@ -30,6 +34,9 @@ pub struct AuthorityNode {
     grown: watch::Receiver<()>,
     /// Why the policy folder as it is now is not in force.
     policy_refused: Mutex<Option<String>>,
+    control: tokio::sync::Mutex<Option<Arc<ControlBundle>>>,
+    /// The turn of a large request.
+    large: Semaphore,
 }
 
 impl AuthorityNode {
@@ -50,7 +57,17 @@ impl AuthorityNode {
         let authority = Authority::open(ledger, &place.store, &snapshot, Setting { clock: Box::new(clock), rate })?;
         let readers = Arc::new(Readers::open(&place.store)?);
         let policy_refused = Mutex::new(None);
-        Ok(Self { authority, readers, store: place.store, policy, grown, policy_refused })
+        let control = tokio::sync::Mutex::new(None);
+        Ok(Self {
+            authority,
+            readers,
+            store: place.store,
+            policy,
+            grown,
+            policy_refused,
+            control,
+            large: Semaphore::new(1),
+        })
     }
 
     /// Enrols a gateway: for the operator who starts the node. Returns the index of the entry.
@@ -97,6 +114,10 @@ impl AuthorityNode {
         &self.authority
     }
 
+    pub(crate) fn large(&self) -> &Semaphore {
+        &self.large
+    }
+
     pub(crate) fn grown(&self) -> watch::Receiver<()> {
         self.grown.clone()
     }
@@ -110,13 +131,52 @@ impl AuthorityNode {
         &self,
         read: impl FnOnce(&Reader, &View) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let viewed = move |reader: &Reader| {
-            let view = reader.view()?;
-            read(reader, &view)
-        };
-        self.readers.clone().with(viewed).await.map_err(|error| match error {
+        self.read_at(self.authority.published().into(), read).await
+    }
+
+    /// As [`AuthorityNode::read`], at an earlier moment.
+    pub(crate) async fn read_at<T: Send + 'static>(
+        &self,
+        view: View,
+        read: impl FnOnce(&Reader, &View) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.readers.clone().with(move |reader| read(reader, &view)).await.map_err(|error| match error {
             ReadError::Store(error) => error,
             error @ ReadError::Unfinished(_) => LedgerError::Stopped(error.to_string()),
         })
+    }
+
+    /// The control chain up to now, made once for everybody who asks for the same. Whoever follows it may get what is up to `age` old, as
+    /// long as the chain itself has not grown and it is not behind what they know: however many follow, it is made about once in that time.
+    pub(crate) async fn control_bundle(&self, known: u64, age: Duration) -> Result<Arc<ControlBundle>, LedgerError> {
+        let mut made = self.control.lock().await;
+        let view = View::from(self.authority.published());
+        if let Some(made) = made.as_ref().filter(|made| made.is_good(&view, known, age)) {
+            return Ok(made.clone());
+        }
+        let encoded = self
+            .read_at(view.clone(), |reader, view| {
+                // Every bundle holds the whole control chain up to the closing seal; the one about genesis holds nothing else.
+                Ok(STANDARD.encode(reader.bundle(LeafIndex::new(0), view, Disclosure::Nothing)?.encode()))
+            })
+            .await?;
+        let bundle = Arc::new(ControlBundle { view, encoded, made: Instant::now() });
+        *made = Some(bundle.clone());
+        Ok(bundle)
+    }
+}
+
+/// The bundle of genesis, in base64.
+pub(crate) struct ControlBundle {
+    /// When the tree was as it says.
+    pub(crate) view: View,
+    pub(crate) encoded: String,
+    made: Instant,
+}
+
+impl ControlBundle {
+    fn is_good(&self, now: &View, known: u64, age: Duration) -> bool {
+        let new_enough = self.made.elapsed() < age && known <= self.view.size().get();
+        self.view.size() == now.size() || new_enough && self.view.control.head() == now.control.head()
     }
 }

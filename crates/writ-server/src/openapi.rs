@@ -100,7 +100,10 @@ const OPERATIONS: &[Operation] = &[
         summary: "The evidence bundle of an entry.",
         takes: None,
         gives: "Bundle",
-        query: &[("disclose", "1 to put the values behind the commitments in")],
+        query: &[(
+            "disclose",
+            "1 to put the values behind the commitments in: for the node's own user, over the local socket, outside every governed execution",
+        )],
         denies: false,
     },
 ];

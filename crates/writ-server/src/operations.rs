@@ -7,12 +7,16 @@ use crate::peer::Peer;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use writ_authority::{Caller, Local};
-use writ_protocol::{Name, Refusal};
+use writ_protocol::{Code, Name, Refusal};
 
 /// How long a follower of the feed goes without a newer tree when nothing of the control chain has changed.
 const FEED_EVERY: Duration = Duration::from_secs(1);
+/// Requests of more bytes are answered beside the event loop.
+const LARGE_BYTES: usize = 64 * 1024;
 /// Events that wait for a slow follower; it gets no more until it has read them.
 const FEED_WAITING_MAX: usize = 4;
 
@@ -25,6 +29,18 @@ pub(crate) fn handler(node: Arc<AuthorityNode>) -> Handler {
 }
 
 async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
+    if exchange.body.len() <= LARGE_BYTES {
+        return answer_here(node, exchange).await;
+    }
+    // Reading and deciding on megabytes takes so long that others would wait, so it is done beside the event loop, one at a time.
+    let turn = node.large().acquire().await;
+    let (elsewhere, handle) = (node.clone(), Handle::current());
+    let answered = spawn_blocking(move || handle.block_on(answer_here(&elsewhere, exchange))).await;
+    drop(turn);
+    answered.unwrap_or_else(|_| api::refused(&Refusal::new(Code::Internal, "the answer was not finished")))
+}
+
+async fn answer_here(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     let peer = exchange.peer.clone();
     let caller = caller(&peer);
     match exchange.route.pattern {
@@ -89,7 +105,7 @@ fn feed(node: Arc<AuthorityNode>, from: Option<u64>) -> Reply {
         let mut grown = node.grown();
         let mut known = from;
         loop {
-            let Ok((size, json)) = api::control_json(&node, known).await else { return };
+            let Ok((size, json)) = api::control_json(&node, known, FEED_EVERY).await else { return };
             if known != Some(size) || from == known {
                 if events.send(event("control", &json.to_string())).await.is_err() {
                     return;

@@ -98,13 +98,19 @@ impl Site {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// What the node says of itself.
+    pub(crate) fn start_with(&mut self, options: &[&str]) -> Json {
         let told = self.path("up.out");
-        let mut up = self.command(&["--json", "up"]);
+        let mut up = self.command(&[&["--json", "up"], options].concat());
         up.stdout(fs::File::create(&told).unwrap()).stderr(fs::File::create(self.path("up.err")).unwrap());
         *self.node.0.lock().unwrap() = Some(up.spawn().unwrap());
         wait("the node to listen", || fs::read_to_string(&told).unwrap().contains('\n'));
         let first: Json = serde_json::from_str(fs::read_to_string(&told).unwrap().trim()).unwrap();
         assert_eq!(first["up"], true);
+        first
     }
 
     pub(crate) fn signal_node(&self, signal: &str) {

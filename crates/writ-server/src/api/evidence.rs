@@ -3,10 +3,9 @@
 use super::{proof_text, refused};
 use crate::authority_node::AuthorityNode;
 use crate::exchange::Reply;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
 use writ_ledger::{Disclosure, LedgerError, Reader, View};
 use writ_protocol::{Code, Name, Refusal};
 use writ_tlog::{LeafIndex, TreeSize};
@@ -45,52 +44,37 @@ pub(crate) async fn bundle(node: &AuthorityNode, index: u64, disclose: bool) -> 
 
 /// A view of the control chain: the bundle of genesis, and how the tree grew from `from` entries.
 pub(crate) async fn control(node: &AuthorityNode, from: Option<u64>) -> Reply {
-    match control_json(node, from).await {
+    match control_json(node, from, Duration::ZERO).await {
         Ok((_, json)) => ok(&json),
         Err(refusal) => refused(&refusal),
     }
 }
 
-/// The same, with the size of its tree.
-pub(crate) async fn control_json(node: &AuthorityNode, from: Option<u64>) -> Result<(u64, Value), Refusal> {
-    let view = control_view(node, from).await?;
-    let json = json!({
-        "size": view.size,
-        "bundle": STANDARD.encode(&view.bundle),
-        "consistency": view.consistency.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    Ok((view.size, json))
+/// The same, with the size of its tree; the tree may have been so `age` ago.
+pub(crate) async fn control_json(
+    node: &AuthorityNode,
+    from: Option<u64>,
+    age: Duration,
+) -> Result<(u64, Value), Refusal> {
+    let bundle = node.control_bundle(from.unwrap_or(0), age).await.map_err(|error| refusal(&error))?;
+    let size = bundle.view.size().get();
+    let consistency = match from {
+        Some(from) if from > size => {
+            let why = format!("the caller knows a tree of {from} entries, this ledger has {size}; it is an older copy");
+            return Err(Refusal::new(Code::ProofInvalid, why));
+        }
+        Some(from) => {
+            let read = move |reader: &Reader, view: &View| reader.consistency(TreeSize::new(from), view);
+            let proof = node.read_at(bundle.view.clone(), read).await.map_err(|error| refusal(&error))?;
+            proof.hashes().iter().map(ToString::to_string).collect()
+        }
+        None => Vec::new(),
+    };
+    Ok((size, json!({ "size": size, "bundle": bundle.encoded, "consistency": consistency })))
 }
 
 fn ok(json: &Value) -> Reply {
     Reply::json(StatusCode::OK, json)
-}
-
-struct ControlView {
-    size: u64,
-    bundle: Vec<u8>,
-    consistency: Vec<writ_tlog::Hash>,
-}
-
-async fn control_view(node: &AuthorityNode, from: Option<u64>) -> Result<ControlView, Refusal> {
-    let read = move |reader: &Reader, view: &View| {
-        let size = view.size().get();
-        // Every bundle holds the whole control chain up to the closing seal; the one about genesis holds nothing else.
-        let bundle = reader.bundle(LeafIndex::new(0), view, Disclosure::Nothing)?.encode();
-        let consistency = match from {
-            Some(from) if from <= size => reader.consistency(TreeSize::new(from), view)?.hashes().to_vec(),
-            Some(_) | None => Vec::new(),
-        };
-        Ok(ControlView { size, bundle, consistency })
-    };
-    let view = node.read(read).await.map_err(|error| refusal(&error))?;
-    match from {
-        Some(from) if from > view.size => Err(Refusal::new(
-            Code::ProofInvalid,
-            format!("the caller knows a tree of {from} entries, this ledger has {}; it is an older copy", view.size),
-        )),
-        Some(_) | None => Ok(view),
-    }
 }
 
 /// What is recorded of a gateway: where its next statement goes, and which of its executions have not ended.

@@ -1,0 +1,89 @@
+//! What others than its own user get from a node, and what they can do to it.
+
+mod site;
+
+use site::{NOBODY, Site, needs_root, stderr, stdout, wait};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// Asks for the values of an entry; says the status and the body.
+fn asked_for_values(mut stream: impl Read + Write, index: u64) -> (u16, Vec<u8>) {
+    let request =
+        format!("GET /v1/entries/{index}/bundle?disclose=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
+    (status, answer[body..].to_vec())
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|found| found == text.as_bytes())
+}
+
+/// The same, in Python, for a caller that is somebody else.
+const ASK: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(b"GET /v1/entries/%d/bundle?disclose=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % int(sys.argv[2]))
+data = b""
+while chunk := s.recv(65536): data += chunk
+print(data[9:12].decode(), b"a-secret-argument" in data)
+"#;
+
+#[test]
+fn values_behind_commitments_are_for_the_nodes_own_user_outside_every_tree() {
+    needs_root();
+    let mut site = Site::new();
+    site.permit_everything();
+    let up = site.start_with(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(site.run(&["echo", "a-secret-argument"]).status.code(), Some(0));
+    let grant = site.entries().iter().find(|entry| entry["type"] == "grant").unwrap()["index"].as_u64().unwrap();
+    let socket = site.text("acme/run/node.sock");
+    let (status, body) = asked_for_values(UnixStream::connect(&socket).unwrap(), grant);
+    assert!(status == 200 && holds(&body, "a-secret-argument"), "{status}");
+    let remote = TcpStream::connect(up["address"].as_str().unwrap()).unwrap();
+    let (status, body) = asked_for_values(remote, grant);
+    assert!(status == 401 && holds(&body, "unauthenticated") && !holds(&body, "a-secret-argument"), "{status}");
+    // Inside a governed execution of the same user.
+    let inside = site.run(&["python3", "-c", ASK, &socket, &grant.to_string()]);
+    assert_eq!(stdout(&inside), "401 False\n", "{}", stderr(&inside));
+    // Another user of the machine, to whom the folder is opened.
+    for folder in ["", "acme", "acme/run"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(site.path(folder), mode).unwrap();
+    }
+    let other = Command::new("python3").args(["-c", ASK, &socket, &grant.to_string()]).uid(NOBODY).output().unwrap();
+    assert_eq!(stdout(&other), "401 False\n", "{}", stderr(&other));
+}
+
+#[test]
+fn a_tree_that_takes_all_its_connections_leaves_those_of_its_user() {
+    let mut site = Site::new();
+    site.permit_everything();
+    site.start();
+    let socket = site.text("acme/run/node.sock");
+    let hoard = "
+import socket, sys, time
+held = []
+for _ in range(200):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); held.append(s)
+print('held', flush=True)
+sys.stdin.read()
+";
+    let mut command = site.command(&["run", "--", "python3", "-c", hoard, &socket]);
+    let mut tree = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = [0; 5];
+    tree.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    for _ in 0..3 {
+        let halted = site.writ(&["--json", "halt", "--reason", "drill"]);
+        assert_eq!(halted.status.code(), Some(0), "{}", stderr(&halted));
+    }
+    drop(tree.stdin.take());
+    tree.wait().unwrap();
+    wait("nothing to be left", || site.left().is_empty());
+}
