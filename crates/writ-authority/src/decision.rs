@@ -205,8 +205,9 @@ impl Authority {
 
     /// What a recorded decision says; for a repeated request that is the answer of the first time.
     fn told(&self, case: &Case<'_>, receipt: Receipt) -> Result<Answer, AuthorityError> {
-        let body = receipt.decode(self.ledger.origin())?.body;
-        if let writ_protocol::Body::Denial(denial) = body {
+        if receipt.repeated
+            && let writ_protocol::Body::Denial(denial) = receipt.decode(self.ledger.origin())?.body
+        {
             let clauses = denial.policy.as_ref().map(|policy| self.clauses(policy.reasons.as_slice()));
             let why = "this request was refused before, and a refusal is final; make a new request".to_owned();
             let denied = Denied { code: denial.code, why, clauses: clauses.unwrap_or_default(), receipt };

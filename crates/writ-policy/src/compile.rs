@@ -2,7 +2,7 @@
 
 use crate::annotation;
 use crate::clause::{Clause, Effect};
-use crate::entities::{DIGEST, is_always_there, is_of_request};
+use crate::entities::{Uids, is_always_there, is_of_request};
 use crate::error::{PolicyError, Problem, place};
 use crate::index::Index;
 use crate::policy_set::{Compiled, PolicySet};
@@ -12,7 +12,6 @@ use crate::terms::PermitTerms;
 use crate::{entities, principals, schema};
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Entities, Policy, PolicyId, Schema, ValidationMode, Validator};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
@@ -46,13 +45,14 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
         Some(schema) => written.fit(schema, &engine, &mut findings),
         None => Vec::new(),
     };
-    match (schema, entities) {
-        (Some(schema), Some(entities)) if findings.is_empty() => {
-            let index = Index::new(written.policies.values().map(|one| (one.policy.clone(), one.reads_digest())));
+    match (schema, entities, Uids::new()) {
+        (Some(schema), Some(entities), Some(uids)) if findings.is_empty() => {
+            let index = Index::new(written.policies.values().map(|one| one.policy.clone()));
             let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
             let digest = snapshot.digest();
             Ok(PolicySet {
                 index: Arc::new(index),
+                uids,
                 schema,
                 entities: Arc::new(entities),
                 executables: Arc::default(),
@@ -62,7 +62,7 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
                 warnings,
             })
         }
-        (_, _) => {
+        (_, _, _) => {
             findings.sort();
             findings.dedup();
             Err(findings)
@@ -87,16 +87,6 @@ where
 /// The beginning of a message, in one line.
 pub(crate) fn short(message: &str) -> String {
     message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect()
-}
-
-/// Whether a text or key of this value is the word.
-fn mentions(value: &Value, word: &str) -> bool {
-    match value {
-        Value::String(text) => text == word,
-        Value::Array(items) => items.iter().any(|item| mentions(item, word)),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key == word || mentions(value, word)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 /// The policies as they were written, by id.
@@ -227,11 +217,6 @@ impl WrittenPolicy {
             }
         });
         missing.map(|problem| self.finding(problem)).collect()
-    }
-
-    /// Whether the word occurs in the parsed policy at all, escapes undone; what cannot be told counts as yes.
-    fn reads_digest(&self) -> bool {
-        self.policy.to_json().map_or(true, |json| mentions(&json, DIGEST))
     }
 
     fn finding(&self, problem: Problem) -> PolicyError {

@@ -1,13 +1,16 @@
 use crate::compile::complaint;
 use crate::error::{PolicyError, Problem};
 use crate::json;
+use crate::principals::PRINCIPAL_TYPES;
+use crate::request::Obstacle;
 use crate::snapshot::{ENTITIES, Snapshot};
-use crate::text::{from_hex, hex};
+use crate::text::{from_hex, hex, text_of_bytes};
 use cedar_policy::RestrictedExpression;
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use writ_protocol::entry::AssertedPrincipal;
 use writ_tlog::Hash;
 
 /// The type of what is executed.
@@ -50,6 +53,45 @@ impl Executables {
         }
         known.insert(key, made.clone());
         Ok(made)
+    }
+}
+
+/// The names that every question has, parsed once: the engine parses each name anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Uids {
+    pub(crate) exec: EntityUid,
+    pub(crate) revoke: EntityUid,
+    pub(crate) halt: EntityUid,
+    pub(crate) domain: EntityUid,
+    executable: EntityTypeName,
+    principals: Vec<EntityTypeName>,
+}
+
+impl Uids {
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self {
+            exec: uid("Action", "exec")?,
+            revoke: uid("Action", "revoke")?,
+            halt: uid("Action", "halt")?,
+            domain: uid(DOMAIN, THIS_DOMAIN)?,
+            executable: EntityTypeName::from_str(EXECUTABLE).ok()?,
+            principals: PRINCIPAL_TYPES
+                .iter()
+                .map(|kind| EntityTypeName::from_str(kind).ok())
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    pub(crate) fn executable(&self, path: &[u8]) -> EntityUid {
+        EntityUid::from_type_name_and_id(self.executable.clone(), EntityId::new(text_of_bytes(path)))
+    }
+
+    pub(crate) fn principal(&self, named: &AssertedPrincipal) -> Result<EntityUid, Obstacle> {
+        let position = PRINCIPAL_TYPES.iter().position(|kind| *kind == named.kind.as_str());
+        let kind = position
+            .and_then(|position| self.principals.get(position))
+            .ok_or_else(|| Obstacle::error(format!("`{}` is not a type of principals", named.kind)))?;
+        Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(named.id.as_str())))
     }
 }
 

@@ -3,9 +3,11 @@
 //! A policy whose scope does not hold is not looked at any further by the engine: it neither permits nor forbids nor fails. So leaving it out
 //! changes no decision, and what a decision costs follows from the policies that can apply, not from all there are.
 
+use crate::entities::DIGEST;
 use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
+use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -28,6 +30,91 @@ pub(crate) struct Selection {
     pub(crate) engine: cedar_policy::PolicySet,
     /// Whether any of them can read the digest of an executable; where none can, the entity need not be made for each request.
     pub(crate) reads_digest: bool,
+    /// What they read of the context; the rest need not be made either.
+    pub(crate) reads: Reads,
+}
+
+/// Attributes of the context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// These.
+    Only(BTreeSet<String>),
+    /// Any: the context itself is a value to some policy, or nobody can tell.
+    All,
+}
+
+impl Reads {
+    /// Of a policy in the engine's JSON. What is read of the context is always named: it is no map to go through.
+    fn of(policy: &Policy) -> Self {
+        let mut reads = Self::Only(BTreeSet::new());
+        match policy.to_json() {
+            Ok(json) => reads.walk(&json),
+            Err(_) => reads = Self::All,
+        }
+        reads
+    }
+
+    fn walk(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (operator, operand) in fields {
+                    match (operator.as_str(), named_attribute(operand)) {
+                        ("." | "has", Some(attribute)) => self.add(attribute),
+                        ("Var", _) if operand == "context" => *self = Self::All,
+                        (_, _) => self.walk(operand),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn add(&mut self, attribute: &str) {
+        if let Self::Only(attributes) = self {
+            attributes.insert(attribute.to_owned());
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Only(attributes), Self::Only(more)) => attributes.extend(more.iter().cloned()),
+            (_, _) => *self = Self::All,
+        }
+    }
+
+    /// Whether the attribute must be there.
+    pub(crate) fn attribute(&self, name: &str) -> bool {
+        match self {
+            Self::Only(attributes) => attributes.contains(name),
+            Self::All => true,
+        }
+    }
+}
+
+/// The attribute, where the operand is one of the context itself.
+fn named_attribute(operand: &Value) -> Option<&str> {
+    let fields = operand.as_object()?;
+    let of_context = fields
+        .get("left")?
+        .as_object()
+        .is_some_and(|left| left.len() == 1 && left.get("Var").is_some_and(|name| name == "context"));
+    if of_context && fields.len() == 2 { fields.get("attr")?.as_str() } else { None }
+}
+
+/// Whether the word occurs in the parsed policy at all, escapes undone; what cannot be told counts as yes.
+fn mentions(policy: &Policy, word: &str) -> bool {
+    policy.to_json().map_or(true, |json| is_mentioned(&json, word))
+}
+
+/// Whether a text or key of this value is the word.
+fn is_mentioned(value: &Value, word: &str) -> bool {
+    match value {
+        Value::String(text) => text == word,
+        Value::Array(items) => items.iter().any(|item| is_mentioned(item, word)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key == word || is_mentioned(value, word)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// A policy with its scope.
@@ -35,6 +122,7 @@ pub(crate) struct Selection {
 struct Scope {
     policy: Policy,
     reads_digest: bool,
+    reads: Reads,
     principal: Constraint,
     action: ActionConstraint,
     resource: Constraint,
@@ -68,10 +156,9 @@ struct Class {
 }
 
 impl Index {
-    /// Of these policies, each with whether it can read the digest of an executable.
-    pub(crate) fn new(policies: impl IntoIterator<Item = (Policy, bool)>) -> Self {
-        let scopes: Vec<Scope> =
-            policies.into_iter().map(|(policy, reads_digest)| Scope::of(policy, reads_digest)).collect();
+    /// Of these policies.
+    pub(crate) fn new(policies: impl IntoIterator<Item = Policy>) -> Self {
+        let scopes: Vec<Scope> = policies.into_iter().map(Scope::of).collect();
         Self {
             principals: scopes.iter().filter_map(|scope| scope.principal.named()).cloned().collect(),
             resources: scopes.iter().filter_map(|scope| scope.resource.named()).cloned().collect(),
@@ -108,18 +195,20 @@ impl Index {
     /// All policies, as if there were no index.
     #[cfg(test)]
     pub(crate) fn whole(&self) -> Selection {
-        let mut selection = Selection { engine: cedar_policy::PolicySet::new(), reads_digest: false };
-        for scope in &self.scopes {
-            selection.reads_digest |= scope.reads_digest;
-            selection.engine.add(scope.policy.clone()).unwrap();
+        let engine = cedar_policy::PolicySet::from_policies(self.scopes.iter().map(|scope| scope.policy.clone()));
+        Selection {
+            engine: engine.unwrap(),
+            reads_digest: self.scopes.iter().any(|scope| scope.reads_digest),
+            reads: Reads::All,
         }
-        selection
     }
 
     fn select(&self, entities: &Entities, kind: &Kind) -> Result<Selection, String> {
-        let mut selection = Selection { engine: cedar_policy::PolicySet::new(), reads_digest: false };
+        let (engine, reads) = (cedar_policy::PolicySet::new(), Reads::Only(BTreeSet::new()));
+        let mut selection = Selection { engine, reads_digest: false, reads };
         for scope in self.scopes.iter().filter(|scope| scope.can_hold(entities, kind)) {
             selection.reads_digest |= scope.reads_digest;
+            selection.reads.join(&scope.reads);
             selection.engine.add(scope.policy.clone()).map_err(|error| error.to_string())?;
         }
         Ok(selection)
@@ -127,7 +216,7 @@ impl Index {
 }
 
 impl Scope {
-    fn of(policy: Policy, reads_digest: bool) -> Self {
+    fn of(policy: Policy) -> Self {
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Any => Constraint::Any,
             PrincipalConstraint::Eq(uid) => Constraint::Eq(uid),
@@ -143,7 +232,8 @@ impl Scope {
             ResourceConstraint::IsIn(type_name, uid) => Constraint::IsIn(type_name, uid),
         };
         let action = policy.action_constraint();
-        Self { policy, reads_digest, principal, action, resource }
+        let (reads_digest, reads) = (mentions(&policy, DIGEST), Reads::of(&policy));
+        Self { policy, reads_digest, reads, principal, action, resource }
     }
 
     fn can_hold(&self, entities: &Entities, kind: &Kind) -> bool {

@@ -1,6 +1,6 @@
 use crate::clause::Clause;
 use crate::compile;
-use crate::entities::Executables;
+use crate::entities::{Executables, Uids};
 use crate::error::PolicyError;
 use crate::index::Index;
 use crate::principals::Principals;
@@ -18,6 +18,7 @@ use writ_tlog::Hash;
 #[derive(Clone)]
 pub struct PolicySet {
     pub(crate) index: Arc<Index>,
+    pub(crate) uids: Uids,
     pub(crate) schema: Schema,
     pub(crate) entities: Arc<Entities>,
     pub(crate) executables: Arc<Executables>,

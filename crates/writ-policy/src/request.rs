@@ -2,9 +2,9 @@
 
 use crate::calendar::Moment;
 use crate::compile::short;
-use crate::entities::{self, DIGEST, DOMAIN, EXECUTABLE, THIS_DOMAIN};
+use crate::entities::DIGEST;
 use crate::facts::Facts;
-use crate::index::Selection;
+use crate::index::{Reads, Selection};
 use crate::policy_set::PolicySet;
 use crate::text::{command_text, hex, text_of_bytes};
 use cedar_policy::{Context, Entities, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
@@ -22,7 +22,7 @@ pub(crate) struct Obstacle {
 }
 
 impl Obstacle {
-    fn error(why: impl AsRef<str>) -> Self {
+    pub(crate) fn error(why: impl AsRef<str>) -> Self {
         Self { code: Code::EvaluationError, why: short(why.as_ref()) }
     }
 }
@@ -40,39 +40,44 @@ impl Question {
     pub(crate) fn new(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
         facts.judge_surroundings().map_err(|error| Obstacle::error(error.to_string()))?;
         let now = Moment::from_ms(facts.now_ms).ok_or_else(|| Obstacle::error("the time is after the year 9999"))?;
-        let principal = uid(facts.principal.kind.as_str(), facts.principal.id.as_str())?;
+        let principal = set.uids.principal(&facts.principal)?;
         if set.entities.get(&principal).is_none() {
             return Err(Obstacle::error(format!("the principal `{principal}` is not in entities.json")));
         }
-        let (verb, resource, context) = match action {
+        let (verb, resource) = match action {
+            Action::Exec(exec) => (&set.uids.exec, set.uids.executable(&exec.path)),
+            Action::Order(order) => match order.command {
+                Command::Revoke(_) => (&set.uids.revoke, set.uids.domain.clone()),
+                Command::Halt => (&set.uids.halt, set.uids.domain.clone()),
+            },
+        };
+        let selection = set.index.selection(&set.entities, &principal, verb, &resource).map_err(Obstacle::error)?;
+        Self::of(set, selection, action, facts, (principal, verb.clone(), resource), now)
+    }
+
+    /// With policies that were selected.
+    pub(crate) fn of(
+        set: &PolicySet,
+        selection: Arc<Selection>,
+        action: &Action,
+        facts: &Facts,
+        (principal, verb, resource): (EntityUid, EntityUid, EntityUid),
+        now: Moment,
+    ) -> Result<Self, Obstacle> {
+        let (entities, context) = match action {
             Action::Exec(exec) => {
-                let resource = uid(EXECUTABLE, &text_of_bytes(&exec.path))?;
-                ("exec", resource, exec_context(exec, facts, now)?)
+                let entities = with_executable(set, &selection, &resource, exec)?;
+                (entities, exec_context(&selection.reads, exec, facts, now)?)
             }
-            Action::Order(order) => {
-                let verb = match order.command {
-                    Command::Revoke(_) => "revoke",
-                    Command::Halt => "halt",
-                };
-                let resource = uid(DOMAIN, THIS_DOMAIN)?;
-                (verb, resource, order_context(order, facts, now)?)
-            }
+            Action::Order(order) => (set.entities.clone(), order_context(&selection.reads, order, facts, now)?),
         };
-        let verb = uid("Action", verb)?;
-        let selection = set.index.selection(&set.entities, &principal, &verb, &resource).map_err(Obstacle::error)?;
-        let entities = match action {
-            Action::Exec(exec) => with_executable(set, &selection, &resource, exec)?,
-            Action::Order(_) => set.entities.clone(),
-        };
-        let context = Context::from_pairs(context).map_err(|error| Obstacle::error(error.to_string()))?;
-        let request = Request::new(principal, verb, resource, context, Some(&set.schema))
+        // What no policy reads is left out, so only the whole context can be compared with the schema.
+        let schema = matches!(selection.reads, Reads::All).then_some(&set.schema);
+        let context = Context::from_pairs(context.pairs).map_err(|error| Obstacle::error(error.to_string()))?;
+        let request = Request::new(principal, verb, resource, context, schema)
             .map_err(|error| Obstacle::error(error.to_string()))?;
         Ok(Self { request, selection, entities, now })
     }
-}
-
-fn uid(kind: &str, id: &str) -> Result<EntityUid, Obstacle> {
-    entities::uid(kind, id).ok_or_else(|| Obstacle::error(format!("`{kind}` is not a type of the schema")))
 }
 
 /// The entities with the executable among them, its `digest` being what was measured. Where the domain pins another one, nothing is
@@ -84,7 +89,7 @@ pub(crate) fn with_executable(
     exec: &Exec,
 ) -> Result<Arc<Entities>, Obstacle> {
     if let Some(interpreter) = &exec.interpreter {
-        judge_pin(set, &uid(EXECUTABLE, &text_of_bytes(&interpreter.path))?, &interpreter.digest)?;
+        judge_pin(set, &set.uids.executable(&interpreter.path), &interpreter.digest)?;
     }
     if judge_pin(set, resource, &exec.executable)? || !selection.reads_digest {
         return Ok(set.entities.clone());
@@ -107,60 +112,83 @@ fn judge_pin(set: &PolicySet, executable: &EntityUid, measured: &Hash) -> Result
     }
 }
 
-type Pairs = Vec<(String, Expression)>;
+/// The context, as far as a policy that can apply reads it.
+struct Pairs<'a> {
+    reads: &'a Reads,
+    pairs: Vec<(String, Expression)>,
+}
 
-fn exec_context(exec: &Exec, facts: &Facts, now: Moment) -> Result<Pairs, Obstacle> {
-    let text = |bytes: &[u8]| Expression::new_string(text_of_bytes(bytes));
+impl<'a> Pairs<'a> {
+    fn shared(reads: &'a Reads, facts: &Facts, now: Moment) -> Result<Self, Obstacle> {
+        let depth = long(facts.depth, "the depth")?;
+        let mut made = Self { reads, pairs: Vec::new() };
+        made.put("now", || Expression::new_datetime(now.full()));
+        made.put("auth", || Expression::new_string(facts.auth.to_string()));
+        made.put("depth", || depth);
+        Ok(made)
+    }
+
+    fn put(&mut self, key: &str, value: impl FnOnce() -> Expression) {
+        if self.reads.attribute(key) {
+            self.pairs.push((key.to_owned(), value()));
+        }
+    }
+
+    fn text(&mut self, key: &str, bytes: &[u8]) {
+        self.put(key, || text(bytes));
+    }
+}
+
+fn text(bytes: &[u8]) -> Expression {
+    Expression::new_string(text_of_bytes(bytes))
+}
+
+fn exec_context<'a>(reads: &'a Reads, exec: &Exec, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
     let texts = |list: &[Vec<u8>]| Expression::new_set(list.iter().map(|bytes| text(bytes)));
     let hash = |hash: &Hash| Expression::new_string(hex(hash.as_bytes()));
     let gateway = facts.gateway.as_ref().ok_or_else(|| Obstacle::error("an exec needs the gateway it is for"))?;
     let argv = &exec.argv;
-    let mut context = shared_context(facts, now)?;
-    let mut put = |key: &str, value| context.push((key.to_owned(), value));
-    put("argv", texts(argv));
-    put("argc", long(argv.len(), "the number of arguments")?);
-    put("command", Expression::new_string(command_text(argv.iter().map(Vec::as_slice))));
+    let argc = long(argv.len(), "the number of arguments")?;
+    let mut context = Pairs::shared(reads, facts, now)?;
+    context.put("argv", || texts(argv));
+    context.put("argc", || argc);
+    context.put("command", || Expression::new_string(command_text(argv.iter().map(Vec::as_slice))));
     for (key, argument) in ["arg1", "arg2", "arg3"].iter().zip(argv.iter().skip(1)) {
-        put(key, text(argument));
+        context.text(key, argument);
     }
-    put("cwd", text(&exec.cwd));
-    put("path", text(&exec.path));
-    put("executable", hash(&exec.executable));
+    context.text("cwd", &exec.cwd);
+    context.text("path", &exec.path);
+    context.put("executable", || hash(&exec.executable));
     if let Some(interpreter) = &exec.interpreter {
         let fields = [("path", text(&interpreter.path)), ("digest", hash(&interpreter.digest))];
         let record = Expression::new_record(fields.map(|(key, value)| (key.to_owned(), value)));
-        put("interpreter", record.map_err(|error| Obstacle::error(error.to_string()))?);
+        let record = record.map_err(|error| Obstacle::error(error.to_string()))?;
+        context.put("interpreter", || record);
     }
-    put("variables", texts(exec.variables.names()));
-    put("stdin", Expression::new_string(exec.stdin.as_str().to_owned()));
-    let surroundings = facts
-        .surroundings
-        .iter()
-        .map(|(label, value)| Expression::new_string(format!("{label}={}", text_of_bytes(value.as_bytes()))));
-    put("surroundings", Expression::new_set(surroundings));
+    context.put("variables", || texts(exec.variables.names()));
+    context.put("stdin", || Expression::new_string(exec.stdin.as_str().to_owned()));
+    context.put("surroundings", || {
+        let one =
+            |(label, value): &(writ_protocol::Label, String)| format!("{label}={}", text_of_bytes(value.as_bytes()));
+        Expression::new_set(facts.surroundings.iter().map(|measured| Expression::new_string(one(measured))))
+    });
     // Not measured counts as the same uid: the weaker place is assumed.
-    put("same_uid", Expression::new_bool(facts.surrounding("uid").is_none_or(|uid| uid == "same")));
-    put("gateway", Expression::new_string(gateway.to_string()));
+    let same_uid = facts.surrounding("uid").is_none_or(|uid| uid == "same");
+    context.put("same_uid", || Expression::new_bool(same_uid));
+    context.put("gateway", || Expression::new_string(gateway.to_string()));
     Ok(context)
 }
 
-fn order_context(order: &Order, facts: &Facts, now: Moment) -> Result<Pairs, Obstacle> {
-    let mut context = shared_context(facts, now)?;
-    let mut put = |key: &str, value: &str| context.push((key.to_owned(), Expression::new_string(value.to_owned())));
-    put("reason", order.reason.as_str());
+fn order_context<'a>(reads: &'a Reads, order: &Order, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
+    let mut context = Pairs::shared(reads, facts, now)?;
+    context.put("reason", || Expression::new_string(order.reason.to_string()));
     match &order.command {
-        Command::Revoke(target) => put("target", target_kind(target)),
+        Command::Revoke(target) => {
+            context.put("target", || Expression::new_string(target_kind(target).to_owned()));
+        }
         Command::Halt => {}
     }
     Ok(context)
-}
-
-fn shared_context(facts: &Facts, now: Moment) -> Result<Pairs, Obstacle> {
-    Ok(vec![
-        ("now".to_owned(), Expression::new_datetime(now.full())),
-        ("auth".to_owned(), Expression::new_string(facts.auth.to_string())),
-        ("depth".to_owned(), long(facts.depth, "the depth")?),
-    ])
 }
 
 fn long(value: impl TryInto<i64>, what: &str) -> Result<Expression, Obstacle> {

@@ -16,6 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Lines that wait for the writer.
 const WAITING_MAX: usize = 4096;
+/// How long lines are gathered, and how much is written at once.
+const GATHER: Duration = Duration::from_millis(5);
+const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 /// The longest value of a field: what comes from a client must not fill disks.
 const VALUE_CHARACTERS_MAX: usize = 1024;
 /// How long the last lines have to be written at the end.
@@ -104,9 +107,18 @@ impl Drop for Inner {
 }
 
 fn write_lines(format: LogFormat, mut out: impl Write, waiting: &Receiver<String>, lost: &AtomicU64) {
-    for line in waiting {
+    for first in waiting {
+        // What is said within a moment is written together. Whoever says it need not wake this thread each time.
+        thread::sleep(GATHER);
+        let mut lines = first;
+        for line in waiting.try_iter() {
+            lines.push_str(&line);
+            if lines.len() >= TOGETHER_BYTES_MAX {
+                break;
+            }
+        }
         // A log that cannot be written is no reason to stop deciding: the ledger is the record, not the log.
-        out.write_all(line.as_bytes()).ok();
+        out.write_all(lines.as_bytes()).ok();
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             let told = written(format, now_ms(), Level::Warn, "lines_lost", &[("lines", Said::Number(missing))]);
@@ -119,30 +131,43 @@ fn write_lines(format: LogFormat, mut out: impl Write, waiting: &Receiver<String
 fn written(format: LogFormat, time_ms: u64, level: Level, event: &str, fields: &[(&str, Said<'_>)]) -> String {
     let time = rfc_3339(time_ms);
     let first = [("time", Said::Text(&time)), ("level", Said::Text(level.as_str())), ("event", Said::Text(event))];
-    let all = first.iter().chain(fields).map(|(name, said)| match (format, said) {
-        (LogFormat::Text, Said::Text(text)) => format!("{name}={}", quoted_if_needed(text)),
-        (LogFormat::Text, Said::Number(number)) => format!("{name}={number}"),
-        (LogFormat::Json, Said::Text(text)) => format!("{}:{}", quoted(name), quoted(text)),
-        (LogFormat::Json, Said::Number(number)) => format!("{}:{number}", quoted(name)),
-    });
-    let all: Vec<String> = all.collect();
-    match format {
-        LogFormat::Text => format!("{}\n", all.join(" ")),
-        LogFormat::Json => format!("{{{}}}\n", all.join(",")),
+    let (open, between, close) = match format {
+        LogFormat::Text => ("", " ", "\n"),
+        LogFormat::Json => ("{", ",", "}\n"),
+    };
+    let mut line = String::with_capacity(256);
+    line.push_str(open);
+    for (number, (name, said)) in first.iter().chain(fields).enumerate() {
+        if number > 0 {
+            line.push_str(between);
+        }
+        match format {
+            LogFormat::Text => {
+                line.push_str(name);
+                line.push('=');
+            }
+            LogFormat::Json => {
+                quote(&mut line, name);
+                line.push(':');
+            }
+        }
+        match said {
+            Said::Text(text) if format == LogFormat::Text && is_plain(text) => line.push_str(text),
+            Said::Text(text) => quote(&mut line, text),
+            Said::Number(number) => drop(write!(line, "{number}")),
+        }
     }
+    line.push_str(close);
+    line
 }
 
-fn quoted_if_needed(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '+' | '{' | '}');
-    if !text.is_empty() && text.chars().all(plain) && text.len() <= VALUE_CHARACTERS_MAX {
-        return text.to_owned();
-    }
-    quoted(text)
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:+{}".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain) && text.len() <= VALUE_CHARACTERS_MAX
 }
 
 /// A JSON string that a terminal may show: characters that move cursors or turn lines round come from clients too.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len().saturating_add(2));
+fn quote(quoted: &mut String, text: &str) {
     quoted.push('"');
     for character in text.chars().take(VALUE_CHARACTERS_MAX) {
         match character {
@@ -160,7 +185,6 @@ fn quoted(text: &str) -> String {
         quoted.push('…');
     }
     quoted.push('"');
-    quoted
 }
 
 /// Neither control characters, nor separators of lines, nor what has no width or changes the direction of writing.

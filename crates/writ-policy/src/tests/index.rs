@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::decide::answer;
-use crate::request::{Question, with_executable};
+use crate::request::Question;
 use crate::{Decision, Facts, PolicySet, decide};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -56,7 +56,11 @@ const RESOURCE_SCOPES: [&str; 6] = [
     "resource is Domain",
 ];
 /// Holds, does not, depends, and fails: on an overflow, and on a digest that is another one.
-const CONDITIONS: [&str; 6] = [
+const CONDITIONS: [&str; 10] = [
+    "context has arg1 && context.arg1 like \"*x*\"",
+    "if context has interpreter then context.interpreter.path like \"/usr/*\" else context.now > datetime(\"2026-01-01\")",
+    "[context].contains(context)",
+    "context[\"same_uid\"] || context.surroundings.contains(\"uid=other\")",
     "true",
     "false",
     "context.depth > 0",
@@ -117,13 +121,13 @@ fn questions() -> Vec<(Action, Facts)> {
     questions
 }
 
+/// Over all policies, with everything in the context, and that compared with the schema.
 fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
-    let mut question = Question::new(set, action, facts).unwrap();
-    question.selection = Arc::new(set.index.whole());
-    if let Action::Exec(exec) = action {
-        let resource = question.request.resource().unwrap().clone();
-        question.entities = with_executable(set, &question.selection, &resource, exec).unwrap();
-    }
+    let asked = Question::new(set, action, facts).unwrap();
+    let [principal, verb, resource] =
+        [asked.request.principal(), asked.request.action(), asked.request.resource()].map(|uid| uid.unwrap().clone());
+    let whole = Arc::new(set.index.whole());
+    let question = Question::of(set, whole, action, facts, (principal, verb, resource), asked.now).unwrap();
     match answer(set, &question, facts) {
         Ok(permit) => Decision::Permit(permit),
         Err(deny) => Decision::Deny(deny),

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 
 /// Gives each write to the test, and waits for it before the first.
 struct Held {
+    at_work: Sender<()>,
     go: Receiver<()>,
     written: Sender<String>,
     begun: bool,
@@ -12,6 +13,7 @@ struct Held {
 impl Write for Held {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if !self.begun {
+            self.at_work.send(()).unwrap();
             self.go.recv().unwrap();
             self.begun = true;
         }
@@ -77,11 +79,14 @@ fn times_are_those_of_the_calendar() {
 #[test]
 fn a_writer_that_hangs_holds_up_nobody_and_what_is_lost_is_told() {
     let (go, held) = channel();
+    let (at_work, writes) = channel();
     let (written, lines) = channel();
-    let log = Log::new(LogFormat::Text, Held { go: held, written, begun: false }).unwrap();
-    // One may be with the writer already, and the others wait: more than fit.
-    let said = WAITING_MAX + 100;
-    for _ in 0..said {
+    let log = Log::new(LogFormat::Text, Held { at_work, go: held, written, begun: false }).unwrap();
+    log.line(Level::Info, "x", &[]);
+    writes.recv().unwrap();
+    // The writer hangs, and more lines are said than may wait.
+    let said = 1 + WAITING_MAX + 100;
+    for _ in 1..said {
         log.line(Level::Info, "x", &[]);
     }
     go.send(()).unwrap();
@@ -89,15 +94,17 @@ fn a_writer_that_hangs_holds_up_nobody_and_what_is_lost_is_told() {
     assert!(first[1].contains("level=warn event=lines_lost lines="), "{first:?}");
     let lost: usize = first[1].trim_end().rsplit_once('=').unwrap().1.parse().unwrap();
     drop(log);
-    assert_eq!(lines.iter().count() + 1 + lost, said);
+    let after: usize = lines.iter().map(|lines| lines.lines().count()).sum();
+    assert_eq!(first[0].lines().count() + after + lost, said);
 }
 
 #[test]
 fn the_last_lines_are_written_before_the_log_is_gone() {
     let (go, held) = channel();
     go.send(()).unwrap();
+    let (at_work, _writes) = channel();
     let (written, lines) = channel();
-    let log = Log::new(LogFormat::Json, Held { go: held, written, begun: false }).unwrap();
+    let log = Log::new(LogFormat::Json, Held { at_work, go: held, written, begun: false }).unwrap();
     log.clone().line(Level::Error, "last", &[]);
     drop(log);
     assert!(lines.try_recv().unwrap().contains("\"event\":\"last\""));
