@@ -23,6 +23,9 @@ use writ_tlog::{LeafIndex, Overlay, PinnedKeys, VerifiedCheckpoint, prove_inclus
 const BATCH_PROPOSALS_MAX: usize = 1024;
 /// Vault bytes in one batch, at most (one proposal may exceed it alone).
 const BATCH_VAULT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often, and how long, it is waited for those who were there in the batch before.
+const MOMENTS_MAX: usize = 4;
+const MOMENT: Duration = Duration::from_micros(150);
 /// How far the clock may be behind the last seal before nothing is recorded any more.
 const CLOCK_BEHIND_MS_MAX: u64 = 5_000;
 
@@ -73,10 +76,13 @@ pub(crate) struct Sequencer {
 impl Sequencer {
     /// Runs until every sender is gone or nothing can be recorded any more. Returns why it stopped, if something was wrong.
     pub(crate) fn run(mut self, queue: &Receiver<Message>) -> Result<(), LedgerError> {
+        let mut expected = 1;
         loop {
             (self.observer)(Phase::Idle);
             let Ok(first) = queue.recv() else { break };
-            let messages = drain(first, queue);
+            let messages = gather(first, queue, expected);
+            // Somebody alone is never made to wait, and a crowd that has gone is soon forgotten.
+            expected = messages.len() * 3 / 4;
             if let Err(stopped) = self.batch(messages) {
                 let why = stopped.to_string();
                 while let Ok(message) = queue.try_recv() {
@@ -229,15 +235,25 @@ fn as_answer(error: &LedgerError) -> LedgerError {
     LedgerError::NotRecorded(error.to_string())
 }
 
-fn drain(first: Message, queue: &Receiver<Message>) -> Vec<Message> {
+/// What becomes one batch: all that waits, and while more is on its way to be expected, what comes within moments. A batch costs two
+/// signatures and a write to the disk however large it is, so many small ones would keep everybody waiting longer.
+fn gather(first: Message, queue: &Receiver<Message>, expected: usize) -> Vec<Message> {
     let vault_bytes =
         |message: &Message| message.proposal.openings.iter().map(|opening| opening.value.len()).sum::<usize>();
     let mut bytes = vault_bytes(&first);
     let mut messages = vec![first];
-    while messages.len() < BATCH_PROPOSALS_MAX && bytes < BATCH_VAULT_BYTES_MAX {
-        let Ok(message) = queue.try_recv() else { break };
-        bytes += vault_bytes(&message);
-        messages.push(message);
+    for moment in 0..=MOMENTS_MAX {
+        if moment > 0 {
+            std::thread::sleep(MOMENT);
+        }
+        while messages.len() < BATCH_PROPOSALS_MAX && bytes < BATCH_VAULT_BYTES_MAX {
+            let Ok(message) = queue.try_recv() else { break };
+            bytes += vault_bytes(&message);
+            messages.push(message);
+        }
+        if messages.len() >= expected || bytes >= BATCH_VAULT_BYTES_MAX {
+            break;
+        }
     }
     messages
 }
