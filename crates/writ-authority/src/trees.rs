@@ -55,7 +55,7 @@ pub(crate) struct Trees {
 
 /// What a connection's process was found to be part of. It holds until another tree begins: a process has its ancestors from birth.
 #[derive(Debug, Default)]
-pub struct Descent(Mutex<Option<Found>>);
+pub struct Descent(Mutex<Option<Box<Found>>>);
 
 #[derive(Clone, Debug)]
 struct Found {
@@ -97,7 +97,7 @@ impl Trees {
             return Ok(found.governed.clone());
         }
         let governed = self.walk(caller)?;
-        *known = Some(Found { begun, governed: governed.clone() });
+        *known = Some(Box::new(Found { begun, governed: governed.clone() }));
         Ok(governed)
     }
 

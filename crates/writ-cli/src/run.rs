@@ -57,8 +57,9 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     // The mark is as much the domain's as its folder.
     let mut hidden = vec![domain.dir().to_owned()];
     let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
-    // A machine without a node has none.
-    hidden.extend(mark.parent().filter(|folder| folder.exists()).map(Path::to_owned));
+    // A machine without a store has none. Where there is one, a mark that cannot be found may be seen from inside, and that is refused.
+    let is_there = |folder: &&Path| domain.store().exists() || !matches!(folder.try_exists(), Ok(false));
+    hidden.extend(mark.parent().filter(is_there).map(Path::to_owned));
     Ok(Run {
         argv: args.argv.clone(),
         principal,

@@ -91,12 +91,17 @@ fn a_run_ends_as_its_command_does() {
     }
     let killed = site.run(&["sh", "-c", "kill -KILL $$"]);
     assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
+    // A real-time signal, which has no name.
+    let killed = site.run(&["sh", "-c", "kill -40 $$"]);
+    assert_eq!(killed.status.signal(), Some(40), "{killed:?}");
+    let outcome = site.newest("outcome");
+    assert!(outcome.contains("signaled") && outcome.contains("40"), "{outcome}");
     let missing = site.run(&["no-such-program"]);
     assert_eq!(missing.status.code(), Some(NOT_FOUND));
     assert!(stderr(&missing).contains("integrity_failure") && stderr(&missing).contains("not found"));
     let types = site.types();
     let count = |wanted: &str| types.iter().filter(|one| *one == wanted).count();
-    assert_eq!((count("grant"), count("start"), count("outcome"), count("report")), (5, 5, 5, 1), "{types:?}");
+    assert_eq!((count("grant"), count("start"), count("outcome"), count("report")), (6, 6, 6, 1), "{types:?}");
 }
 
 #[test]
@@ -239,6 +244,35 @@ fn what_is_no_program_is_refused_on_the_record_and_hangs_nothing() {
         assert_eq!(refused["code"], "integrity_failure", "{name}");
         assert!(refused["index"].is_u64() && refused["why"].as_str().unwrap().contains(says), "{name}: {refused}");
     }
+}
+
+#[test]
+fn a_script_that_is_replaced_before_it_is_opened_is_ended_on_the_record() {
+    let mut site = Site::new();
+    let permits = "@id(\"builds\")\n@window(\"1m\")\npermit (principal, action == Action::\"exec\", resource) when { context.path like \"*/build.sh\" };\n";
+    fs::write(site.path("acme/policy/builds.cedar"), permits).unwrap();
+    site.start();
+    let script = |name: &str, text: &str| {
+        fs::write(site.path(name), text).unwrap();
+        fs::set_permissions(site.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    fs::write(site.path("interpreter.sh"), ": > \"$2\"; read -r go; . \"$1\"\n").unwrap();
+    script("build.sh", &format!("#!/bin/sh {}\necho measured\n", site.text("interpreter.sh")));
+    script("evil.sh", "#!/bin/sh\necho evil\n");
+    let mark = site.text("mark");
+    let mut running = site.command(&["run", "--", "./build.sh", &mark]);
+    let mut running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait("the interpreter to run", || site.path("mark").exists());
+    // This process is in another mount namespace than what is governed.
+    fs::rename(site.path("evil.sh"), site.path("build.sh")).unwrap();
+    running.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), stdout(&ended).as_str()), (Some(REFUSED), ""), "{ended:?}");
+    let said = stderr(&ended);
+    assert!(said.contains("integrity_failure") && said.contains("in place of the script"), "{said}");
+    assert!(said.contains("find out who writes to the folders"), "{said}");
+    let outcome = site.newest("outcome");
+    assert!(outcome.contains("terminated") && outcome.contains("integrity_failure"), "{outcome}");
 }
 
 #[test]

@@ -1,18 +1,63 @@
 //! System calls by which a governed tree would reach out of itself where neither covers nor Landlock look: limits set on another process, which
-//! could keep its gateway from ending it, and input put into the terminal, which the shell outside would read as its own.
+//! could keep its gateway from ending it; input put into the terminal, which the shell outside would read as its own; and namespaces of control
+//! groups. Also those by which an interpreter opens its script.
 
 use nix::errno::Errno;
 
-/// Numbers of `prlimit64` and `ioctl`, for each way in which this kind of processor calls the kernel.
+/// The numbers of these calls, for each way in which this kind of processor calls the kernel.
 #[cfg(target_arch = "x86_64")]
 const WAYS: &[Way] = &[
-    Way { audit: 0xc000_003e, prlimit: 302, ioctl: 16, unshare: 272, clone: 56, clone3: 435 },
-    Way { audit: 0x4000_0003, prlimit: 340, ioctl: 54, unshare: 310, clone: 120, clone3: 435 },
+    Way {
+        audit: 0xc000_003e,
+        prlimit: 302,
+        ioctl: 16,
+        unshare: 272,
+        clone: 56,
+        clone3: 435,
+        forks: &[57, 58],
+        open: Some(2),
+        openat: 257,
+        openat2: 437,
+    },
+    Way {
+        audit: 0x4000_0003,
+        prlimit: 340,
+        ioctl: 54,
+        unshare: 310,
+        clone: 120,
+        clone3: 435,
+        forks: &[2, 190],
+        open: Some(5),
+        openat: 295,
+        openat2: 437,
+    },
 ];
 #[cfg(target_arch = "aarch64")]
 const WAYS: &[Way] = &[
-    Way { audit: 0xc000_00b7, prlimit: 261, ioctl: 29, unshare: 97, clone: 220, clone3: 435 },
-    Way { audit: 0x4000_0028, prlimit: 369, ioctl: 54, unshare: 337, clone: 120, clone3: 435 },
+    Way {
+        audit: 0xc000_00b7,
+        prlimit: 261,
+        ioctl: 29,
+        unshare: 97,
+        clone: 220,
+        clone3: 435,
+        forks: &[],
+        open: None,
+        openat: 56,
+        openat2: 437,
+    },
+    Way {
+        audit: 0x4000_0028,
+        prlimit: 369,
+        ioctl: 54,
+        unshare: 337,
+        clone: 120,
+        clone3: 435,
+        forks: &[2, 190],
+        open: Some(5),
+        openat: 322,
+        openat2: 437,
+    },
 ];
 
 /// Set in the numbers of x32, a third way on x86-64 that no distribution uses; there it does not exist.
@@ -34,6 +79,41 @@ struct Way {
     unshare: u32,
     clone: u32,
     clone3: u32,
+    forks: &'static [u32],
+    open: Option<u32>,
+    openat: u32,
+    openat2: u32,
+}
+
+/// A call that opens a file by name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// The folder that a relative name starts from, where the call can tell one.
+    pub(crate) folder: Option<i32>,
+    /// Where the name is in the memory of the caller.
+    pub(crate) name: u64,
+}
+
+fn way_and_number(audit: u32, number: u64) -> Option<(&'static Way, u32)> {
+    let way = WAYS.iter().find(|way| way.audit == audit)?;
+    Some((way, u32::try_from(number).ok()?))
+}
+
+/// Whether a call opens a file, and by which name.
+#[expect(clippy::cast_possible_truncation, reason = "the kernel takes the low half for a descriptor too")]
+pub(crate) fn opening(audit: u32, number: u64, arguments: &[u64; 6]) -> Option<Opening> {
+    let (way, number) = way_and_number(audit, number)?;
+    let [first, second, ..] = *arguments;
+    if way.open == Some(number) {
+        return Some(Opening { folder: None, name: first });
+    }
+    let at_folder = [way.openat, way.openat2].contains(&number);
+    at_folder.then_some(Opening { folder: Some(first as i32), name: second })
+}
+
+/// Whether a call starts a process or a thread. `clone3` does not exist in a tree.
+pub(crate) fn starts_another(audit: u32, number: u64) -> bool {
+    way_and_number(audit, number).is_some_and(|(way, number)| number == way.clone || way.forks.contains(&number))
 }
 
 /// Offsets into what the filter sees of a call; both kinds of processor have the low half of an argument first.

@@ -5,13 +5,14 @@
 
 use crate::calls::bar;
 use crate::capabilities::give_up;
+use crate::script::Identity;
 use crate::tree::StartError;
 use landlock::{ABI, Access, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, Scope};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, SFlag, stat};
+use nix::sys::stat::{Mode, SFlag, fstat, stat};
 use nix::unistd::{getegid, geteuid};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -40,6 +41,8 @@ const RAW_MEMORY: &[&str] = &["/dev/mem", "/dev/kmem", "/dev/port"];
 
 /// Where in the first cover the private copy of a script stands.
 const SCRIPT: &str = ".script";
+/// What the cover has room for.
+pub(crate) const SCRIPT_BYTES_MAX: usize = 8 << 20;
 
 /// What is covered, and what is left open inside it.
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ fn at_io(step: Step) -> impl FnOnce(std::io::Error) -> Fault {
 }
 
 impl Confinement {
-    /// Covers `hidden`, and leaves `kept` open inside it. What is not there needs no cover.
+    /// Covers `hidden`, all of which must be there, and leaves `kept` open inside it.
     pub fn new(hidden: &[PathBuf], kept: &[PathBuf]) -> Result<Self, StartError> {
         // What cannot be found cannot be covered, and may be somewhere else at this moment: doubt denies.
         let found = |path: &PathBuf| {
@@ -146,8 +149,9 @@ impl Confinement {
         }
     }
 
-    /// Confines this process and all that it will start. `script` is the resolved path of a script, and the opened file.
-    pub(crate) fn apply(&self, script: Option<(&Path, &File, &writ_tlog::Hash)>) -> Result<(), Fault> {
+    /// Confines this process and all that it will start. `script` is the resolved path of a script, and the opened file; what is returned is
+    /// its private copy.
+    pub(crate) fn apply(&self, script: Option<(&Path, &File, &writ_tlog::Hash)>) -> Result<Option<Identity>, Fault> {
         let own_user_namespace = new_namespace()?;
         let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
         mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).map_err(at(Step::Namespace))?;
@@ -164,15 +168,14 @@ impl Confinement {
             cover(Path::new(&door.replace("UID", &uid))).map_err(at(Step::Doors))?;
         }
         close_the_kernel()?;
-        if let Some((path, file, digest)) = script {
-            self.private_script(path, file, digest)?;
-        }
+        let copy = script.map(|(path, file, digest)| self.private_script(path, file, digest)).transpose()?;
         for path in self.hidden.iter().filter(|path| path.is_dir()) {
             read_only(path).map_err(at(Step::Cover))?;
         }
         landlock()?;
         bar().map_err(at(Step::Calls))?;
-        give_up(own_user_namespace).map_err(at(Step::Capabilities))
+        give_up(own_user_namespace).map_err(at(Step::Capabilities))?;
+        Ok(copy)
     }
 
     /// Makes the folders above what is covered mount points, which nobody in the tree can rename, to put a domain of its own where this one
@@ -192,22 +195,30 @@ impl Confinement {
         if identity()? == before { Ok(()) } else { Err(Fault { step: Step::Cover, errno: Errno::ESTALE }) }
     }
 
-    /// The bytes that were measured, under the name that the interpreter will open: nobody can change them between the two.
-    fn private_script(&self, path: &Path, file: &File, digest: &writ_tlog::Hash) -> Result<(), Fault> {
+    /// The bytes that were measured, under the name that the interpreter will open. Nobody can write to them; that it is them which are opened
+    /// is for `Awaited` to see.
+    fn private_script(&self, path: &Path, file: &File, digest: &writ_tlog::Hash) -> Result<Identity, Fault> {
         use std::os::unix::fs::FileExt;
         let step = Step::Script;
         let folder = self.hidden.iter().find(|path| path.is_dir()).ok_or(Fault { step, errno: Errno::ENOENT })?;
         let length = file.metadata().map_err(at_io(step))?.len();
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| Fault { step, errno: Errno::EFBIG })?];
+        let changed = Fault { step: Step::ScriptChanged, errno: Errno::ESTALE };
+        // It was refused when it was measured, if it was larger then.
+        let length = usize::try_from(length).ok().filter(|length| *length <= SCRIPT_BYTES_MAX);
+        let mut bytes = vec![0; length.ok_or(changed)?];
         file.read_exact_at(&mut bytes, 0).map_err(at_io(Step::ScriptChanged))?;
         if writ_tlog::sha256(&bytes) != *digest {
             return Err(Fault { step: Step::ScriptChanged, errno: Errno::ESTALE });
         }
         let copy = folder.join(SCRIPT);
         let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o555).open(&copy);
-        opened.and_then(|mut copy| copy.write_all(&bytes)).map_err(at_io(step))?;
+        let mut opened = opened.map_err(at_io(step))?;
+        opened.write_all(&bytes).map_err(at_io(step))?;
+        let identity = Identity::of(&fstat(&opened).map_err(at(step))?);
+        drop(opened);
         mount(Some(&copy), path, None::<&str>, MsFlags::MS_BIND, None::<&str>).map_err(at(step))?;
-        read_only(path).map_err(at(step))
+        read_only(path).map_err(at(step))?;
+        Ok(identity)
     }
 }
 

@@ -1,5 +1,5 @@
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use writ_protocol::statement::Ending;
 
 /// Ends this process as the command ended, so that whoever started it sees no difference: the same status, or the same signal.
@@ -17,12 +17,12 @@ pub fn end_like(ending: Ending) -> ! {
 }
 
 fn die_of(number: i32) {
-    let Ok(signal) = Signal::try_from(number) else { return };
     // The command has left its core, if any; this process has nothing to show.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).ok();
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // By number: a real-time signal has no name.
     // SAFETY: the default action runs no code of ours.
-    unsafe { sigaction(signal, &default) }.ok();
+    unsafe { libc::signal(number, libc::SIG_DFL) };
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).ok();
-    raise(signal).ok();
+    // SAFETY: takes a number and touches no memory.
+    unsafe { libc::raise(number) };
 }

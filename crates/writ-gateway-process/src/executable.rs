@@ -1,5 +1,6 @@
 //! The file that is to run: resolved as `execvp` does, opened once, and hashed through that descriptor.
 
+use crate::confinement::SCRIPT_BYTES_MAX;
 use aws_lc_rs::digest;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
@@ -39,6 +40,10 @@ pub enum ExecutableError {
     TooManyLinks(PathBuf),
     #[error("{0:?}: its `#!` line names no interpreter within the {FIRST_LINE_BYTES} bytes that the kernel reads")]
     InterpreterLine(PathBuf),
+    #[error(
+        "{0:?}: its `#!` line makes it a script, of more than {SCRIPT_BYTES_MAX} bytes, which is the most that is run; let a small script read the rest from a file"
+    )]
+    ScriptTooLarge(PathBuf),
     #[error("{0:?}: its interpreter {1:?} is itself a script, expected a binary; name that one's interpreter instead")]
     NestedScript(PathBuf, PathBuf),
     #[error("{0:?}: the interpreter cannot be opened: {1}")]
@@ -90,7 +95,15 @@ impl Executable {
         let (asked, image) = resolve(program, search_path)?;
         let script = match interpreter_line(&image)? {
             None => None,
-            Some((name, argument)) => Some(Script::open(&image, name, argument)?),
+            Some((name, argument)) => {
+                // Its private copy must fit.
+                let length =
+                    image.file.metadata().map_err(|error| ExecutableError::Read(image.path.clone(), error))?.len();
+                if length > SCRIPT_BYTES_MAX as u64 {
+                    return Err(ExecutableError::ScriptTooLarge(image.path));
+                }
+                Some(Script::open(&image, name, argument)?)
+            }
         };
         Ok(Self { asked, image, script })
     }
@@ -98,11 +111,6 @@ impl Executable {
     /// SHA-256 of the file asked for.
     pub fn digest(&self) -> &Hash {
         &self.image.digest
-    }
-
-    /// Its path as it was asked for, or found in `PATH`: what an interpreter is told to open.
-    pub(crate) fn asked(&self) -> &Path {
-        &self.asked
     }
 
     /// Its absolute path, links resolved.
@@ -113,6 +121,11 @@ impl Executable {
     /// Path and digest of the interpreter, for a script.
     pub fn interpreter(&self) -> Option<(&Path, &Hash)> {
         self.script.as_ref().map(|script| (script.interpreter.path.as_path(), &script.interpreter.digest))
+    }
+
+    /// The name that an interpreter is given for its script.
+    pub(crate) fn asked(&self) -> &Path {
+        &self.asked
     }
 
     /// The descriptor of the binary that the kernel is to execute: the interpreter's for a script.

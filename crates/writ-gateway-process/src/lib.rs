@@ -14,9 +14,11 @@ mod message;
 mod node;
 mod processes;
 mod run;
+mod script;
 mod slot;
 mod surroundings;
 mod terminal;
+mod trace;
 mod tree;
 mod watcher;
 
@@ -28,4 +30,4 @@ pub use node::Refused;
 pub use run::{HandedOver, Ran, Run, Signer, run};
 pub use slot::{SLOTS_MAX, Slot, SlotError};
 pub use surroundings::measure as measure_surroundings;
-pub use tree::{Plan, Poised, Running, StartError, prepare};
+pub use tree::{Lost, Plan, Poised, Running, StartError, prepare};

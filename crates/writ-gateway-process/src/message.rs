@@ -20,7 +20,7 @@ pub(crate) enum FromWatcher {
     Ready,
     /// It could not be brought there.
     Failed { step: Step, errno: Errno },
-    /// It is something else.
+    /// It is something else. Told before `Ready`, nothing ran; told later, its tree is gone.
     Differs(Difference),
     /// It was stopped by a signal.
     Stopped(Signal),
@@ -34,7 +34,10 @@ pub(crate) enum Difference {
     Image,
     Content,
     Arguments,
+    /// Its interpreter has opened another file in place of the script.
     Script,
+    /// What its interpreter opens cannot be seen.
+    Unseen,
 }
 
 impl Difference {
@@ -43,7 +46,8 @@ impl Difference {
             Self::Image => "another file was executed",
             Self::Content => "the file was written to",
             Self::Arguments => "its arguments differ",
-            Self::Script => "the script",
+            Self::Script => "another file was opened in place of the script",
+            Self::Unseen => "what its interpreter opens cannot be seen",
         }
     }
 }
@@ -108,8 +112,10 @@ impl Channel {
             3 => FromWatcher::Differs(match one {
                 1 => Difference::Image,
                 2 => Difference::Content,
+                3 => Difference::Arguments,
                 4 => Difference::Script,
-                _ => Difference::Arguments,
+                5 => Difference::Unseen,
+                _ => return Err(Errno::EBADMSG),
             }),
             4 => FromWatcher::Stopped(signal()?),
             5 => FromWatcher::Ended(Ending::Exited(one)),
@@ -131,6 +137,7 @@ impl Channel {
             FromWatcher::Differs(Difference::Content) => (3, 2),
             FromWatcher::Differs(Difference::Arguments) => (3, 3),
             FromWatcher::Differs(Difference::Script) => (3, 4),
+            FromWatcher::Differs(Difference::Unseen) => (3, 5),
             FromWatcher::Stopped(signal) => (4, u8::try_from(signal as i32).unwrap_or(0)),
             FromWatcher::Ended(Ending::Exited(status)) => (5, status),
             FromWatcher::Ended(Ending::Signaled(signal)) => (6, signal.get()),

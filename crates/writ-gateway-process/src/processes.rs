@@ -1,8 +1,8 @@
 //! The processes below this one, and their end.
 
+use crate::trace::wait;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid, getppid, getsid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,9 +22,8 @@ pub(crate) fn end_domain() -> Result<(), Errno> {
             Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => {}
             Err(errno) => return Err(errno),
         }
-        match waitpid(None, None) {
-            // Reaped, and ended by a real-time signal, for which there is no name.
-            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
+        match wait(None, 0) {
+            Ok(_) => {}
             // As their subreaper, this process has a child as long as one of them is there.
             Err(Errno::ECHILD) => return Ok(()),
             Err(errno) => return Err(errno),
@@ -57,11 +56,11 @@ pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
         }
         // Children of ours are reaped here; others become ours when their parent is gone. The table may have missed some that forked while it
         // was read, but then there is a child.
-        let flags = if below.is_empty() { Some(WaitPidFlag::WNOHANG) } else { None };
-        match waitpid(None, flags) {
+        let flags = if below.is_empty() { libc::WNOHANG } else { 0 };
+        match wait(None, flags) {
             Err(Errno::ECHILD) => return Ok(()),
-            Ok(WaitStatus::StillAlive) if !spared.is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
+            Ok(None) if !spared.is_empty() => return Ok(()),
+            Ok(_) => {}
             Err(errno) => return Err(errno),
         }
     }

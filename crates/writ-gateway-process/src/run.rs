@@ -284,17 +284,7 @@ impl Gateway {
         let ending = match poised.release().and_then(|tree| tree.wait()) {
             Ok(ending) => ending,
             Err(error) => {
-                let code = match error {
-                    StartError::Changed(_) => Code::IntegrityFailure,
-                    StartError::NothingHidden
-                    | StartError::HiddenGone(_)
-                    | StartError::InsideHidden(_)
-                    | StartError::FolderAsStream
-                    | StartError::Step { .. }
-                    | StartError::WatcherGone
-                    | StartError::System(_) => Code::Internal,
-                };
-                self.voice.say(running.terminated(code), None).ok();
+                self.voice.say(running.terminated(error.ending()), None).ok();
                 return Ran::Refused(self.refuse(error.refusal()));
             }
         };

@@ -5,7 +5,7 @@
 
 use crate::confinement::{Confinement, Fault, Step};
 use crate::executable::Executable;
-use crate::message::{Channel, FromWatcher, ToWatcher};
+use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::{end_descendants, own_children};
 use crate::terminal::Foreground;
 use crate::watcher;
@@ -73,6 +73,8 @@ pub enum StartError {
     },
     #[error("what is about to run is not what was measured any more: {0}; start again")]
     Changed(&'static str),
+    #[error("{}, so the execution was ended; {}; then start again", .0.what(), .0.remedy())]
+    Ended(Lost),
     #[error("the watcher of the execution is gone, so the execution was ended")]
     WatcherGone,
     #[error("a process for the execution cannot be made: {0}; see the limits on processes and memory")]
@@ -89,7 +91,31 @@ impl StepName {
     }
 }
 
+/// What was found about a script whose interpreter ran already.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost(Difference);
+
+impl Lost {
+    fn what(self) -> &'static str {
+        self.0.as_str()
+    }
+
+    fn remedy(self) -> &'static str {
+        match self.0 {
+            Difference::Unseen => "give this user read permission for its interpreter",
+            Difference::Image | Difference::Content | Difference::Arguments | Difference::Script => {
+                "find out who writes to the folders that its name leads through"
+            }
+        }
+    }
+}
+
 impl StartError {
+    /// How an execution that had begun has ended.
+    pub fn ending(&self) -> Code {
+        if matches!(self, Self::Ended(_)) { Code::IntegrityFailure } else { Code::Internal }
+    }
+
     /// As a refusal.
     pub fn refusal(&self) -> Refusal {
         Refusal::new(Code::IntegrityFailure, self.to_string())
@@ -199,15 +225,15 @@ impl Running {
     /// Waits until the command has ended and its whole tree is gone, passing signals on meanwhile.
     pub fn wait(mut self) -> Result<Ending, StartError> {
         let tree = self.tree()?;
-        let ending = loop {
+        let ended = loop {
             match tree.next()? {
                 Next::Signal(signal) => {
                     // A watcher that is gone is seen by the next look.
                     tree.channel.send(ToWatcher::Signal(signal)).ok();
                 }
                 Next::News(FromWatcher::Stopped(signal)) => tree.stop_likewise(signal)?,
-                Next::News(FromWatcher::Ended(ending)) => break ending,
-                Next::News(FromWatcher::Differs(what)) => return Err(StartError::Changed(what.as_str())),
+                Next::News(FromWatcher::Ended(ending)) => break Ok(ending),
+                Next::News(FromWatcher::Differs(what)) => break Err(StartError::Ended(Lost(what))),
                 Next::News(FromWatcher::Ready | FromWatcher::Failed { .. }) => {}
             }
         };
@@ -215,7 +241,7 @@ impl Running {
             tree.foreground.restore();
             tree.end()?;
         }
-        Ok(ending)
+        ended
     }
 }
 
@@ -249,7 +275,8 @@ impl Tree {
         let command = Foreground::remember();
         self.foreground.restore();
         raise(Signal::SIGSTOP)?;
-        // Someone has continued this process.
+        // Someone has continued this process. The command is told so once, or a stop that comes next would be undone.
+        forget(Signal::SIGCONT);
         command.restore();
         self.channel.send(ToWatcher::Signal(Signal::SIGCONT)).map_err(|_| StartError::WatcherGone)
     }
@@ -260,6 +287,15 @@ impl Tree {
         drop(self.channel);
         Ok(end_descendants(&self.spared)?)
     }
+}
+
+/// Takes a blocked signal that waits to be read, if it does.
+fn forget(signal: Signal) {
+    let mut set = SigSet::empty();
+    set.add(signal);
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: set and time live through the call, and nothing is written where no place is given.
+    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) };
 }
 
 /// Signals that are read instead of acted on, and how they were before.

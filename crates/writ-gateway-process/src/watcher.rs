@@ -4,15 +4,17 @@
 use crate::confinement::{Fault, Step, landlock};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::end_domain;
+use crate::script::{Awaited, Identity, Look};
+use crate::trace::{News, Pace, Stop, go_on, wait};
 use crate::tree::Plan;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
+use nix::sched::sched_yield;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::ptrace;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::fstat;
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, execveat, fork, getppid, pipe2};
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -20,9 +22,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
 use writ_protocol::statement::{Ending, Signal as SignalNumber};
+
+/// Looks at a traced command without sleeping in between: to be woken takes longer than most calls do.
+const LOOKS_MAX: u32 = 200;
+/// Stops of a traced command until the gateway is heard again.
+const STOPS_MAX: u32 = 256;
 
 /// Runs as the watcher and never returns.
 pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! {
@@ -33,6 +39,8 @@ pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! 
         unsafe { libc::_exit(1) }
     }
     let outcome = Watcher::begin(plan, gateway, original).and_then(|watcher| watcher.run(gateway));
+    // Whatever there is below it ends with it, before anybody is told.
+    end_domain().ok();
     let status = match outcome {
         Ok(()) => 0,
         Err(news) => {
@@ -40,8 +48,6 @@ pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! 
             1
         }
     };
-    // Whatever there is below it ends with it.
-    end_domain().ok();
     // SAFETY: ends this process at once, without running what its parent had registered for its own end.
     unsafe { libc::_exit(status) }
 }
@@ -49,6 +55,8 @@ pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! 
 struct Watcher {
     command: Pid,
     children: SignalFd,
+    /// A script that the command has not opened yet; until it has, the command is traced.
+    awaited: Option<Awaited>,
 }
 
 impl Watcher {
@@ -63,30 +71,40 @@ impl Watcher {
         let children = SignalFd::with_flags(&child, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
         let children = children.map_err(failed(Step::Parent))?;
         let (reading, writing) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed(Step::Parent))?;
+        let (seized, seizing) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed(Step::Parent))?;
         let own = Pid::this();
         // SAFETY: the watcher has one thread, as its parent had, so its child may do whatever it could.
         let command = match unsafe { fork() }.map_err(failed(Step::Parent))? {
             ForkResult::Parent { child } => child,
             ForkResult::Child => {
-                drop(reading);
-                let Err(fault) = become_command(plan, own, original);
-                report(writing, &fault);
+                drop((reading, seizing));
+                let mut report = File::from(writing);
+                let Err(fault) = become_command(plan, own, original, seized, &mut report);
+                give_in(report, &fault);
             }
         };
-        drop(writing);
+        drop((writing, seized));
+        // Seized and not told to trace itself, it can be stopped as any other while it is traced.
+        let options = ptrace::Options::PTRACE_O_EXITKILL
+            | ptrace::Options::PTRACE_O_TRACEEXEC
+            | ptrace::Options::PTRACE_O_TRACESYSGOOD;
+        ptrace::seize(command, options).map_err(failed(Step::Trace))?;
+        // It may have died; that is seen next.
+        File::from(seizing).write_all(&[0]).ok();
         // In this order: a signal that comes before the exec stops the command while it has the pipe open still.
         let held = held(command);
-        if let Some(fault) = fault_of(reading) {
-            return Err(fault);
-        }
+        let copy = reported(reading)?;
         held?;
         verified(plan, command)?;
+        let (asked, resolved) = (plan.executable.asked(), plan.executable.path());
+        let awaited = copy.map(|copy| Awaited::new(command, plan.cwd, asked, resolved, copy)).transpose();
+        let awaited = awaited.map_err(failed(Step::Trace))?;
         gateway.tell(FromWatcher::Ready).map_err(failed(Step::Parent))?;
         match gateway.told() {
             Ok(Some(ToWatcher::Go)) => {
-                script_stands(plan, command)?;
-                ptrace::detach(command, None).map_err(failed(Step::Trace))?;
-                Ok(Self { command, children })
+                let pace = if awaited.is_some() { Pace::Calls } else { Pace::Detached };
+                go_on(command, pace, 0).map_err(failed(Step::Trace))?;
+                Ok(Self { command, children, awaited })
             }
             // The gateway is gone, or wants something that only a running command can do.
             Ok(Some(ToWatcher::Signal(_)) | None) | Err(_) => Err(failed(Step::Parent)(Errno::ESRCH)),
@@ -94,7 +112,7 @@ impl Watcher {
     }
 
     /// Until the command has ended or the gateway is gone.
-    fn run(self, gateway: &Channel) -> Result<(), FromWatcher> {
+    fn run(mut self, gateway: &Channel) -> Result<(), FromWatcher> {
         let failed = |errno| FromWatcher::Failed { step: Step::Parent, errno };
         loop {
             if let Some(ending) = self.look(gateway)? {
@@ -119,34 +137,70 @@ impl Watcher {
     }
 
     /// Reaps whatever has ended; says how the command did.
-    fn look(&self, gateway: &Channel) -> Result<Option<Ending>, FromWatcher> {
+    fn look(&mut self, gateway: &Channel) -> Result<Option<Ending>, FromWatcher> {
+        let (mut stops, mut looks) = (0, 0);
         loop {
-            let mut status = 0;
-            // Not by names: real-time signals have none.
-            // SAFETY: the call writes the status, which lives through it.
-            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
-            match pid {
-                0 => return Ok(None),
-                -1 => match Errno::last() {
-                    Errno::ECHILD => return Ok(None),
-                    Errno::EINTR => {}
-                    errno => return Err(FromWatcher::Failed { step: Step::Parent, errno }),
-                },
-                pid if pid != self.command.as_raw() => {}
-                _ if libc::WIFEXITED(status) => {
-                    return Ok(Some(Ending::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))));
+            let news = match wait(None, libc::WNOHANG | libc::WUNTRACED) {
+                Ok(Some((pid, news))) if pid == self.command => news,
+                Ok(Some(_)) => continue,
+                Ok(None) if self.awaited.is_some() && looks < LOOKS_MAX && stops < STOPS_MAX => {
+                    looks += 1;
+                    sched_yield().ok();
+                    continue;
                 }
-                _ if libc::WIFSIGNALED(status) => {
-                    let number = u8::try_from(libc::WTERMSIG(status)).ok().and_then(SignalNumber::new);
+                Ok(None) | Err(Errno::ECHILD) => return Ok(None),
+                Err(errno) => return Err(FromWatcher::Failed { step: Step::Parent, errno }),
+            };
+            match (news, self.awaited.take()) {
+                (News::Exited(status), _) => {
+                    return Ok(Some(Ending::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX))));
+                }
+                (News::Killed(signal), _) => {
+                    let number = u8::try_from(signal).ok().and_then(SignalNumber::new);
                     return Ok(Some(number.map_or(Ending::Unknown, Ending::Signaled)));
                 }
-                _ => {
-                    if let Ok(signal) = Signal::try_from(libc::WSTOPSIG(status)) {
-                        gateway.tell(FromWatcher::Stopped(signal)).ok();
-                    }
+                (News::Stopped { signal, .. }, None) => stopped(gateway, signal),
+                (News::Stopped { signal, event }, Some(awaited)) => {
+                    self.awaited = self.traced(gateway, awaited, Stop::of(signal, event))?;
+                    (stops, looks) = (stops + 1, 0);
                 }
             }
         }
+    }
+
+    /// Looks at what the command does, and lets it go on; returns the script that is still awaited.
+    fn traced(&self, gateway: &Channel, mut awaited: Awaited, stop: Stop) -> Result<Option<Awaited>, FromWatcher> {
+        let failed = |errno| FromWatcher::Failed { step: Step::Trace, errno };
+        let (look, pace, signal) = match stop {
+            Stop::Exec => (awaited.at_exec(), Pace::Calls, 0),
+            Stop::Call => match awaited.at_call() {
+                // It was killed meanwhile, which is seen next.
+                Err(Errno::ESRCH) => return Ok(Some(awaited)),
+                look => (look.map_err(failed)?, Pace::Calls, 0),
+            },
+            Stop::Signal(signal) => (Look::Further, Pace::Calls, signal),
+            Stop::Group(_) => (Look::Further, Pace::Listening, 0),
+            Stop::Other => (Look::Further, Pace::Calls, 0),
+        };
+        let (pace, awaited) = match look {
+            Look::Further => (pace, Some(awaited)),
+            Look::Done => (Pace::Detached, None),
+            // It stands where it has not got the file yet, and ends there with all that it has started.
+            Look::Replaced => return Err(FromWatcher::Differs(Difference::Script)),
+            Look::Unseen => return Err(FromWatcher::Differs(Difference::Unseen)),
+        };
+        go_on(self.command, pace, signal).map_err(failed)?;
+        if let Stop::Group(signal) = stop {
+            stopped(gateway, signal);
+        }
+        Ok(awaited)
+    }
+}
+
+/// Only signals that have names stop a process.
+fn stopped(gateway: &Channel, signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        gateway.tell(FromWatcher::Stopped(signal)).ok();
     }
 }
 
@@ -154,15 +208,16 @@ impl Watcher {
 fn held(command: Pid) -> Result<(), FromWatcher> {
     let failed = |errno| FromWatcher::Failed { step: Step::Trace, errno };
     loop {
-        match waitpid(command, None) {
-            Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => break,
-            Ok(WaitStatus::Stopped(_, signal)) => ptrace::cont(command, signal).map_err(failed)?,
-            Err(Errno::EINTR) => {}
-            Ok(_) => return Err(failed(Errno::ESRCH)),
-            Err(errno) => return Err(failed(errno)),
-        }
+        let Some((_, News::Stopped { signal, event })) = wait(Some(command), 0).map_err(failed)? else {
+            return Err(failed(Errno::ESRCH));
+        };
+        let signal = match Stop::of(signal, event) {
+            Stop::Exec => return Ok(()),
+            Stop::Signal(signal) => signal,
+            Stop::Group(_) | Stop::Call | Stop::Other => 0,
+        };
+        go_on(command, Pace::Free, signal).map_err(failed)?;
     }
-    ptrace::setoptions(command, ptrace::Options::PTRACE_O_EXITKILL).map_err(failed)
 }
 
 /// Invariant 12: what stands at its first instruction is the file that was opened, with the content that was hashed, and the arguments that were
@@ -196,24 +251,6 @@ fn verified(plan: &Plan<'_>, command: Pid) -> Result<(), FromWatcher> {
     if cmdline == wanted { Ok(()) } else { differs(Difference::Arguments) }
 }
 
-/// Whoever may rename in the folder of a script, or in one above it, takes the private copy away with the name it stood under. Recording
-/// that it starts takes a while, so what the interpreter would open is looked at again, as the command sees it.
-fn script_stands(plan: &Plan<'_>, command: Pid) -> Result<(), FromWatcher> {
-    if plan.expected.interpreter.is_none() {
-        return Ok(());
-    }
-    let from = if plan.executable.asked().is_absolute() { "root" } else { "cwd" };
-    let below = PathBuf::from(format!("/proc/{command}/{from}"));
-    let asked = plan.executable.asked();
-    let seen = below.join(asked.strip_prefix("/").unwrap_or(asked));
-    // Not to wait for whoever would write to a FIFO in its place.
-    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(seen);
-    match opened.and_then(|script| digest(&script)) {
-        Ok(found) if found == plan.expected.executable => Ok(()),
-        Ok(_) | Err(_) => Err(FromWatcher::Differs(Difference::Script)),
-    }
-}
-
 fn digest(file: &File) -> std::io::Result<writ_tlog::Hash> {
     use aws_lc_rs::digest::{Context, SHA256};
     let mut context = Context::new(&SHA256);
@@ -234,17 +271,26 @@ fn digest(file: &File) -> std::io::Result<writ_tlog::Hash> {
 }
 
 /// Becomes the command: confined, held by the watcher, with the streams, variables, limits and signals that the gateway was given.
-fn become_command(plan: &Plan<'_>, watcher: Pid, original: &SigSet) -> Result<Infallible, Fault> {
+fn become_command(
+    plan: &Plan<'_>,
+    watcher: Pid,
+    original: &SigSet,
+    seized: OwnedFd,
+    report: &mut File,
+) -> Result<Infallible, Fault> {
     let at = |step: Step| move |errno: Errno| Fault { step, errno };
     set_pdeathsig(Signal::SIGKILL).map_err(at(Step::Parent))?;
     if getppid() != watcher {
         return Err(Fault { step: Step::Parent, errno: Errno::ESRCH });
     }
+    File::from(seized).read_exact(&mut [0]).map_err(|_| at(Step::Trace)(Errno::EPERM))?;
     let asked =
         File::from(plan.executable.asked_file().try_clone_to_owned().map_err(|_| at(Step::Script)(Errno::EMFILE))?);
     let path = plan.executable.path();
     let script = plan.expected.interpreter.as_ref().map(|_| (path, &asked, &plan.expected.executable));
-    plan.confinement.apply(script)?;
+    if let Some(copy) = plan.confinement.apply(script)? {
+        report.write_all(&copy.to_bytes()).map_err(|_| at(Step::Script)(Errno::EPIPE))?;
+    }
     // Rust ignores SIGPIPE in its programs; a command finds it as any other parent leaves it.
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default action runs no code of ours.
@@ -254,7 +300,6 @@ fn become_command(plan: &Plan<'_>, watcher: Pid, original: &SigSet) -> Result<In
     let joined = plan.variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let variables = strings(joined).map_err(at(Step::Exec))?;
     close_others(plan).map_err(at(Step::Exec))?;
-    ptrace::traceme().map_err(at(Step::Trace))?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(original), None).map_err(at(Step::Exec))?;
     execveat(plan.executable.image(), c"", &argv, &variables, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Exec))
 }
@@ -271,25 +316,32 @@ fn close_others(_plan: &Plan<'_>) -> Result<(), Errno> {
 }
 
 /// Tells the watcher why there is no command, and ends.
-fn report(writing: OwnedFd, fault: &Fault) -> ! {
+fn give_in(mut report: File, fault: &Fault) -> ! {
     let mut message = vec![fault.step as u8];
     message.extend_from_slice(&(fault.errno as i32).to_le_bytes());
-    File::from(writing).write_all(&message).ok();
+    report.write_all(&message).ok();
     // SAFETY: as in `watch`.
     unsafe { libc::_exit(126) }
 }
 
-/// What the command reported before its exec closed the pipe.
-fn fault_of(reading: OwnedFd) -> Option<FromWatcher> {
+/// What the command reported before its exec closed the pipe: the copy of a script, and why it could not become what it was to be.
+fn reported(reading: OwnedFd) -> Result<Option<Identity>, FromWatcher> {
     debug_assert!(reading.as_raw_fd() > 2);
+    let failed = |step: Step, errno: Errno| Err(FromWatcher::Failed { step, errno });
     let mut message = Vec::new();
-    File::from(reading).read_to_end(&mut message).ok()?;
-    match message.as_slice() {
-        [] => None,
-        [step, a, b, c, d] => Some(FromWatcher::Failed {
-            step: Step::from_number(*step).unwrap_or(Step::Exec),
-            errno: Errno::from_raw(i32::from_le_bytes([*a, *b, *c, *d])),
-        }),
-        _ => Some(FromWatcher::Failed { step: Step::Exec, errno: Errno::EIO }),
+    if File::from(reading).read_to_end(&mut message).is_err() {
+        return failed(Step::Parent, Errno::EIO);
+    }
+    let (copy, rest) = match message.split_first_chunk() {
+        Some((copy, rest)) => (Some(Identity::from_bytes(*copy)), rest),
+        None => (None, message.as_slice()),
+    };
+    match rest {
+        [] => Ok(copy),
+        [step, a, b, c, d] => failed(
+            Step::from_number(*step).unwrap_or(Step::Exec),
+            Errno::from_raw(i32::from_le_bytes([*a, *b, *c, *d])),
+        ),
+        _ => failed(Step::Exec, Errno::EIO),
     }
 }

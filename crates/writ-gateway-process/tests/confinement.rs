@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use writ_gateway_process::{Confinement, StartError};
 
 const INTRUDER: &str = include_str!("governed/intruder.py");
 
@@ -139,6 +140,80 @@ fn nothing_hidden_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_found_to_be_hidden_is_refused() {
+    let site = Site::new(users()[0]);
+    let missing = site.at("hidden/elsewhere");
+    let error = Confinement::new(&[site.at("hidden"), missing.clone()], &[]).unwrap_err();
+    assert!(matches!(&error, StartError::HiddenGone(path) if *path == missing), "{error}");
+    assert!(Confinement::new(&[site.at("hidden")], &[missing]).is_ok());
+}
+
+#[test]
+fn folders_above_what_is_hidden_stay_where_they_are() {
+    let script = "for name in proj/inner/domain proj/inner proj; do mv $name $name.old 2>> said || echo refused; done
+pwd -P; cat proj/inner/domain/secret; cd proj; pwd -P; cd inner; echo $(ls domain) .
+cd $SITE; echo new > proj/new; cat proj/new; ln said proj/said || echo not linked
+mv said proj/said; mv proj/inner/file file; cat file; cd proj/inner; ls ../..";
+    for site in users().into_iter().map(Site::new) {
+        let made = "mkdir -p proj/inner/domain; echo secret > proj/inner/domain/secret; echo file > proj/inner/file";
+        assert!(site.bare(["sh", "-ec", made]).status().unwrap().success());
+        let mut words = ["confined", "proj/inner/domain"].map(|name| site.at(name)).to_vec();
+        words.extend(["--", "sh", "-c", script].map(PathBuf::from));
+        let output = site.bare(&words).output().unwrap();
+        let path = site.path().display();
+        let listed = "confined\nfile\nhidden\nproj\n";
+        let expected = format!("refused\nrefused\nrefused\n{path}\n{path}/proj\n.\nnew\nnot linked\nfile\n{listed}");
+        assert_eq!(out(&output), expected, "{output:?}");
+        assert_eq!(
+            (site.text("proj/new").as_str(), site.text("proj/inner/domain/secret").as_str()),
+            ("new\n", "secret\n")
+        );
+        assert_eq!(site.text("proj/said").matches("busy").count(), 3, "{}", site.text("proj/said"));
+        // It begins in the folder that it was started in, below what became a mount of its own too.
+        let mut command = site.bare(&words[..3]);
+        command.args(["sh", "-c", "pwd -P; cat new; ls inner/domain"]).current_dir(site.at("proj"));
+        let output = command.output().unwrap();
+        assert_eq!(out(&output), format!("{path}/proj\nnew\n"), "{output:?}");
+    }
+}
+
+#[test]
+fn control_groups_are_not_seen_afresh_and_what_is_like_it_works() {
+    let program = "
+import ctypes, errno, multiprocessing, os, platform, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def told(result):
+    if result == 0: os._exit(9)
+    return 'done' if result > 0 else errno.errorcode[ctypes.get_errno()]
+clone = 56 if platform.machine() == 'x86_64' else 220
+group, child = 0x02000000, 17
+print(told(libc.unshare(group)), told(libc.unshare(group | 0x10000000)))
+print(told(libc.syscall(clone, group | child, 0, 0, 0, 0)), told(libc.syscall(clone, 0x10000000 | group | child, 0, 0, 0, 0)))
+print(told(libc.syscall(435, ctypes.byref((ctypes.c_uint64 * 11)(0)), 88)))
+heard = []
+thread = threading.Thread(target=lambda: heard.append('thread')); thread.start(); thread.join(); print(heard)
+print(subprocess.run(['echo', 'run'], capture_output=True).stdout, subprocess.run('exit 3', shell=True).returncode)
+with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(abs, [-1, -2]))
+pid = os.fork()
+if pid == 0: os._exit(4)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(subprocess.run(['unshare', '-U', 'echo', 'unshared'], capture_output=True).stdout)
+os.posix_spawn('/bin/echo', ['echo', 'spawned'], {}); os.wait()
+";
+    for site in users().into_iter().map(Site::new) {
+        let output = site.confined(["python3", "-c", program]).output().unwrap();
+        let expected =
+            "EPERM EPERM\nEPERM EPERM\nENOSYS\n['thread']\nb'run\\n' 3\n[1, 2]\n4\nb'unshared\\n'\nspawned\n";
+        let mut lines: Vec<_> = out(&output).lines().map(str::to_owned).collect();
+        let mut expected: Vec<_> = expected.lines().map(str::to_owned).collect();
+        // What a process writes itself comes when it likes.
+        lines.sort();
+        expected.sort();
+        assert_eq!(lines, expected, "{}", err(&output));
+    }
+}
+
+#[test]
 fn no_privilege_is_left_or_can_be_gained() {
     let dangerous =
         [2_u32, 16, 17, 19, 21, 22, 25, 27, 32, 33, 34, 38, 39, 40].iter().fold(0_u64, |set, bit| set | 1 << bit);
@@ -184,7 +259,8 @@ for folder, _, names in os.walk('/run'):
         try: socket.socket(socket.AF_UNIX).connect(os.path.join(folder, name)); print(os.path.join(folder, name))
         except OSError: pass";
     for site in users().into_iter().map(Site::new) {
-        let user = site.user.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
+        // Who makes a user namespace is root in it.
+        let user = site.user.unwrap_or(0);
         let as_user =
             site.user.map_or(String::new(), |user| format!("setpriv --reuid {user} --regid {user} --clear-groups "));
         let knocked = |prefix: &str| {

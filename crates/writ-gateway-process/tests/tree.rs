@@ -82,6 +82,25 @@ fn a_status_and_a_signal_come_through() {
 }
 
 #[test]
+fn a_real_time_signal_is_a_signal_like_any_other() {
+    for site in users().into_iter().map(Site::new) {
+        // Orphans that one has ended are reaped, and the rest goes on.
+        let orphans = "for i in 1 2 3; do (sh -c 'echo $$ >> pids; kill -40 $$' &); done
+while [ $(cat pids | wc -l) -lt 3 ] || ps -o stat= -p $(tr '\n' , < pids)0 | grep -q .; do :; done; echo on";
+        let output = site.shell(&format!("{orphans}; exit 6"));
+        assert_eq!((out(&output).as_str(), output.status.code()), ("on\n", Some(6)), "{output:?}");
+        assert_eq!(site.noted(), vec![]);
+        for signal in [34, 40, 64] {
+            assert_eq!(site.shell(&format!("kill -{signal} $$")).status.code(), Some(128 + signal));
+        }
+        // Those that are left when the command ends.
+        let output = site.shell("(trap '' TERM; sh -c 'echo $$ >> pids; kill -50 $$'; sleep 1000) & exit 5");
+        assert_eq!(output.status.code(), Some(5));
+        assert_eq!((site.noted(), site.left()), (vec![], vec![]));
+    }
+}
+
+#[test]
 fn nothing_outlives_the_command() {
     for site in users().into_iter().map(Site::new) {
         let output = brood(&site, "sys.exit(7)").wait_with_output().unwrap();

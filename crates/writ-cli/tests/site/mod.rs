@@ -164,6 +164,13 @@ impl Site {
         stdout(&tail).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The newest entry of a type, as it is shown.
+    pub(crate) fn newest(&self, wanted: &str) -> String {
+        let entries = self.entries();
+        let newest = entries.iter().rfind(|entry| entry["type"] == wanted).unwrap();
+        stdout(&self.writ(&["--json", "log", "show", &newest["index"].to_string()]))
+    }
+
     pub(crate) fn types(&self) -> Vec<String> {
         self.entries().iter().map(|entry| entry["type"].as_str().unwrap().to_owned()).collect()
     }
