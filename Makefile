@@ -79,8 +79,11 @@ fuzz: ## fuzz every parser: TIME=60 seconds each, TARGET="a b" for some
 	@scripts/fuzz --seconds $(TIME) $(TARGET)
 
 .PHONY: bench
-bench: ## measure, and print the table
+bench: ## measure, and print the table (bench-authorize: one group)
 	@scripts/bench
+
+bench-%:
+	@scripts/bench $*
 
 .PHONY: deny
 deny: ## licences, duplicates, sources and advisories, by cargo-deny

@@ -69,6 +69,9 @@ const fn change(moment: Moment, program: &'static str, script: &'static str, say
 
 const TOOL: Option<&str> = Some("not what was measured any more: the file was written to");
 const SCRIPT: Option<&str> = Some("not what was measured any more: the script");
+/// Its interpreter finds nothing to open, and says so.
+const GONE: Option<&str> = Some("cannot open");
+const TRACED: Option<&str> = Some("the execution was ended");
 
 const CHANGES: [Change; 15] = [
     change(MEASURED, "tool", "printf x >> tool", TOOL),
@@ -83,11 +86,11 @@ const CHANGES: [Change; 15] = [
     change(POISED, "tool", "rm tool", None),
     change(POISED, "script", "echo 'echo changed >> \"$1\"' >> script", None),
     // What takes the copy's name away.
-    change(POISED, "script", "mv other script", SCRIPT),
-    change(POISED, "script", "rm script", SCRIPT),
-    change(POISED, "script", "rm script; mkfifo script", SCRIPT),
-    change(POISED, "script", "mkdir new; mv other new/script; cd ..; mv $OLDPWD aside; mv aside/new $OLDPWD", SCRIPT),
-    change(POISED, "linked", "ln -sf other linked", SCRIPT),
+    change(POISED, "script", "mv other script", TRACED),
+    change(POISED, "script", "rm script", GONE),
+    change(POISED, "script", "rm script; mkfifo script", TRACED),
+    change(POISED, "script", "mkdir new; mv other new/script; cd ..; mv $OLDPWD aside; mv aside/new $OLDPWD", TRACED),
+    change(POISED, "linked", "ln -sf other linked", TRACED),
 ];
 
 #[test]
@@ -126,6 +129,9 @@ fn a_program_that_changes_after_it_was_measured_runs_as_measured_or_not_at_all()
                 );
                 assert_eq!(fs::read_to_string(&mark).unwrap(), "ran\n", "{context}");
             }
+            GONE => {
+                assert_eq!((ran.status.code(), executions(&mark)), (Some(2), 0), "{context}: {}", stderr(&ran));
+            }
             Some(says) => {
                 assert_eq!((ran.status.code(), executions(&mark)), (Some(REFUSED), 0), "{context}: {}", stderr(&ran));
                 let refused = refusal(&ran);
@@ -136,7 +142,7 @@ fn a_program_that_changes_after_it_was_measured_runs_as_measured_or_not_at_all()
     }
     // What was not started has no end that anybody knows; what was ended before its first instruction was ended for that.
     let count = |kind: &str| site.endings().iter().filter(|ending| ending["kind"] == kind).count();
-    let refused = |at: Moment| CHANGES.iter().filter(|one| one.says.is_some() && one.moment == at).count();
+    let refused = |at: Moment| CHANGES.iter().filter(|one| one.says.is_some() && one.says != GONE && one.moment == at).count();
     let expected = (CHANGES.len() - refused(MEASURED) - refused(POISED), refused(MEASURED), refused(POISED));
     assert_eq!((count("exited"), count("unknown"), count("terminated")), expected);
     site.audit();

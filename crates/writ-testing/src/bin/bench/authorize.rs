@@ -1,43 +1,89 @@
-//! Authorizations as callers see them.
+//! Authorizations as callers see them: a real node, durable, logged and proved, beside Cerbos with its audit log in a file.
 
 use super::cerbos::{self, Cerbos};
 use super::domain::{Node, policies};
-use super::load::round;
+use super::load::{Round, round};
+use super::row::{Goal, ROUNDS, Row};
 use std::path::Path;
+use std::time::Instant;
+use writ_client::blocking::Client;
+use writ_client::{Answer, Asked, Endpoint};
+use writ_protocol::WritVerifier;
 
-pub fn quick(home: &Path) {
-    let count: usize = std::env::var("POLICIES").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
-    let mut node = Node::start(&home.join("quick"), &policies(count, count.min(50)));
-    if std::env::var_os("CERBOS").is_some() {
-        let peer = Cerbos::start(&home.join("cerbos"), &cerbos::policies(count, count.min(50)));
-        for connections in [1, 64] {
-            for _ in 0..3 {
-                let n = if connections == 1 { 1_000 } else { 8_000 };
-                let found = round(&peer.server(), connections, (0..n).map(cerbos::ask).collect(), cerbos::is_permitted);
-                println!(
-                    "cerbos {connections:>4} {:>8.0}/s p50 {:.3} p99 {:.3} ms",
-                    found.per_second(),
-                    found.percentile_ms(50),
-                    found.percentile_ms(99)
-                );
+const CONNECTIONS: usize = 64;
+
+fn is_permitted(body: &[u8]) -> bool {
+    body.starts_with(b"{\"outcome\":\"permit\"") || body.windows(18).any(|found| found == b"\"outcome\":\"permit\"")
+}
+
+/// Bare and signed requests with 10 policies, bare ones with 1,000.
+pub(crate) fn rows(home: &Path) -> Vec<Row> {
+    let what = "authorizations/s, 64 callers known by the local socket / Cerbos with file audit";
+    let mut ten = Row::new("authorize_http_64_10", what, "/s", Goal::AtLeast(4.0));
+    let mut late = Row::new("authorize_p99_64_10", "the same, p99", "ms", Goal::AtMost(1.0));
+    let what = "the same, every request signed and verified";
+    let mut signed = Row::new("authorize_signed_64_10", what, "/s", Goal::AtLeast(2.5));
+    let what = "as the first, 1,000 policies, 50 of them to be evaluated";
+    let mut thousand = Row::new("authorize_http_64_1000", what, "/s", Goal::AtLeast(5.0));
+    let mut memory = Row::new("rss_mb", "resident memory of the node after this load", "MiB", Goal::AtMost(64.0));
+    for (count, name) in [(10, "ten"), (1_000, "thousand")] {
+        let mut node = Node::start(&home.join(name), &policies(count, count.min(50)));
+        let peer = Cerbos::start(&home.join(format!("{name}-cerbos")), &cerbos::policies(count, count.min(50)));
+        for turn in 0..=ROUNDS {
+            let theirs = peers_round(&peer, 6_000);
+            let ours = ours_round(&mut node, 12_000, Node::bare);
+            // The first turn warms both up.
+            if turn == 0 {
+                continue;
+            }
+            if count == 10 {
+                let asked = ours_round(&mut node, 12_000, Node::signed);
+                signed.ours.push(asked.per_second());
+                signed.peer.push(theirs.per_second());
+                late.ours.push(ours.percentile_ms(99));
+                late.peer.push(theirs.percentile_ms(99));
+                ten.ours.push(ours.per_second());
+                ten.peer.push(theirs.per_second());
+            } else {
+                thousand.ours.push(ours.per_second());
+                thousand.peer.push(theirs.per_second());
             }
         }
+        memory.ours.push(node.resident_mib());
     }
-    let permitted = |body: &[u8]| body.windows(6).any(|six| six == b"permit");
-    for (name, connections, signed) in
-        [("c1", 1, false), ("c16", 16, false), ("c64", 64, false), ("c64 signed", 64, true)]
-    {
-        for _ in 0..3 {
-            let n = if connections == 1 { 2_000 } else { 20_000 };
-            let requests = (0..n).map(|_| if signed { node.signed() } else { node.bare() }).collect();
-            let found = round(&node.server(), connections, requests, permitted);
-            println!(
-                "{name:>12} {:>8.0}/s p50 {:.3} p99 {:.3} ms, node {:.0} MiB",
-                found.per_second(),
-                found.percentile_ms(50),
-                found.percentile_ms(99),
-                node.resident_mib()
-            );
+    vec![ten, late, signed, thousand, memory]
+}
+
+fn peers_round(peer: &Cerbos, count: usize) -> Round {
+    round(peer.socket(), CONNECTIONS, (0..count).map(cerbos::ask).collect(), cerbos::is_permitted)
+}
+
+fn ours_round(node: &mut Node, count: usize, ask: fn(&mut Node) -> Vec<u8>) -> Round {
+    let requests = (0..count).map(|_| ask(node)).collect();
+    round(&node.socket(), CONNECTIONS, requests, is_permitted)
+}
+
+/// One after another over the local socket, as a gateway asks, each writ verified.
+pub(crate) fn sequential(home: &Path) -> Vec<Row> {
+    let what = "asked over the local socket, answered, the writ verified: median";
+    let mut row = Row::new("authorize_uds_1_p50_ms", what, "ms", Goal::AtMost(0.3));
+    let mut node = Node::start(&home.join("sequential"), &policies(10, 10));
+    let client = Client::connect(&Endpoint::unix(&node.socket())).unwrap();
+    let mut verifier = WritVerifier::new(node.trust());
+    for turn in 0..=ROUNDS {
+        let mut took: Vec<f64> = (0..500)
+            .map(|_| {
+                let asked = Asked::Bare(node.ask().payload(&node.origin));
+                let begun = Instant::now();
+                let Answer::Permit(permit) = client.authorize(&asked).unwrap() else { panic!("a permit") };
+                verifier.verify(permit.writ.as_bytes()).unwrap();
+                begun.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        if turn > 0 {
+            row.ours.push(took[took.len() / 2]);
         }
     }
+    vec![row]
 }

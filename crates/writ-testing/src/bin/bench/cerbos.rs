@@ -1,6 +1,6 @@
 //! Cerbos with its audit log in a file, on the same question.
 
-use super::load::{Server, post};
+use super::load::post;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 const BINARY: &str = "bench/peers/node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64";
 
 /// A server that runs until it is dropped.
-pub struct Cerbos {
+pub(crate) struct Cerbos {
     socket: PathBuf,
     child: Child,
 }
 
 impl Cerbos {
     /// Starts it with these policies on a socket of its own.
-    pub fn start(dir: &Path, policies: &str) -> Self {
+    pub(crate) fn start(dir: &Path, policies: &str) -> Self {
         std::fs::create_dir_all(dir.join("policies")).unwrap();
         std::fs::write(dir.join("policies/executable.yaml"), policies).unwrap();
         let socket = dir.join("http.sock");
@@ -44,8 +44,8 @@ impl Cerbos {
         Self { socket, child }
     }
 
-    pub fn server(&self) -> Server {
-        Server::Unix(self.socket.clone())
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 }
 
@@ -57,7 +57,7 @@ impl Drop for Cerbos {
 }
 
 /// The same question.
-pub fn ask(number: usize) -> Vec<u8> {
+pub(crate) fn ask(number: usize) -> Vec<u8> {
     let body = format!(
         "{{\"requestId\":\"r-{number}\",\"principal\":{{\"id\":\"bench\",\"roles\":[\"operator\"],\"attr\":{{\"quarantined\":false}}}},\
          \"resources\":[{{\"resource\":{{\"kind\":\"executable\",\"id\":\"/usr/local/bin/deploy\",\"attr\":{{\
@@ -67,12 +67,12 @@ pub fn ask(number: usize) -> Vec<u8> {
     post("/api/check/resources", body.as_bytes())
 }
 
-pub fn is_permitted(body: &[u8]) -> bool {
+pub(crate) fn is_permitted(body: &[u8]) -> bool {
     String::from_utf8_lossy(body).contains("EFFECT_ALLOW")
 }
 
 /// So many rules, of which `matching` must be evaluated for the question, and the last one permits it.
-pub fn policies(count: usize, matching: usize) -> String {
+pub(crate) fn policies(count: usize, matching: usize) -> String {
     let mut text =
         "apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  version: default\n  resource: executable\n  rules:\n"
             .to_owned();

@@ -1,6 +1,6 @@
 //! A real domain with a real node, made and run by the binary as a person would.
 
-use super::load::{Server, post};
+use super::load::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead, BufReader};
@@ -13,23 +13,23 @@ use writ_protocol::statement::{Ask, Authorize, Component, Request};
 use writ_protocol::{Ed25519Key, Key, Label, Name, RequestKey, TrustRoot};
 use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
 
-pub const ORIGIN: &str = "bench.example/ledger";
+pub(crate) const ORIGIN: &str = "bench.example/ledger";
 
 /// A domain in a folder, its node running until it is dropped.
-pub struct Node {
-    pub dir: PathBuf,
-    pub origin: Origin,
+pub(crate) struct Node {
+    pub(crate) dir: PathBuf,
+    pub(crate) origin: Origin,
     child: Child,
     made: u64,
 }
 
-pub fn writ() -> PathBuf {
+pub(crate) fn writ() -> PathBuf {
     std::env::var_os("WRIT_BIN").map_or_else(|| std::env::current_exe().unwrap().with_file_name("writ"), PathBuf::from)
 }
 
 impl Node {
     /// Makes the domain with these policies, and starts its node.
-    pub fn start(dir: &Path, policies: &str) -> Self {
+    pub(crate) fn start(dir: &Path, policies: &str) -> Self {
         let made = Command::new(writ())
             .args(["init", "--origin", ORIGIN, "--user", "bench"])
             .arg(dir)
@@ -48,23 +48,23 @@ impl Node {
         Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: 0 }
     }
 
-    pub fn server(&self) -> Server {
-        Server::Unix(self.dir.join("run/node.sock"))
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.join("run/node.sock")
     }
 
-    pub fn trust(&self) -> TrustRoot {
+    pub(crate) fn trust(&self) -> TrustRoot {
         TrustRoot::parse(&std::fs::read(self.dir.join("trust-root")).unwrap()).unwrap()
     }
 
     /// The node's resident memory in MiB.
-    pub fn resident_mib(&self) -> f64 {
+    pub(crate) fn resident_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
     /// The next request for a writ, each of its own.
-    pub fn ask(&mut self) -> Request {
+    pub(crate) fn ask(&mut self) -> Request {
         self.made += 1;
         let salt = *sha256(&self.made.to_be_bytes()).as_bytes();
         let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
@@ -99,13 +99,13 @@ impl Node {
     }
 
     /// Unsigned, as sent over the local socket: the kernel says who asks.
-    pub fn bare(&mut self) -> Vec<u8> {
+    pub(crate) fn bare(&mut self) -> Vec<u8> {
         let request = self.ask().payload(&self.origin);
         post("/v1/authorize", format!("{{\"request\":\"{}\"}}", STANDARD.encode(request)).as_bytes())
     }
 
     /// Signed by the principal's key.
-    pub fn signed(&mut self) -> Vec<u8> {
+    pub(crate) fn signed(&mut self) -> Vec<u8> {
         let seed = std::fs::read_to_string(self.dir.join("keys/principals/User/bench.seed")).unwrap();
         let seed: Vec<u8> =
             (0..32).map(|at| u8::from_str_radix(&seed.trim()[2 * at..2 * at + 2], 16).unwrap()).collect();
@@ -123,7 +123,7 @@ impl Drop for Node {
 }
 
 /// So many policies, of which `matching` must be evaluated for the request, and the last one permits it.
-pub fn policies(count: usize, matching: usize) -> String {
+pub(crate) fn policies(count: usize, matching: usize) -> String {
     let mut text = String::new();
     for number in 0..count - 1 {
         let condition = format!(

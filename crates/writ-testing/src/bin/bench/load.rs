@@ -1,38 +1,31 @@
 //! A load generator for both sides: connections that are kept, each with one request under way, every answer read to its end and judged.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
-
-/// Where the server listens.
-#[derive(Clone)]
-pub enum Server {
-    Unix(PathBuf),
-    Tcp(u16),
-}
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 /// What came of a round.
-pub struct Round {
-    pub elapsed: Duration,
+pub(crate) struct Round {
+    pub(crate) elapsed: Duration,
     /// Of each request, ascending.
-    pub latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Round {
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    pub fn percentile_ms(&self, percent: usize) -> f64 {
+    pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
         self.latencies[(self.latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3
     }
 }
 
 /// A complete request over HTTP/1.1.
-pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn post(path: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
@@ -41,13 +34,13 @@ pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends each request once over so many connections, and has each answer's body judged.
-pub fn round(server: &Server, connections: usize, requests: Vec<Vec<u8>>, judge: fn(&[u8]) -> bool) -> Round {
+pub(crate) fn round(socket: &Path, connections: usize, requests: Vec<Vec<u8>>, judge: fn(&[u8]) -> bool) -> Round {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     runtime.block_on(async {
         let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
         let mut opened = Vec::new();
         for _ in 0..connections {
-            opened.push(open(server).await);
+            opened.push(UnixStream::connect(socket).await.unwrap());
         }
         let begun = Instant::now();
         let tasks: Vec<_> = opened
@@ -64,22 +57,8 @@ pub fn round(server: &Server, connections: usize, requests: Vec<Vec<u8>>, judge:
     })
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-async fn open(server: &Server) -> Box<dyn Stream> {
-    match server {
-        Server::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
-        Server::Tcp(port) => {
-            let stream = TcpStream::connect(("127.0.0.1", *port)).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            Box::new(stream)
-        }
-    }
-}
-
 async fn converse(
-    mut stream: Box<dyn Stream>,
+    mut stream: UnixStream,
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
     judge: fn(&[u8]) -> bool,

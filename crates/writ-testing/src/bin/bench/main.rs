@@ -1,6 +1,6 @@
-//! Measures what the ledger core promises, each time beside a peer on the same work in the same run.
+//! Measures what is promised, each time beside a peer on the same work in the same run.
 //!
-//!     bench [OUT.json]
+//!     bench OUT.json [GROUP...]
 //!
 //! Rounds are interleaved, ours and the peer's in turn, and medians are compared: on a shared machine only the ratios mean much.
 //! The exit code says nothing about the figures: it is a person who judges them.
@@ -16,209 +16,45 @@
 mod authorize;
 mod cerbos;
 mod domain;
+mod ledger;
 mod load;
+mod row;
 
-use serde_json::json;
+use row::{ROUNDS, Row};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use writ_ledger::{Ledger, Options, Place, Proposal, Receipt};
-use writ_protocol::WritVerifier;
-use writ_testing::scenario::{Domain, Standing};
-use writ_tlog::{Algorithm, SigningKey};
 
-const ROUNDS: usize = 7;
-const WRITERS: usize = 64;
-const APPENDS: usize = 6_400;
+/// A name, and what is measured under it.
+type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
-struct Row {
-    figure: &'static str,
-    what: &'static str,
-    ours: Vec<f64>,
-    peer: Vec<f64>,
-    unit: &'static str,
-    /// Whether a larger figure of ours is the better one.
-    larger_is_better: bool,
-}
+/// All there are.
+const GROUPS: [Group; 4] = [
+    ("verify", ledger::verify_rows),
+    ("append", |home| vec![ledger::append_row(home, 64), ledger::append_row(home, 1)]),
+    ("authorize", authorize::rows),
+    ("sequential", authorize::sequential),
+];
 
 fn main() {
-    let out = std::env::args().nth(1);
-    let home = std::env::temp_dir().join(format!("writ-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&home).unwrap();
-    if std::env::var_os("QUICK").is_some() {
-        authorize::quick(&home);
-        std::fs::remove_dir_all(&home).unwrap();
-        return;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (out, chosen) = arguments.split_first().expect("usage: bench OUT.json [GROUP...]");
+    let unknown = chosen.iter().find(|name| GROUPS.iter().all(|(known, _)| known != name));
+    assert!(unknown.is_none(), "no group {unknown:?}; there are {:?}", GROUPS.map(|(name, _)| name));
+    let home = tempfile::Builder::new().prefix("writ-bench-").tempdir().unwrap();
+    let mut rows = Vec::new();
+    for (name, measure) in GROUPS.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|one| one == name)) {
+        println!("measuring {name} …");
+        rows.extend(measure(home.path()));
     }
-    let mut rows = verify_rows(&home);
-    rows.extend([append_row(&home, WRITERS), append_row(&home, 1)]);
-    std::fs::remove_dir_all(&home).unwrap();
-    print(&rows);
-    if let Some(out) = out {
-        let rows: Vec<_> = rows.iter().map(Row::json).collect();
-        std::fs::write(&out, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
-        println!("\nwritten to {out}");
-    }
+    println!();
+    row::print(&rows);
+    println!("\n{}", GUARANTEES.replace("{ROUNDS}", &ROUNDS.to_string()));
+    let rows: Vec<_> = rows.iter().map(Row::json).collect();
+    std::fs::write(out, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
+    println!("written to {out}");
 }
 
-/// Verification of a writ against the raw signatures that it cannot do without.
-fn verify_rows(home: &Path) -> Vec<Row> {
-    let domain = domain();
-    let (ledger, _place) = ledger(home, "verify", &domain);
-    let writs: Vec<Vec<u8>> = (0..200).map(|_| ledger.append(grant(&ledger, &domain)).unwrap().to_writ()).collect();
-    // All under one checkpoint: the receipts of one batch, as 64 askers at once get them.
-    let batch = appended_at_once(&Arc::new(ledger), &Arc::new(domain), 64, 1);
-    let same = &batch.last().unwrap().checkpoint;
-    let together: Vec<Vec<u8>> = batch
-        .iter()
-        .filter(|receipt| receipt.checkpoint.is_same_note(same.note_bytes()))
-        .map(Receipt::to_writ)
-        .collect();
-    let domain = self::domain();
-    let trust = domain.trust_root();
-    let keys = [Algorithm::Ed25519, Algorithm::MlDsa44].map(|algorithm| SigningKey::from_seed(algorithm, &[7; 32]));
-    let message = [42; 300];
-    let signatures = keys.each_ref().map(|key| (key.verifying_key(), key.sign(&message)));
-    let raw = |which: &[usize]| {
-        each(200, || {
-            for &one in which {
-                signatures[one].0.verify(&message, &signatures[one].1).unwrap();
-            }
-        })
-    };
-    let mut first = Row::new("verify_first", "first writ under a checkpoint / its raw signatures", "µs", false);
-    let mut next = Row::new("verify_next", "further writ under it / one raw Ed25519", "µs", false);
-    for _ in 0..ROUNDS {
-        let mut turn = writs.iter().cycle();
-        first.ours.push(each(200, || {
-            WritVerifier::new(trust.clone()).verify(turn.next().unwrap()).unwrap();
-        }));
-        first.peer.push(raw(&[0, 1]));
-        let mut verifier = WritVerifier::new(trust.clone());
-        verifier.verify(&together[0]).unwrap();
-        let mut turn = together.iter().cycle();
-        next.ours.push(each(2_000, || {
-            verifier.verify(turn.next().unwrap()).unwrap();
-        }));
-        next.peer.push(raw(&[0]));
-    }
-    vec![first, next]
-}
-
-/// Durable appends, ours with rules, idempotency, projections, vault, tree and two signatures, against one row a transaction in SQLite FULL.
-fn append_row(home: &Path, writers: usize) -> Row {
-    let (figure, what) = if writers == 1 {
-        ("append_1", "durable appends/s, one writer / single-row SQLite FULL")
-    } else {
-        ("append_64", "durable appends/s, 64 writers / single-row SQLite FULL")
-    };
-    let mut row = Row::new(figure, what, "/s", true);
-    let domain = Arc::new(domain());
-    let (ledger, _place) = ledger(home, figure, &domain);
-    let ledger = Arc::new(ledger);
-    let peer = sqlite(&home.join(format!("{figure}.peer")));
-    let each = APPENDS.min(writers * 400) / writers;
-    for _ in 0..ROUNDS {
-        let begun = Instant::now();
-        let receipts = appended_at_once(&ledger, &domain, writers, each);
-        row.ours.push(rate(receipts.len(), begun.elapsed()));
-        let begun = Instant::now();
-        for _ in 0..400 {
-            peer.execute("INSERT INTO entry (bytes) VALUES (?1)", [[7u8; 512]]).unwrap();
-        }
-        row.peer.push(rate(400, begun.elapsed()));
-    }
-    row
-}
-
-fn appended_at_once(ledger: &Arc<Ledger>, domain: &Arc<Domain>, writers: usize, each: usize) -> Vec<Receipt> {
-    let threads: Vec<_> = (0..writers)
-        .map(|_| {
-            let (ledger, domain) = (ledger.clone(), domain.clone());
-            std::thread::spawn(move || {
-                (0..each).map(|_| ledger.append(grant(&ledger, &domain)).unwrap()).collect::<Vec<_>>()
-            })
-        })
-        .collect();
-    threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-}
-
-fn domain() -> Domain {
-    Domain::new(1_700_000_000_000)
-}
-
-fn ledger(home: &Path, name: &str, domain: &Domain) -> (Ledger, Place) {
-    let place = Place::new(home.join(format!("{name}.db")), home.join(format!("{name}.mark")));
-    Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
-    let ledger = Ledger::open(&place, domain.ledger_signer(), Options::new(now_ms)).unwrap();
-    (ledger, place)
-}
-
-fn grant(ledger: &Ledger, domain: &Domain) -> Proposal {
-    domain.grant(&Standing::of(&ledger.published())).to_group(domain.group()).proposal()
-}
-
-fn sqlite(path: &Path) -> rusqlite::Connection {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE entry (idx INTEGER PRIMARY KEY, bytes BLOB)")
-        .unwrap();
-    connection
-}
-
-fn each(times: usize, mut work: impl FnMut()) -> f64 {
-    let begun = Instant::now();
-    for _ in 0..times {
-        work();
-    }
-    begun.elapsed().as_secs_f64() * 1e6 / times as f64
-}
-
-fn rate(count: usize, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
-impl Row {
-    fn new(figure: &'static str, what: &'static str, unit: &'static str, larger_is_better: bool) -> Self {
-        Self { figure, what, ours: Vec::new(), peer: Vec::new(), unit, larger_is_better }
-    }
-
-    fn ratio(&self) -> f64 {
-        median(&self.ours) / median(&self.peer)
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "figure": self.figure, "ours": median(&self.ours), "peer": median(&self.peer), "ratio": self.ratio(),
-            "unit": self.unit, "larger_is_better": self.larger_is_better, "ours_all": self.ours, "peer_all": self.peer,
-        })
-    }
-}
-
-fn print(rows: &[Row]) {
-    println!("{:<13} {:>11} {:>11} {:>7}   what", "figure", "ours", "peer", "ratio");
-    for row in rows {
-        let shown = |figures: &[f64]| format!("{:.1} {}", median(figures), row.unit);
-        println!(
-            "{:<13} {:>11} {:>11} {:>7.2}   {}",
-            row.figure,
-            shown(&row.ours),
-            shown(&row.peer),
-            row.ratio(),
-            row.what
-        );
-    }
-    println!(
-        "\nmedians of {ROUNDS} interleaved rounds; both sides commit to stable storage with SQLite WAL, synchronous FULL"
-    );
-}
+const GUARANTEES: &str = "Medians of {ROUNDS} interleaved rounds, the middle half in brackets; the load generator runs on the same cores.
+Ours: each answer is durable (SQLite WAL, synchronous FULL), in a signed tree, and proved, before it is given. Callers are known
+      by the local socket's peer credentials; where signed, by an Ed25519 signature on each request.
+Cerbos: decision log and access log in a file, not synchronized, not signed; callers are not authenticated. Same socket type.
+SQLite: one row of 512 bytes a transaction, WAL, synchronous FULL.";

@@ -1,0 +1,127 @@
+//! The ledger alone: appending, and verifying what it answered.
+
+use super::row::{Goal, ROUNDS, Row, each, rate};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use writ_ledger::{Ledger, Options, Place, Proposal, Receipt};
+use writ_protocol::WritVerifier;
+use writ_testing::scenario::{Domain, Standing};
+use writ_tlog::{Algorithm, SigningKey};
+
+const APPENDS: usize = 6_400;
+
+/// Verification of a writ against the raw signatures that it cannot do without.
+pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
+    let domain = domain();
+    let (ledger, _place) = ledger(home, "verify", &domain);
+    let writs: Vec<Vec<u8>> = (0..200).map(|_| ledger.append(grant(&ledger, &domain)).unwrap().to_writ()).collect();
+    // All under one checkpoint: the receipts of one batch, as 64 askers at once get them.
+    let batch = appended_at_once(&Arc::new(ledger), &Arc::new(domain), 64, 1);
+    let same = &batch.last().unwrap().checkpoint;
+    let together: Vec<Vec<u8>> = batch
+        .iter()
+        .filter(|receipt| receipt.checkpoint.is_same_note(same.note_bytes()))
+        .map(Receipt::to_writ)
+        .collect();
+    let domain = self::domain();
+    let trust = domain.trust_root();
+    let keys = [Algorithm::Ed25519, Algorithm::MlDsa44].map(|algorithm| SigningKey::from_seed(algorithm, &[7; 32]));
+    let message = [42; 300];
+    let signatures = keys.each_ref().map(|key| (key.verifying_key(), key.sign(&message)));
+    let raw = |which: &[usize]| {
+        each(200, || {
+            for &one in which {
+                signatures[one].0.verify(&message, &signatures[one].1).unwrap();
+            }
+        })
+    };
+    let mut first =
+        Row::new("verify_first", "first writ under a checkpoint / its raw signatures", "µs", Goal::AtMost(1.3));
+    let mut next = Row::new("verify_next", "further writ under it / one raw Ed25519", "µs", Goal::AtMost(0.18));
+    for _ in 0..ROUNDS {
+        let mut turn = writs.iter().cycle();
+        first.ours.push(each(200, || {
+            WritVerifier::new(trust.clone()).verify(turn.next().unwrap()).unwrap();
+        }));
+        first.peer.push(raw(&[0, 1]));
+        let mut verifier = WritVerifier::new(trust.clone());
+        verifier.verify(&together[0]).unwrap();
+        let mut turn = together.iter().cycle();
+        next.ours.push(each(2_000, || {
+            verifier.verify(turn.next().unwrap()).unwrap();
+        }));
+        next.peer.push(raw(&[0]));
+    }
+    vec![first, next]
+}
+
+/// Durable appends, ours with rules, idempotency, projections, vault, tree and two signatures, against one row a transaction in SQLite FULL.
+pub(crate) fn append_row(home: &Path, writers: usize) -> Row {
+    let (figure, what, goal) = if writers == 1 {
+        ("append_1", "durable appends/s, one writer / single-row SQLite FULL", 0.2)
+    } else {
+        ("append_64", "durable appends/s, 64 writers / single-row SQLite FULL", 5.0)
+    };
+    let mut row = Row::new(figure, what, "/s", Goal::AtLeast(goal));
+    let domain = Arc::new(domain());
+    let (ledger, _place) = ledger(home, figure, &domain);
+    let ledger = Arc::new(ledger);
+    let peer = sqlite(&home.join(format!("{figure}.peer")));
+    let each = APPENDS.min(writers * 400) / writers;
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let receipts = appended_at_once(&ledger, &domain, writers, each);
+        row.ours.push(rate(receipts.len(), begun.elapsed()));
+        let begun = Instant::now();
+        for _ in 0..400 {
+            peer.execute("INSERT INTO entry (bytes) VALUES (?1)", [[7u8; 512]]).unwrap();
+        }
+        row.peer.push(rate(400, begun.elapsed()));
+    }
+    row
+}
+
+pub(crate) fn appended_at_once(
+    ledger: &Arc<Ledger>,
+    domain: &Arc<Domain>,
+    writers: usize,
+    each: usize,
+) -> Vec<Receipt> {
+    let threads: Vec<_> = (0..writers)
+        .map(|_| {
+            let (ledger, domain) = (ledger.clone(), domain.clone());
+            std::thread::spawn(move || {
+                (0..each).map(|_| ledger.append(grant(&ledger, &domain)).unwrap()).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+}
+
+fn domain() -> Domain {
+    Domain::new(1_700_000_000_000)
+}
+
+fn ledger(home: &Path, name: &str, domain: &Domain) -> (Ledger, Place) {
+    let place = Place::new(home.join(format!("{name}.db")), home.join(format!("{name}.mark")));
+    Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
+    let ledger = Ledger::open(&place, domain.ledger_signer(), Options::new(now_ms)).unwrap();
+    (ledger, place)
+}
+
+fn grant(ledger: &Ledger, domain: &Domain) -> Proposal {
+    domain.grant(&Standing::of(&ledger.published())).to_group(domain.group()).proposal()
+}
+
+fn sqlite(path: &Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE entry (idx INTEGER PRIMARY KEY, bytes BLOB)")
+        .unwrap();
+    connection
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
