@@ -142,7 +142,8 @@ fn a_program_that_changes_after_it_was_measured_runs_as_measured_or_not_at_all()
     }
     // What was not started has no end that anybody knows; what was ended before its first instruction was ended for that.
     let count = |kind: &str| site.endings().iter().filter(|ending| ending["kind"] == kind).count();
-    let refused = |at: Moment| CHANGES.iter().filter(|one| one.says.is_some() && one.says != GONE && one.moment == at).count();
+    let refused =
+        |at: Moment| CHANGES.iter().filter(|one| one.says.is_some() && one.says != GONE && one.moment == at).count();
     let expected = (CHANGES.len() - refused(MEASURED) - refused(POISED), refused(MEASURED), refused(POISED));
     assert_eq!((count("exited"), count("unknown"), count("terminated")), expected);
     site.audit();

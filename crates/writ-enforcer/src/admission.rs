@@ -1,6 +1,7 @@
+use crate::time::BootTime;
 use writ_protocol::entry::Positive;
 use writ_protocol::statement::{Claim, Ending};
-use writ_protocol::{Code, ExecutionId, Verified, Writ};
+use writ_protocol::{Code, ExecutionId, Refusal, Verified, Writ};
 use writ_tlog::Hash;
 
 /// The right to start one execution, once: starting consumes it (Invariant 6).
@@ -82,7 +83,8 @@ impl Admission {
             action: self.action,
             surroundings: self.surroundings,
         };
-        (claim, Running { writ: *self.writ.entry(), execution: self.execution })
+        let freeze_after_ms = self.writ.grant().lease.freeze_after_ms;
+        (claim, Running { writ: *self.writ.entry(), execution: self.execution, freeze_after_ms })
     }
 
     /// Gives it up before anything ran.
@@ -97,9 +99,23 @@ impl Admission {
 pub struct Running {
     writ: Hash,
     execution: ExecutionId,
+    freeze_after_ms: Positive,
 }
 
 impl Running {
+    /// Whether the first instruction may still run, when the start was sent at `sent` and is recorded. What speaks against the writ was recorded
+    /// before it, or comes after; a gateway that was stopped meanwhile does not know how much has come.
+    pub fn in_time(&self, sent: BootTime, now: BootTime) -> Result<(), Refusal> {
+        let (age_ms, most_ms) = (now.since(sent), self.freeze_after_ms.get());
+        if age_ms <= most_ms {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::ViewStale,
+            format!("{age_ms} ms have passed since the start was sent, {most_ms} ms are allowed; start again"),
+        ))
+    }
+
     /// The execution.
     pub fn execution(&self) -> ExecutionId {
         self.execution

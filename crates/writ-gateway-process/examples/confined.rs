@@ -1,12 +1,13 @@
 //! Runs a command as a governed tree, without asking anybody: what the tests of confinement and of the tree run.
 //!
 //! `confined HIDDEN [KEPT] -- COMMAND…` exits as the command does, 126 when it cannot be started, 128 and the signal when it was killed.
+//! With `CONFINED_ALIKE` set it is killed by that signal instead, as `writ run` is.
 //! With `CONFINED_BETWEEN` set, that shell command runs between measuring and starting: what an attacker would do then.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use writ_gateway_process::{Confinement, Executable, Plan, measure, prepare};
+use writ_gateway_process::{Confinement, Executable, Held, Plan, end_like, measure, prepare};
 use writ_protocol::statement::Ending;
 
 fn main() -> ExitCode {
@@ -25,7 +26,8 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let folders: Vec<PathBuf> = arguments.by_ref().take_while(|argument| argument != "--").map(PathBuf::from).collect();
     let argv: Vec<OsString> = arguments.collect();
     let program = argv.first().ok_or("expected a command")?;
-    let variables: Vec<_> = std::env::vars_os().filter(|(name, _)| name != "CONFINED_BETWEEN").collect();
+    let variables: Vec<_> =
+        std::env::vars_os().filter(|(name, _)| name != "CONFINED_BETWEEN" && name != "CONFINED_ALIKE").collect();
     let path = std::env::var_os("PATH");
     let executable = Executable::open(program, path.as_deref())?;
     let cwd = std::env::current_dir()?;
@@ -43,7 +45,13 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         confinement: &confinement,
         expected: &exec,
     };
-    match prepare(&plan)?.release()?.wait()? {
+    let held = Held::take()?;
+    let ending = prepare(&plan, &held)?.release()?.wait()?;
+    drop(held);
+    if std::env::var_os("CONFINED_ALIKE").is_some() {
+        end_like(ending);
+    }
+    match ending {
         Ending::Exited(status) => Ok(ExitCode::from(status)),
         Ending::Signaled(signal) => Ok(ExitCode::from(128 + signal.get())),
         Ending::Terminated(_) | Ending::Unknown => Err("no known end".into()),

@@ -30,4 +30,5 @@ pub use node::Refused;
 pub use run::{HandedOver, Ran, Run, Signer, run};
 pub use slot::{SLOTS_MAX, Slot, SlotError};
 pub use surroundings::measure as measure_surroundings;
+pub use terminal::Held;
 pub use tree::{Lost, Plan, Poised, Running, StartError, prepare};

@@ -55,6 +55,7 @@ impl Difference {
 /// From the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ToWatcher {
+    /// The command may run, for the first time or after the gateway has stopped likewise.
     Go,
     Signal(Signal),
 }
@@ -87,8 +88,8 @@ impl Channel {
             match recv(self.0.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
                 Ok(0) => return Ok(None),
                 Ok(_) => return Ok(Some(bytes)),
-                Err(Errno::EINTR) => {}
-                Err(Errno::ECONNRESET) => return Ok(None),
+                // The other end is gone and has not read everything; what it said before is there still, after this error.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(errno),
             }
         }

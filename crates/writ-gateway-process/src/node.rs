@@ -2,7 +2,7 @@
 
 use crate::slot::Slot;
 use writ_client::blocking::Client;
-use writ_client::{ClientError, GatewayPlace, Recorded, StateAnswer};
+use writ_client::{ClientError, GatewayPlace, OpenExecution, Recorded, StateAnswer};
 use writ_enforcer::{Enforcer, Identity};
 use writ_protocol::entry::Positive;
 use writ_protocol::statement::{Claim, Ending, GatewayStatement};
@@ -40,12 +40,17 @@ impl Voice {
         let GatewayPlace { epoch, last_seq, open } = client.gateway(slot.name().as_str())?;
         let epoch = Positive::new(epoch).unwrap_or(Positive::ONE);
         let mut voice = Self { slot, origin, epoch, last_seq, client, clock };
-        for left in open {
-            let claim = Claim::Ended { writ: left.writ, execution: left.execution, result: Ending::Unknown };
-            voice.say(claim, None)?;
-        }
+        voice.close(&open)?;
         let enforcer = Enforcer::new(voice.identity(), trust.clone());
         Ok((voice, enforcer))
+    }
+
+    fn close(&mut self, open: &[OpenExecution]) -> Result<(), ClientError> {
+        for left in open {
+            let claim = Claim::Ended { writ: left.writ, execution: left.execution, result: Ending::Unknown };
+            self.say(claim, None)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -99,6 +104,17 @@ impl Voice {
     ) -> Refused {
         let said = self.say(Claim::Refused { code: refusal.code(), writ, action }, None);
         Refused { refusal, index: said.ok().map(|recorded| recorded.index) }
+    }
+
+    /// Records a refusal, and after it the end of what was spent for it. What this gateway has sent last may be recorded though no answer came,
+    /// so the node is asked where it stands; the slot has one process, and what is open in it is this process's own.
+    pub(crate) fn refuse_and_close(&mut self, refusal: Refusal, writ: Option<writ_tlog::Hash>) -> Refused {
+        let Ok(place) = self.client.gateway(self.slot.name().as_str()) else { return Refused { refusal, index: None } };
+        self.last_seq = place.last_seq;
+        let refused = self.refuse(refusal, writ, None);
+        // What cannot be recorded now is closed by whoever uses the slot next.
+        self.close(&place.open).ok();
+        refused
     }
 }
 

@@ -9,7 +9,8 @@ use crate::measure::measure;
 use crate::node::{Refused, Voice, proved};
 use crate::slot::{Slot, SlotError};
 use crate::surroundings;
-use crate::tree::{Plan, Poised, StartError, prepare};
+use crate::terminal::Held;
+use crate::tree::{Plan, Poised, Running, StartError, prepare};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use writ_client::blocking::Client;
@@ -126,6 +127,8 @@ struct Measured {
 enum Stop {
     Denied(Box<Denial>),
     Refused(Refusal),
+    /// Refused when a use was spent already, or may have been: the node's word for it is bad, or did not come.
+    Spent(Refusal),
     NotFound(Refusal),
 }
 
@@ -147,14 +150,25 @@ impl Gateway {
             Ok((measured, admission)) => self.execute(&measured, admission),
             Err(Stop::Denied(deny)) => Ran::Denied(deny),
             Err(Stop::Refused(refusal)) => Ran::Refused(self.refuse(refusal)),
+            Err(Stop::Spent(refusal)) => Ran::Refused(self.refuse_and_close(refusal)),
             Err(Stop::NotFound(refusal)) => Ran::NotFound(self.refuse(refusal)),
         }
     }
 
     /// What the gateway itself refuses is recorded as its report; what the node has refused is counted there already.
     fn refuse(&mut self, refusal: Refusal) -> Refused {
-        let writ = self.run.writ.as_ref().map(|handed| writ_tlog::sha256(&handed.writ));
+        let writ = self.presented();
         self.voice.refuse(refusal, writ, None)
+    }
+
+    /// Refuses, and closes the execution that was spent for it: no later run has to guess what became of what never ran.
+    fn refuse_and_close(&mut self, refusal: Refusal) -> Refused {
+        let writ = self.presented();
+        self.voice.refuse_and_close(refusal, writ)
+    }
+
+    fn presented(&self) -> Option<writ_tlog::Hash> {
+        self.run.writ.as_ref().map(|handed| writ_tlog::sha256(&handed.writ))
     }
 
     fn admitted(&mut self) -> Result<(Measured, Admission), Stop> {
@@ -204,15 +218,15 @@ impl Gateway {
                 surroundings: measured.surroundings.clone(),
             }),
         };
-        let answer = match &self.run.principal {
-            Some(signer) => {
-                self.voice.client().authorize(&Asked::Signed(request.sign(&self.run.origin, &signer.key)))?
-            }
-            None => self.voice.client().authorize(&Asked::Bare(request.payload(&self.run.origin)))?,
+        let asked = match &self.run.principal {
+            Some(signer) => Asked::Signed(request.sign(&self.run.origin, &signer.key)),
+            None => Asked::Bare(request.payload(&self.run.origin)),
         };
-        match answer {
+        match self.voice.client().authorize(&asked).map_err(|error| Stop::Spent(error.refusal()))? {
             Answer::Permit(permit) => {
-                Ok(self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), moment()?)?)
+                let admission =
+                    moment().and_then(|now| self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), now));
+                admission.map_err(Stop::Spent)
             }
             Answer::Deny(denial) => Err(Stop::Denied(Box::new(denial))),
             Answer::Refused(refused) => Err(ClientError::Refused(refused).into()),
@@ -244,8 +258,12 @@ impl Gateway {
         let examined = self.enforcer.examine(presented, &view, scene(measured), Positive::ONE, moment()?)?;
         let statement = self.voice.sign(examined.spend(ExecutionId::new(wall_ms(), random()?)));
         let sent = boot_time()?;
-        let recorded = self.voice.record(&statement, None)?;
-        Ok(examined.spent(&statement, recorded.proof.as_bytes(), sent, moment()?)?)
+        let recorded = self.voice.record(&statement, None).map_err(|error| {
+            let refused = matches!(error, ClientError::Refused(_));
+            if refused { Stop::Refused(error.refusal()) } else { Stop::Spent(error.refusal()) }
+        })?;
+        let admission = moment().and_then(|now| examined.spent(&statement, recorded.proof.as_bytes(), sent, now));
+        admission.map_err(Stop::Spent)
     }
 
     /// A view of the control chain, and a heartbeat that shows how old it is.
@@ -262,48 +280,67 @@ impl Gateway {
     }
 
     fn execute(mut self, measured: &Measured, admission: Admission) -> Ran {
-        let poised = match self.poise(measured) {
+        let held = Held::take();
+        let poised = held.as_ref().map_err(|errno| StartError::System(*errno));
+        let poised = match poised.and_then(|held| poise(&self.run, measured, held)) {
             Ok(poised) => poised,
             Err(error) => {
-                let claim = admission.abandon();
-                // The execution is closed as unknown; why it never began is the refusal.
-                self.voice.say(claim, None).ok();
-                return Ran::Refused(self.refuse(error.refusal()));
+                let refused = self.refuse(error.refusal());
+                self.voice.say(admission.abandon(), None).ok();
+                return Ran::Refused(refused);
             }
         };
-        let (claim, running) = admission.start();
+        let (claim, begun) = admission.start();
         let statement = self.voice.sign(claim);
+        let sent = boot_time();
         let started = self.voice.record(&statement, Some(poised.watcher_pid())).map_err(|error| error.refusal());
-        let started = started.and_then(|recorded| proved(&mut self.enforcer, &statement, &recorded));
-        if let Err(refusal) = started {
-            // Dropping what is poised ends it before its first instruction.
+        if let Err(refusal) = started.and_then(|recorded| proved(&mut self.enforcer, &statement, &recorded)) {
+            // Dropping what is poised ends it before its first instruction. Whether the start is in the ledger only the node knows.
             drop(poised);
-            self.voice.say(running.ended(Ending::Unknown), None).ok();
-            return Ran::Refused(self.refuse(refusal));
+            return Ran::Refused(self.refuse_and_close(refusal));
         }
-        let ending = match poised.release().and_then(|tree| tree.wait()) {
+        let running = match sent.and_then(|sent| release(poised, &begun, sent)) {
+            Ok(running) => running,
+            Err(refusal) => {
+                let refused = self.refuse(refusal);
+                self.voice.say(begun.terminated(refused.refusal.code()), None).ok();
+                return Ran::Refused(refused);
+            }
+        };
+        let ending = match running.wait() {
             Ok(ending) => ending,
             Err(error) => {
-                self.voice.say(running.terminated(error.ending()), None).ok();
+                self.voice.say(begun.terminated(error.ending()), None).ok();
                 return Ran::Refused(self.refuse(error.refusal()));
             }
         };
-        let recorded = self.voice.say(running.ended(ending), None);
+        let recorded = self.voice.say(begun.ended(ending), None);
         let recorded = recorded.map(|recorded| recorded.index).map_err(|error| error.refusal());
         Ran::Ended { ending, recorded }
     }
+}
 
-    fn poise(&self, measured: &Measured) -> Result<Poised, StartError> {
-        let confinement = Confinement::new(&self.run.hidden, &self.run.kept)?;
-        prepare(&Plan {
-            executable: &measured.executable,
-            argv: &self.run.argv,
-            variables: &measured.variables,
-            cwd: &measured.cwd,
-            confinement: &confinement,
-            expected: &measured.exec,
-        })
-    }
+fn poise<'held>(run: &Run, measured: &Measured, held: &'held Held) -> Result<Poised<'held>, StartError> {
+    let confinement = Confinement::new(&run.hidden, &run.kept)?;
+    let plan = Plan {
+        executable: &measured.executable,
+        argv: &run.argv,
+        variables: &measured.variables,
+        cwd: &measured.cwd,
+        confinement: &confinement,
+        expected: &measured.exec,
+    };
+    prepare(&plan, held)
+}
+
+/// Lets go what is held, unless this process was itself stopped for too long since it sent the start.
+fn release<'held>(
+    poised: Poised<'held>,
+    begun: &writ_enforcer::Running,
+    sent: BootTime,
+) -> Result<Running<'held>, Refusal> {
+    begun.in_time(sent, boot_time()?)?;
+    poised.release().map_err(|error| error.refusal())
 }
 
 fn stop_at(error: &ExecutableError) -> Stop {

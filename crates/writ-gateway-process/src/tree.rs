@@ -7,34 +7,18 @@ use crate::confinement::{Confinement, Fault, Step};
 use crate::executable::Executable;
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::{end_descendants, own_children};
-use crate::terminal::Foreground;
+use crate::terminal::{Held, Terminal, take_pending};
 use crate::watcher;
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{ForkResult, Pid, fork, getpgrp};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use writ_protocol::action::Exec;
 use writ_protocol::statement::Ending;
 use writ_protocol::{Code, Refusal};
-
-/// Signals that end or steer a command when they are sent to whoever runs it.
-const FORWARDED: &[Signal] = &[
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGWINCH,
-    Signal::SIGALRM,
-    Signal::SIGCONT,
-];
-/// Signals of the terminal that would stop this process before the command has put the terminal in order.
-const HELD_BACK: &[Signal] = &[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
 /// What is to run, and how.
 #[derive(Debug)]
@@ -123,24 +107,24 @@ impl StartError {
 }
 
 /// Brings the program to where its first instruction would run, confined and verified, and holds it there.
-pub fn prepare(plan: &Plan<'_>) -> Result<Poised, StartError> {
+pub fn prepare<'held>(plan: &Plan<'_>, held: &'held Held) -> Result<Poised<'held>, StartError> {
     plan.confinement.admits(plan.cwd)?;
     streams_lead_nowhere()?;
     let spared = own_children()?;
-    let foreground = Foreground::remember();
+    let terminal = Terminal::controlling();
+    let foreground = terminal.is_ours();
     set_child_subreaper(true)?;
-    let signals = Signals::take()?;
     let (ours, theirs) = Channel::pair()?;
     // SAFETY: this process has one thread (the caller's event loop starts none), so the child may do whatever its parent could.
     let watcher = match unsafe { fork() }? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             drop(ours);
-            watcher::watch(plan, &theirs, &signals.original)
+            watcher::watch(plan, &theirs, held.original())
         }
     };
     drop(theirs);
-    let mut poised = Poised(Some(Tree { channel: ours, watcher, spared, signals, foreground }));
+    let mut poised = Poised(Some(Tree { channel: ours, watcher, spared, held, terminal, foreground }));
     match poised.tree()?.channel.receive()? {
         Some(FromWatcher::Ready) => Ok(poised),
         Some(FromWatcher::Failed { step: Step::ScriptChanged, .. }) => Err(StartError::Changed("the script")),
@@ -166,24 +150,26 @@ fn streams_lead_nowhere() -> Result<(), StartError> {
 /// A program at its first instruction. Dropped, it is ended there.
 #[derive(Debug)]
 #[must_use = "dropping it ends the program before it began"]
-pub struct Poised(Option<Tree>);
+pub struct Poised<'held>(Option<Tree<'held>>);
 
 /// A program that runs.
 #[derive(Debug)]
 #[must_use = "dropping it ends the program"]
-pub struct Running(Option<Tree>);
+pub struct Running<'held>(Option<Tree<'held>>);
 
 #[derive(Debug)]
-struct Tree {
+struct Tree<'held> {
     channel: Channel,
     watcher: Pid,
     spared: BTreeSet<Pid>,
-    signals: Signals,
-    foreground: Foreground,
+    held: &'held Held,
+    terminal: Terminal,
+    /// Its job had the terminal when it was last let go.
+    foreground: bool,
 }
 
-impl Poised {
-    fn tree(&mut self) -> Result<&mut Tree, StartError> {
+impl<'held> Poised<'held> {
+    fn tree(&mut self) -> Result<&mut Tree<'held>, StartError> {
         self.0.as_mut().ok_or(StartError::WatcherGone)
     }
 
@@ -193,15 +179,15 @@ impl Poised {
     }
 
     /// Lets it run.
-    pub fn release(mut self) -> Result<Running, StartError> {
+    pub fn release(mut self) -> Result<Running<'held>, StartError> {
         let tree = self.0.take().ok_or(StartError::WatcherGone)?;
-        let running = Running(Some(tree));
+        let mut running = Running(Some(tree));
         running.tree()?.channel.send(ToWatcher::Go).map_err(|_| StartError::WatcherGone)?;
         Ok(running)
     }
 }
 
-impl Drop for Poised {
+impl Drop for Poised<'_> {
     fn drop(&mut self) {
         if let Some(tree) = self.0.take() {
             tree.end().ok();
@@ -209,7 +195,7 @@ impl Drop for Poised {
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         if let Some(tree) = self.0.take() {
             tree.end().ok();
@@ -217,9 +203,9 @@ impl Drop for Running {
     }
 }
 
-impl Running {
-    fn tree(&self) -> Result<&Tree, StartError> {
-        self.0.as_ref().ok_or(StartError::WatcherGone)
+impl<'held> Running<'held> {
+    fn tree(&mut self) -> Result<&mut Tree<'held>, StartError> {
+        self.0.as_mut().ok_or(StartError::WatcherGone)
     }
 
     /// Waits until the command has ended and its whole tree is gone, passing signals on meanwhile.
@@ -238,7 +224,6 @@ impl Running {
             }
         };
         if let Some(tree) = self.0.take() {
-            tree.foreground.restore();
             tree.end()?;
         }
         ended
@@ -250,81 +235,59 @@ enum Next {
     News(FromWatcher),
 }
 
-impl Tree {
+impl Tree<'_> {
     fn next(&self) -> Result<Next, StartError> {
         loop {
-            if self.channel.wait_beside(&self.signals.descriptor)? {
+            if self.channel.wait_beside(self.held.descriptor())? {
                 return match self.channel.receive()? {
                     Some(news) => Ok(Next::News(news)),
                     None => Err(StartError::WatcherGone),
                 };
             }
-            if let Some(found) = self.signals.descriptor.read_signal()?
-                // What the kernel sends for the terminal has reached the command's group already.
-                && found.ssi_code != libc::SI_KERNEL
-                && let Ok(signal) = Signal::try_from(i32::try_from(found.ssi_signo).unwrap_or(0))
-                && FORWARDED.contains(&signal)
-            {
+            if let Some(signal) = self.held.read()? {
                 return Ok(Next::Signal(signal));
             }
         }
     }
 
-    /// The command has stopped itself, or was stopped: whoever runs this process sees it stop too, and can let both go on.
-    fn stop_likewise(&self, _signal: Signal) -> Result<(), StartError> {
-        let command = Foreground::remember();
-        self.foreground.restore();
-        raise(Signal::SIGSTOP)?;
-        // Someone has continued this process. The command is told so once, or a stop that comes next would be undone.
-        forget(Signal::SIGCONT);
-        command.restore();
-        self.channel.send(ToWatcher::Signal(Signal::SIGCONT)).map_err(|_| StartError::WatcherGone)
+    /// The command has stopped itself, or was stopped: whoever runs this process sees it stop by the same signal, and can let both go on.
+    fn stop_likewise(&mut self, signal: Signal) -> Result<(), StartError> {
+        let asked_for_terminal = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);
+        // A watcher that is gone is seen by the next look, here and below; it may have told before how the command ended.
+        let send = |order| self.channel.send(order).ok();
+        if asked_for_terminal && self.terminal.is_ours() {
+            // Its job was brought to the foreground before the shell could see it stop, or it has left the group that was. It goes on at once,
+            // by what a shell would send, since no shell will: for it the job runs.
+            send(ToWatcher::Go);
+            return Ok(killpg(getpgrp(), Signal::SIGCONT)?);
+        }
+        let stopped = self.held.stop_by(signal)?;
+        send(ToWatcher::Go);
+        // Before anything else is heard of: it belongs to this stop and not to the next.
+        if take_pending(&[Signal::SIGCONT]) {
+            send(ToWatcher::Signal(Signal::SIGCONT));
+        }
+        if !stopped {
+            // No shell is left that could continue it: to ask for the terminal is then its end, as where the kernel finds such a job.
+            let told =
+                if asked_for_terminal { [Signal::SIGHUP, Signal::SIGCONT].as_slice() } else { &[Signal::SIGCONT] };
+            for signal in told {
+                send(ToWatcher::Signal(*signal));
+            }
+        }
+        self.foreground = self.terminal.is_ours();
+        Ok(())
     }
 
     /// Nothing of the tree is left when this returns.
     fn end(self) -> Result<(), StartError> {
         // The watcher ends the tree when nobody holds the other end; whatever it leaves, this process ends.
         drop(self.channel);
-        Ok(end_descendants(&self.spared)?)
-    }
-}
-
-/// Takes a blocked signal that waits to be read, if it does.
-fn forget(signal: Signal) {
-    let mut set = SigSet::empty();
-    set.add(signal);
-    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: set and time live through the call, and nothing is written where no place is given.
-    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) };
-}
-
-/// Signals that are read instead of acted on, and how they were before.
-#[derive(Debug)]
-struct Signals {
-    descriptor: SignalFd,
-    original: SigSet,
-}
-
-impl Signals {
-    fn take() -> Result<Self, Errno> {
-        let mut taken = SigSet::empty();
-        for signal in FORWARDED {
-            taken.add(*signal);
+        let ended = end_descendants(&self.spared);
+        if self.foreground {
+            self.terminal.take_back();
         }
-        let read = taken;
-        for signal in HELD_BACK {
-            taken.add(*signal);
-        }
-        let mut original = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&taken), Some(&mut original))?;
-        let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { descriptor, original })
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.original), None).ok();
+        Ok(ended?)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::confinement::{Fault, Step, landlock};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::end_domain;
 use crate::script::{Awaited, Identity, Look};
+use crate::terminal::{Steering, forget_pending};
 use crate::trace::{News, Pace, Stop, go_on, wait};
 use crate::tree::Plan;
 use nix::errno::Errno;
@@ -12,7 +13,7 @@ use nix::fcntl::AtFlags;
 use nix::sched::sched_yield;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::ptrace;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::fstat;
 use nix::unistd::{ForkResult, Pid, execveat, fork, getppid, pipe2};
@@ -57,6 +58,7 @@ struct Watcher {
     children: SignalFd,
     /// A script that the command has not opened yet; until it has, the command is traced.
     awaited: Option<Awaited>,
+    steering: Steering,
 }
 
 impl Watcher {
@@ -84,6 +86,7 @@ impl Watcher {
             }
         };
         drop((writing, seized));
+        forget_pending();
         // Seized and not told to trace itself, it can be stopped as any other while it is traced.
         let options = ptrace::Options::PTRACE_O_EXITKILL
             | ptrace::Options::PTRACE_O_TRACEEXEC
@@ -104,7 +107,7 @@ impl Watcher {
             Ok(Some(ToWatcher::Go)) => {
                 let pace = if awaited.is_some() { Pace::Calls } else { Pace::Detached };
                 go_on(command, pace, 0).map_err(failed(Step::Trace))?;
-                Ok(Self { command, children, awaited })
+                Ok(Self { command, children, awaited, steering: Steering::of(command) })
             }
             // The gateway is gone, or wants something that only a running command can do.
             Ok(Some(ToWatcher::Signal(_)) | None) | Err(_) => Err(failed(Step::Parent)(Errno::ESRCH)),
@@ -122,11 +125,8 @@ impl Watcher {
             }
             if gateway.wait_beside(&self.children).map_err(failed)? {
                 match gateway.told().map_err(failed)? {
-                    Some(ToWatcher::Signal(signal)) => {
-                        // It may have ended meanwhile.
-                        kill(self.command, signal).ok();
-                    }
-                    Some(ToWatcher::Go) => {}
+                    Some(ToWatcher::Signal(signal)) => self.steering.pass_on(signal),
+                    Some(ToWatcher::Go) => self.steering.goes_on(),
                     // Invariant 7: an execution never outlives its gateway.
                     None => return Ok(()),
                 }
@@ -159,7 +159,7 @@ impl Watcher {
                     let number = u8::try_from(signal).ok().and_then(SignalNumber::new);
                     return Ok(Some(number.map_or(Ending::Unknown, Ending::Signaled)));
                 }
-                (News::Stopped { signal, .. }, None) => stopped(gateway, signal),
+                (News::Stopped { signal, .. }, None) => self.stopped(gateway, signal),
                 (News::Stopped { signal, event }, Some(awaited)) => {
                     self.awaited = self.traced(gateway, awaited, Stop::of(signal, event))?;
                     (stops, looks) = (stops + 1, 0);
@@ -191,16 +191,17 @@ impl Watcher {
         };
         go_on(self.command, pace, signal).map_err(failed)?;
         if let Stop::Group(signal) = stop {
-            stopped(gateway, signal);
+            self.stopped(gateway, signal);
         }
         Ok(awaited)
     }
-}
 
-/// Only signals that have names stop a process.
-fn stopped(gateway: &Channel, signal: i32) {
-    if let Ok(signal) = Signal::try_from(signal) {
-        gateway.tell(FromWatcher::Stopped(signal)).ok();
+    /// Only signals that have names stop a process.
+    fn stopped(&self, gateway: &Channel, signal: i32) {
+        if let Ok(signal) = Signal::try_from(signal) {
+            self.steering.stopped();
+            gateway.tell(FromWatcher::Stopped(signal)).ok();
+        }
     }
 }
 

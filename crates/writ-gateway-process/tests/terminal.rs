@@ -6,6 +6,7 @@ mod governed;
 use governed::{Site, err, out, users};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::path::PathBuf;
 
 #[test]
 fn a_terminal_is_used_as_without() {
@@ -15,6 +16,33 @@ fn a_terminal_is_used_as_without() {
         assert_eq!(out(&output), "all went well\n", "{}", err(&output));
         assert_eq!(site.left(), vec![]);
     }
+}
+
+/// Stopped, continued, in the background, in a pipeline, with a shell inside or without a terminal: what a person sees is the same.
+#[test]
+fn job_control_shows_what_it_shows_without() {
+    for site in users().into_iter().map(Site::new) {
+        let seen = |prefix: &[PathBuf]| {
+            let mut command = site.bare(["python3", "-c", include_str!("governed/jobs.py")]);
+            let output = command.args(prefix).env("CONFINED_ALIKE", "1").output().unwrap();
+            assert!(output.status.success(), "{}{}", out(&output), err(&output));
+            assert_eq!(site.left(), vec![]);
+            out(&output)
+        };
+        let (without, with) = (seen(&["env".into(), "--".into()]), seen(&site.prefix()));
+        assert_eq!(scenes(&with), scenes(&without));
+    }
+}
+
+/// The lines of each scene, sorted: when a shell tells of a job in the background is its own matter.
+fn scenes(seen: &str) -> Vec<Vec<&str>> {
+    seen.split("== ")
+        .map(|scene| {
+            let mut lines: Vec<&str> = scene.lines().collect();
+            lines.sort_unstable();
+            lines
+        })
+        .collect()
 }
 
 #[test]

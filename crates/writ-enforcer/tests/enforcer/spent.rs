@@ -143,6 +143,19 @@ fn an_admission_says_what_was_measured() {
     assert_ne!(entry, sha256(b""));
 }
 
+/// A gateway that was stopped between its start and the release does not know what was recorded meanwhile.
+#[test]
+fn what_was_held_for_too_long_after_its_start_is_not_let_go() {
+    for way in crate::play::BOTH {
+        let (_, running) = crate::play::admit(way, good(way)).unwrap().start();
+        assert!(running.in_time(SENT, SENT).is_ok());
+        assert!(running.in_time(SENT, BootTime(SENT.0 + FREEZE_MS)).is_ok());
+        let late = running.in_time(SENT, BootTime(SENT.0 + FREEZE_MS + 1)).unwrap_err();
+        assert_eq!(late.code(), Code::ViewStale);
+        assert!(late.why().contains(&format!("{} ms have passed", FREEZE_MS + 1)), "{}", late.why());
+    }
+}
+
 #[test]
 fn an_admission_that_is_given_up_ends_as_unknown() {
     let admission = good(Way::Own).admit_own().unwrap();

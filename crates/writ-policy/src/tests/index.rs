@@ -69,7 +69,7 @@ const CONDITIONS: [&str; 10] = [
     "resource is Executable && resource has digest && resource.digest like \"*7*\"",
 ];
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Written {
     permits: bool,
     scopes: [usize; 3],
@@ -95,10 +95,9 @@ fn text(policies: &[Written]) -> String {
 
 /// Whether a policy is valid by itself; each of the few thousand that there are is tried once.
 fn is_valid(policy: &Written) -> bool {
-    static TRIED: Mutex<BTreeMap<(bool, [usize; 3], usize), bool>> = Mutex::new(BTreeMap::new());
-    let key = (policy.permits, policy.scopes, policy.condition);
+    static TRIED: Mutex<BTreeMap<Written, bool>> = Mutex::new(BTreeMap::new());
     let mut tried = TRIED.lock().unwrap();
-    *tried.entry(key).or_insert_with(|| compiled(std::slice::from_ref(policy)).is_some())
+    *tried.entry(policy.clone()).or_insert_with(|| compiled(std::slice::from_ref(policy)).is_some())
 }
 
 /// The set, unless strict validation knows that one of its policies can never apply.
