@@ -85,6 +85,8 @@ class Shell:
 
 def shown(text):
     text = text.replace(prefix + ' ', '').replace('$P ', '').replace('\x1b[?2004h', '').replace('\x1b[?2004l', '')
+    # A shell that draws its line anew may clear what is behind it.
+    text = re.sub('\x1b\\[K|\0', '', text)
     text = re.sub(r'(\[\d+\]) \d+', r'\1 PID', text)
     # Where between two prompts a shell tells of a job depends on when it looks.
     lines = [re.sub(r' +', ' ', line).rstrip() for line in text.replace('\r', '\n').split('\n')]
@@ -170,7 +172,8 @@ def a_shell_inside_is_suspended(shell):
         shell.line('suspend'); shell.expect('Stopped'); shell.settled()
         shell.line('fg'); shell.expect('fg\r\n'); shell.expect('inner> '); shell.line(f'echo {word}'); shell.expect(rf'\r{word}\r\n'); shell.expect('inner> ')
     shell.line('sleep 1000'); shell.foreground('sleep'); shell.type('\x1a'); shell.expect('Stopped'); shell.expect('inner> ')
-    shell.line('kill %1; fg; exit 7'); shell.settled(); shell.status()
+    shell.line('fg'); shell.expect('fg\r\n'); shell.foreground('sleep'); shell.type('\x03'); shell.expect('inner> ')
+    shell.line('exit 7'); shell.settled(); shell.status()
 
 def a_shell_inside_asks_for_the_terminal(shell):
     shell.line('PS1=$INNER $P bash --norc --noprofile -i &'); shell.expect(r'\[1\] \d+'); shell.settled(); shell.stopped(); shell.do(''); shell.at_prompt()
