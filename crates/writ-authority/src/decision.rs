@@ -8,7 +8,7 @@ use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
 use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
-use writ_policy::{Clause, Decision, Facts, Permit, decide};
+use writ_policy::{Clause, Decision, Facts, Permit, decide, text_of_bytes};
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
@@ -89,7 +89,9 @@ impl Authority {
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 Decision::Deny(deny) => {
-                    return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny)).await;
+                    return self
+                        .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
+                        .await;
                 }
             };
             let proposal = self.grant(case, ask, &active, &facts, permit)?;
@@ -258,6 +260,19 @@ impl Ruling {
             (true, true) => "no policy permits it".to_owned(),
         };
         Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses }
+    }
+
+    /// Where no policy said anything, what was judged is all that helps whoever asked.
+    pub(crate) fn judged(self, case: &Case<'_>) -> Self {
+        if self.code != Code::PolicyDenied || !self.reasons.is_empty() {
+            return self;
+        }
+        let who = case.asker.name();
+        let asked = match &case.action {
+            Action::Exec(exec) => format!("running {} in {}", text_of_bytes(&exec.path), text_of_bytes(&exec.cwd)),
+            Action::Order(order) => format!("ordering {}", order.command.as_str()),
+        };
+        Self { why: format!("{}: {}::{}, {asked}", self.why, who.kind, who.id), ..self }
     }
 }
 

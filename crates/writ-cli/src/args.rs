@@ -13,7 +13,18 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or something found, 2 wrong usage, 3 could not be done";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or something found, 2 wrong usage, 3 could not be done. \
+`writ run` ends as its command does; it has codes of its own, see `writ run --help`";
+
+const RUN_CODES: &str =
+    "Exit codes: those of the command; 126 refused, 127 no such program, 125 `writ run` itself failed, 2 wrong usage";
+
+const REVOKE_HELP: &str = "A revocation is for good and takes effect at once: nothing that rests on its target starts any more. \
+Executions already running go on until they end; how many is printed. What was revoked gets a new key, principal or writ.";
+
+const HALT_HELP: &str = "No execution starts any more, from the moment the halt is recorded. Executions already running go on until they end; \
+how many is printed, and `writ status` has the number. A halt ends by an order of the root members alone: stop the node, \
+`writ root resume` with enough of their key files, start the node again.";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -27,8 +38,14 @@ pub(crate) enum Command {
     Authorize(Authorize),
     /// Withdraw trust from a writ, key, principal, policy set, lineage or gateway
     Revoke(Revoke),
-    /// Stop everything in the domain
+    /// Start nothing more in the domain; what runs already goes on until it ends
     Halt(Halt),
+    /// Orders of the root members, who alone end a halt
+    Root(Root),
+    /// Keys of principals
+    Key(KeyArgs),
+    /// Policies as files
+    Policy(PolicyArgs),
     /// Show how a domain stands
     Status(Status),
     /// Look for what would keep this machine from governing executions
@@ -58,7 +75,7 @@ pub(crate) struct Init {
     /// How many of them must sign
     #[arg(long, default_value_t = 2, value_name = "K")]
     pub(crate) root_threshold: u64,
-    /// Name of the first person, who may run and stop things [default: your login]
+    /// Name of the first person, who may run and stop things [default: your login, from USER or LOGNAME, else uid-NUMBER]
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
     /// Where the root members' keys are written, one file each; move them offline [default: DIR/root-keys]
@@ -233,7 +250,7 @@ pub(crate) struct Reach {
     /// Who vouches for an https node, as PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// Seconds to wait for each answer of the node; then the answer is a refusal
+    /// Seconds to wait for each answer of the node, 1 to 3600; after that the answer is a refusal
     #[arg(long, env = "WRIT_TIMEOUT", default_value_t = 30, value_name = "N", value_parser = timeout_s())]
     pub(crate) timeout: u64,
 }
@@ -250,6 +267,7 @@ pub(crate) struct As {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = RUN_CODES)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -262,7 +280,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", requires = "writ")]
     pub(crate) holder: Option<PathBuf>,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
 }
 
@@ -276,11 +294,12 @@ pub(crate) struct Authorize {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = REVOKE_HELP)]
 pub(crate) struct Revoke {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -288,6 +307,9 @@ pub(crate) struct Revoke {
     pub(crate) who: As,
     #[command(flatten)]
     pub(crate) target: RevokeTarget,
+    /// Revoke in advance: the principal or gateway need not exist yet
+    #[arg(long)]
+    pub(crate) unknown_ok: bool,
     /// Why, as a word: a-z 0-9 . _ -
     #[arg(long, default_value = "unspecified", value_name = "WORD")]
     pub(crate) reason: String,
@@ -305,18 +327,19 @@ pub(crate) struct RevokeTarget {
     /// Everything that rests on a key: its fingerprint
     #[arg(long = "fingerprint", id = "fingerprint", value_name = "key_HEX")]
     pub(crate) key: Option<String>,
-    /// Everything granted under a policy set: its digest
+    /// Everything granted under a policy set: its digest, as `writ status` shows it
     #[arg(long, value_name = "HASH")]
     pub(crate) policy: Option<String>,
     /// An execution's writ and everything it caused: the hash of the writ's entry
     #[arg(long, value_name = "HASH")]
     pub(crate) lineage: Option<String>,
-    /// A gateway
+    /// A gateway, like process/01; `writ --json status` names them
     #[arg(long, value_name = "NAME")]
     pub(crate) gateway: Option<String>,
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = HALT_HELP)]
 pub(crate) struct Halt {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -347,4 +370,75 @@ pub(crate) struct Demo {
     /// Keep the folder: domain, ledger, bundles
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Root {
+    #[command(subcommand)]
+    pub(crate) command: RootCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RootCommand {
+    /// End a halt: the order is signed by root members and recorded while no node runs
+    Resume(Resume),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The key file of a root member, once for each who signs [default: all of DIR/root-keys]
+    #[arg(long = "member", value_name = "FILE")]
+    pub(crate) members: Vec<PathBuf>,
+    /// Why, as a word: a-z 0-9 . _ -
+    #[arg(long, default_value = "unspecified", value_name = "WORD")]
+    pub(crate) reason: String,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make the key of a new person, agent or workload, and say what belongs into the policy folder
+    New(NewKey),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct NewKey {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Whose, like Agent::scout; the seed is written to DIR/keys/principals/TYPE/ID.seed
+    #[arg(long, value_name = "TYPE::ID")]
+    pub(crate) principal: String,
+    /// A group of the new principal that is in entities.json; once for each
+    #[arg(long = "group", value_name = "NAME")]
+    pub(crate) groups: Vec<String>,
+    /// Add the principal to principals.json and entities.json of the policy folder
+    #[arg(long)]
+    pub(crate) add: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Compile a policy folder as the node would, and print every finding with its place
+    Check(Check),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The folder [default: DIR/policy of the domain]
+    pub(crate) folder: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
+use crate::render::counted;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use writ_ledger::audit::{Report, audit};
@@ -37,7 +38,10 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
     let different = replayed.map_or(0, |replayed| usize::try_from(replayed.different).unwrap_or(usize::MAX));
     match report.findings.len().saturating_add(different) {
         0 => Ok(()),
-        found => Err(CliError::Findings(found)),
+        found => Err(CliError::Found(format!(
+            "{}: this ledger is not as it was signed",
+            counted(found as u64, "finding", "findings")
+        ))),
     }
 }
 
@@ -111,8 +115,4 @@ fn tell(report: &Report, no_mark: bool) -> Result<(), CliError> {
         ))?;
     }
     Ok(())
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

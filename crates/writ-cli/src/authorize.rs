@@ -2,14 +2,14 @@
 
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
-use crate::error::{CliError, harmless, json_line, line};
-use crate::keys::{SECRET_FILE, action_salt, random, write_new};
+use crate::error::{CliError, json_line, line};
+use crate::keys::{SECRET_FILE, action_salt, must_be_new, random, write_new};
 use crate::render::hex;
 use crate::run::key_beside;
 use crate::time::{now_ms, utc};
 use crate::who::{connect, signer};
 use serde_json::json;
-use writ_client::{Answer, Asked, Denial};
+use writ_client::{Answer, Asked};
 use writ_gateway_process::{Executable, measure, measure_surroundings};
 use writ_protocol::action::Action;
 use writ_protocol::entry::Audience;
@@ -24,9 +24,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let domain = Domain::of(&args.reach.place)?;
     let key_file = key_beside(&args.output);
     for path in [&args.output, &key_file] {
-        if path.exists() {
-            return Err(CliError::Usage(format!("{} exists already; choose another file", path.display())));
-        }
+        must_be_new(path)?;
     }
     let trust = read_trust_root(&domain.trust_root())?;
     let origin = domain.origin()?;
@@ -41,8 +39,8 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let answer = client.authorize(&asked).map_err(|error| CliError::Refused(error.refusal()))?;
     let permit = match answer {
         Answer::Permit(permit) => permit,
-        Answer::Deny(denial) => return Err(denied(&denial)),
-        Answer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
+        Answer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+        Answer::Refused(refused) => return Err(CliError::Refused(Refusal::new(refused.code, refused.why))),
     };
     // What is written down is what was verified, not what was answered.
     let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;
@@ -72,8 +70,11 @@ fn request(
 ) -> Result<Request, CliError> {
     let program = args.argv.first().ok_or_else(|| CliError::Usage("expected a command".to_owned()))?;
     let variables: Vec<_> = std::env::vars_os().collect();
-    let executable = Executable::open(program, std::env::var_os("PATH").as_deref())
-        .map_err(|error| CliError::Refused(error.refusal()))?;
+    let executable = Executable::open(program, std::env::var_os("PATH").as_deref()).map_err(|error| {
+        let refusal = error.refusal();
+        let missing = if error.exit_status() == 127 { "there is no such program: " } else { "" };
+        CliError::Refused(Refusal::new(refusal.code(), format!("{missing}{}", refusal.why())))
+    })?;
     let cwd = std::env::current_dir().map_err(|error| CliError::Failed(format!("the working folder: {error}")))?;
     let exec = measure(&executable, &args.argv, &variables, cwd.as_os_str()).map_err(CliError::Refused)?;
     let holder = SigningKey::from_seed(Algorithm::Ed25519, seed);
@@ -93,16 +94,4 @@ fn request(
             surroundings: measure_surroundings(&domain.slots()).map_err(CliError::Refused)?,
         }),
     })
-}
-
-/// A recorded refusal as this command's error.
-pub(crate) fn denied(denial: &Denial) -> CliError {
-    let mut why = format!("{} (entry {})", denial.why, denial.index);
-    for policy in &denial.policies {
-        why.push_str(&format!("; policy {}", policy.id));
-    }
-    if let Some(next) = &denial.next {
-        why.push_str(&format!("; {next}"));
-    }
-    CliError::Refused(Refusal::new(denial.code, harmless(&why)))
 }

@@ -2,8 +2,9 @@
 
 use crate::args;
 use crate::error::CliError;
+use crate::keys::read_seed;
 use std::path::{Path, PathBuf};
-use writ_ledger::Place;
+use writ_ledger::{LedgerSigner, Place};
 use writ_protocol::TrustRoot;
 use writ_tlog::{Origin, sha256};
 
@@ -22,12 +23,25 @@ impl Domain {
         Ok(Self { dir: dir.to_owned(), mark })
     }
 
+    /// The domain that the arguments name. It must be there: each command says in the same words that it is not.
     pub(crate) fn of(place: &args::Place) -> Result<Self, CliError> {
+        there(&place.domain)?;
         Self::at(&place.domain, place.mark.as_deref())
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The folder with policies, entities and principals.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.dir.join("policy")
+    }
+
+    /// The ledger's keys.
+    pub(crate) fn signer(&self) -> Result<LedgerSigner, CliError> {
+        let seed = |name: &str| read_seed(&self.dir.join("keys").join(name));
+        Ok(LedgerSigner::from_seeds(self.origin()?, &seed("ledger-ed25519.seed")?, &seed("ledger-ml-dsa-44.seed")?))
     }
 
     /// The folder with the keys of this machine's gateway slots.
@@ -71,6 +85,51 @@ impl Domain {
     }
 }
 
+/// A domain's folder has a trust root, or at least a ledger.
+fn there(dir: &Path) -> Result<(), CliError> {
+    for path in [dir.join("trust-root"), store_in(dir)] {
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => return Ok(()),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(unread(&path, error)),
+        }
+    }
+    let shown = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    Err(CliError::Usage(format!(
+        "there is no domain in {}; set WRIT_DOMAIN or --domain, or make one with `writ init`",
+        shown.display()
+    )))
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// A file that this user may not read belongs to another user's domain more often than not.
+fn unread(path: &Path, error: std::io::Error) -> CliError {
+    use std::os::unix::fs::MetadataExt;
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return CliError::file(path)(error);
+    }
+    // The nearest folder whose owner can be seen.
+    let owner = path.ancestors().skip(1).find_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.uid());
+    let owner = owner.map_or_else(|| "another user".to_owned(), user);
+    CliError::Failed(format!(
+        "{}: permission denied: the domain belongs to {owner}; work as that user, or over the network (see \"One user\" in docs/operations.md)",
+        path.display()
+    ))
+}
+
+fn user(uid: u32) -> String {
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    found.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
+}
+
 /// The ledger's file in a domain's folder.
 pub(crate) fn store_in(dir: &Path) -> PathBuf {
     dir.join("ledger.db")
@@ -78,7 +137,8 @@ pub(crate) fn store_in(dir: &Path) -> PathBuf {
 
 /// Reads a trust root.
 pub(crate) fn read_trust_root(path: &Path) -> Result<TrustRoot, CliError> {
-    let bytes = read(path, writ_protocol::TRUST_ROOT_BYTES_MAX)?;
+    let bytes = read(path, writ_protocol::TRUST_ROOT_BYTES_MAX)
+        .map_err(|error| if let CliError::File { path, source } = error { unread(&path, source) } else { error })?;
     TrustRoot::parse(&bytes).map_err(CliError::Refused)
 }
 

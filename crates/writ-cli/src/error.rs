@@ -1,5 +1,8 @@
-use serde_json::json;
+use crate::render::policy_json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use writ_client::Denial;
 use writ_ledger::LedgerError;
 use writ_protocol::Refusal;
 
@@ -12,9 +15,12 @@ pub(crate) enum CliError {
     /// What was to be verified is refused.
     #[error("{0}")]
     Refused(Refusal),
-    /// An audit found something; it has been printed.
-    #[error("{0} findings: this ledger is not as it was signed")]
-    Findings(usize),
+    /// The node refused, on the record.
+    #[error("{}: {} (entry {})", .0.code, .0.why, .0.index)]
+    Denied(Box<Denial>),
+    /// Something was looked for and found; it has been printed.
+    #[error("{0}")]
+    Found(String),
     /// The ledger says why.
     #[error("{0}")]
     Ledger(#[from] LedgerError),
@@ -39,24 +45,48 @@ impl CliError {
     /// 1 refused or found, 2 usage, 3 could not be done.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Findings(_) => 1,
+            Self::Refused(_) | Self::Denied(_) | Self::Found(_) => 1,
             Self::Usage(_) => 2,
             Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => 3,
         }
     }
 
+    /// Tells the person or the program; `exit` is what this process will end with.
     #[expect(clippy::print_stderr, reason = "this is where errors reach the person")]
-    pub(crate) fn print(&self, as_json: bool) {
-        let code = match self {
-            Self::Refused(refusal) => Some(refusal.code().as_str()),
-            Self::Usage(_) | Self::Findings(_) | Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => None,
-        };
+    pub(crate) fn print(&self, as_json: bool, exit: u8) {
         match (as_json, self) {
-            (true, _) => eprintln!("{}", json!({ "error": self.to_string(), "code": code, "exit": self.exit_code() })),
+            (true, _) => eprintln!("{}", self.json(exit)),
             (false, Self::Refused(refusal)) => {
                 eprintln!("refused: {}: {}", refusal.code(), harmless(refusal.why()));
             }
+            (false, Self::Denied(denial)) => {
+                eprintln!("refused: {}: {}", denial.code, harmless(&denial.why));
+                for line in crate::refused::explained(denial) {
+                    eprintln!("{}", harmless(&line));
+                }
+            }
             (false, _) => eprintln!("writ: {}", harmless(&self.to_string())),
+        }
+    }
+
+    fn json(&self, exit: u8) -> Value {
+        let error = self.to_string();
+        match self {
+            Self::Refused(refusal) => {
+                json!({ "error": error, "code": refusal.code().as_str(), "index": null, "exit": exit })
+            }
+            Self::Denied(denial) => json!({
+                "error": error,
+                "code": denial.code.as_str(),
+                "why": denial.why,
+                "index": denial.index,
+                "policies": denial.policies.iter().map(policy_json).collect::<Vec<_>>(),
+                "next": denial.next,
+                "exit": exit,
+            }),
+            Self::Usage(_) | Self::Found(_) | Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => {
+                json!({ "error": error, "code": null, "exit": exit })
+            }
         }
     }
 }
@@ -76,17 +106,28 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), CliError> {
     write_line(&harmless(&text.to_string()))
 }
 
+/// Writes a line with colours in it: whoever calls has made its parts harmless.
+pub(crate) fn painted_line(text: &str) -> Result<(), CliError> {
+    write_line(text)
+}
+
 /// Writes JSON to standard output as it is: its strings are escaped already.
-pub(crate) fn json_line(value: &serde_json::Value) -> Result<(), CliError> {
+pub(crate) fn json_line(value: &Value) -> Result<(), CliError> {
     write_line(&value.to_string())
 }
+
+/// What must be done before this process ends because nobody reads what it writes.
+pub(crate) static BEFORE_LEAVING: OnceLock<fn()> = OnceLock::new();
 
 /// A closed pipe is the reader's right and ends the command without noise.
 fn write_line(text: &str) -> Result<(), CliError> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            BEFORE_LEAVING.get().inspect(|act| act());
+            std::process::exit(0)
+        }
         result => result.map_err(|source| CliError::Failed(format!("standard output: {source}"))),
     }
 }

@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::{Domain, store_in};
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, random, write_new, write_secret};
-use crate::render::hex;
+use crate::render::{hex, quoted};
 use crate::starter;
 use crate::time::now_ms;
 use serde_json::json;
@@ -158,5 +158,5 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
         args.root_threshold
     ))?;
     line(format_args!("  policy      {dir}/policy/   who may run what; read it, then change it"))?;
-    line(format_args!("\nnext: writ up --domain {dir}"))
+    line(format_args!("\nnext: writ up --domain {}", quoted(&args.dir)))
 }

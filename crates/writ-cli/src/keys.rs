@@ -21,17 +21,23 @@ pub(crate) fn principal_seed(dir: &Path, principal: &AssertedPrincipal) -> PathB
 
 /// Reads the seed of a key. A file that others can read is refused: its key may be anybody's by now.
 pub(crate) fn read_seed(path: &Path) -> Result<[u8; 32], CliError> {
-    let found = std::fs::metadata(path).map_err(CliError::file(path))?;
-    if found.mode() & 0o077 != 0 {
-        let path = path.display();
-        return Err(CliError::Failed(format!("{path} can be read by others: `chmod 600 {path}`, or replace the key")));
-    }
+    must_be_secret(path)?;
     let text = crate::domain::read(path, 128)?;
     let line = text.strip_suffix(b"\n").unwrap_or(&text);
     std::str::from_utf8(line)
         .ok()
-        .and_then(from_hex)
+        .and_then(seed_of)
         .ok_or_else(|| CliError::Failed(format!("{}: expected one line of 64 hexadecimal digits", path.display())))
+}
+
+pub(crate) fn must_be_secret(path: &Path) -> Result<(), CliError> {
+    let found = std::fs::metadata(path).map_err(CliError::file(path))?;
+    if found.mode() & 0o077 != 0 {
+        let typed = crate::render::quoted(path);
+        let path = path.display();
+        return Err(CliError::Failed(format!("{path} can be read by others: `chmod 600 {typed}`, or replace the key")));
+    }
+    Ok(())
 }
 
 /// The Ed25519 key of a seed file.
@@ -44,6 +50,14 @@ pub(crate) fn write_secret(path: &Path) -> Result<[u8; 32], CliError> {
     let seed = random()?;
     write_new(path, format!("{}\n", crate::render::hex(&seed)).as_bytes(), SECRET_FILE)?;
     Ok(seed)
+}
+
+/// What a command writes for a person never takes the place of a file that is there.
+pub(crate) fn must_be_new(path: &Path) -> Result<(), CliError> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(CliError::Usage(format!("{} exists already; choose another file", path.display()))),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Writes a file that must not be there yet, durably.
@@ -60,7 +74,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], CliError> {
     Ok(bytes)
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
+/// A seed, as its file has it.
+pub(crate) fn seed_of(text: &str) -> Option<[u8; 32]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));

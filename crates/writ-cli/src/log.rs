@@ -3,6 +3,7 @@
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
+use crate::keys::must_be_new;
 use crate::render::{entry_json, entry_line, entry_text};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -70,13 +71,14 @@ fn tell(stored: &StoredEntry, reader: &Reader, as_json: bool) -> Result<(), CliE
 
 pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(place)?;
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));
+    must_be_new(&output)?;
     let reader = Reader::open(&domain.store())?;
     let view = reader.view()?;
     let disclosure = if args.disclose { Disclosure::Values } else { Disclosure::Nothing };
     let bytes = reader.bundle(LeafIndex::new(args.index), &view, disclosure)?.encode();
     // What is handed out has been verified as its reader will verify it.
     Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
-    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));
     write_new(&output, &bytes, args.disclose)?;
     if as_json {
         return json_line(&json!({ "file": output, "bytes": bytes.len(), "size": view.size().get() }));

@@ -7,10 +7,14 @@ mod demo;
 mod domain;
 mod error;
 mod init;
+mod key;
 mod keys;
 mod log;
 mod orders;
+mod policy;
+mod refused;
 mod render;
+mod root;
 mod run;
 mod starter;
 mod status;
@@ -19,7 +23,7 @@ mod up;
 mod verify;
 mod who;
 
-use args::{Args, Command, LogCommand};
+use args::{Args, Command, KeyCommand, LogCommand, PolicyCommand, RootCommand};
 use clap::{CommandFactory, Parser};
 use error::CliError;
 use std::process::ExitCode;
@@ -27,23 +31,41 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are answers; everything else is a usage error.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            if error.print().is_err() {
-                return ExitCode::from(3);
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return misused(&error),
     };
     let json = args.json;
+    let runs = matches!(args.command, Command::Run(_));
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            error.print(json);
-            ExitCode::from(error.exit_code())
+            let exit = match error.exit_code() {
+                // A status of 3 may be the command's own; 125 is what `env` and `timeout` end with when they fail themselves.
+                3 if runs => run::FAILED,
+                exit => exit,
+            };
+            error.print(json, exit);
+            ExitCode::from(exit)
         }
     }
+}
+
+/// Help and version are answers; everything else is a usage error, as JSON if that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && json_was_asked() {
+        let told = error.to_string();
+        CliError::Usage(told.trim().trim_start_matches("error: ").to_owned()).print(true, 2);
+        return ExitCode::from(2);
+    }
+    match error.print() {
+        Ok(()) if error.use_stderr() => ExitCode::from(2),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(3),
+    }
+}
+
+/// What cannot be parsed may still say `--json`, before the words that belong to a command.
+fn json_was_asked() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 fn run(args: Args) -> Result<u8, CliError> {
@@ -58,6 +80,15 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Demo(demo) => demo::run(&demo, json),
         Command::Doctor(doctor) => status::doctor(&doctor, json),
         Command::Init(init) => init::run(&init, json),
+        Command::Key(key) => match key.command {
+            KeyCommand::New(new) => key::new(&new, json),
+        },
+        Command::Policy(policy) => match policy.command {
+            PolicyCommand::Check(check) => policy::check(&check, json),
+        },
+        Command::Root(root) => match root.command {
+            RootCommand::Resume(resume) => root::resume(&resume, json),
+        },
         Command::Log(log) => match log.command {
             LogCommand::Show(show) => log::show(&log.place, &show, json),
             LogCommand::Tail(tail) => log::tail(&log.place, &tail, json),

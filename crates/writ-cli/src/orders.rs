@@ -1,67 +1,140 @@
 //! `writ revoke` and `writ halt`: orders, signed by a person's key.
 
 use crate::args;
-use crate::authorize::denied;
-use crate::domain::{Domain, read};
+use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::keys::random;
+use crate::render::target as shown;
 use crate::time::now_ms;
 use crate::who::{commander, connect, principal};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use writ_client::OrderAnswer;
 use writ_protocol::action::{Action, Command, Order};
-use writ_protocol::entry::Target;
+use writ_protocol::entry::{AssertedPrincipal, Target};
 use writ_protocol::statement::{Ask, Request};
-use writ_protocol::{Fingerprint, Label, Name, RequestKey, WRIT_BYTES_MAX, WritVerifier};
+use writ_protocol::{Fingerprint, Label, Name, Refusal, RequestKey, WRIT_BYTES_MAX, WritVerifier};
 use writ_tlog::Hash;
+
+/// Who orders, and through which node.
+struct Office<'a> {
+    reach: &'a args::Reach,
+    who: &'a args::As,
+    domain: Domain,
+}
 
 pub(crate) fn revoke(args: &args::Revoke, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.reach.place)?;
     let target = target(&args.target, &domain)?;
-    order(&args.reach, &args.who, &domain, Command::Revoke(target), &args.reason, as_json)
+    let office = Office { reach: &args.reach, who: &args.who, domain };
+    if !args.unknown_ok {
+        office.must_be_known(&target)?;
+    }
+    office.order(Command::Revoke(target), &args.reason, as_json)
 }
 
 pub(crate) fn halt(args: &args::Halt, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.reach.place)?;
-    order(&args.reach, &args.who, &domain, Command::Halt, &args.reason, as_json)
+    Office { reach: &args.reach, who: &args.who, domain }.order(Command::Halt, &args.reason, as_json)
 }
 
-fn order(
-    reach: &args::Reach,
-    who: &args::As,
-    domain: &Domain,
-    command: Command,
-    reason: &str,
-    as_json: bool,
-) -> Result<(), CliError> {
-    let reason = Label::new(reason).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
-    let signer = commander(who, domain)?;
-    let done = command.as_str();
-    let action = Action::Order(Order { command, reason });
-    let request = Request {
-        key: RequestKey::new(now_ms(), random()?),
-        salt: random()?,
-        time_ms: now_ms(),
-        principal: Some(signer.name.clone()),
-        action_salt: random()?,
-        action: action.encode().map_err(CliError::Refused)?,
-        ask: Ask::Order,
-    };
-    let signed = request.sign(&domain.origin()?, &signer.key);
-    let client = connect(reach, domain)?;
-    let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
-        OrderAnswer::Recorded(recorded) => recorded,
-        OrderAnswer::Deny(denial) => return Err(denied(&denial)),
-        OrderAnswer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
-    };
-    // An order that is not proved was not carried out.
-    let trust = crate::domain::read_trust_root(&domain.trust_root())?;
-    let logged = WritVerifier::new(trust).verify_logged(recorded.proof.as_bytes()).map_err(CliError::Refused)?;
-    if as_json {
-        return json_line(&json!({ "outcome": "recorded", "command": done, "index": logged.index.get() }));
+impl Office<'_> {
+    /// A misspelt name would be revoked in silence, and what was meant would go on.
+    fn must_be_known(&self, target: &Target) -> Result<(), CliError> {
+        let unknown = |what: String| {
+            Err(CliError::Usage(format!("{what}; look at the spelling, or say --unknown-ok to revoke it in advance")))
+        };
+        match target {
+            // Without the policy folder, nobody here can tell.
+            Target::Principal(principal) => match named_in(&self.domain.policy(), principal) {
+                Some(false) => {
+                    unknown(format!("there is no principal {} in {}", shown(target), self.domain.policy().display()))
+                }
+                Some(true) | None => Ok(()),
+            },
+            Target::Gateway(gateway) => {
+                let status = self.status()?;
+                let known = status.get("gateways").and_then(Value::as_array).is_some_and(|all| {
+                    all.iter().any(|one| one.get("name").and_then(Value::as_str) == Some(gateway.as_str()))
+                });
+                if known { Ok(()) } else { unknown(format!("no gateway {gateway} is enrolled")) }
+            }
+            Target::Writ(_) | Target::Key(_) | Target::Policy(_) | Target::Lineage { .. } => Ok(()),
+        }
     }
-    line(format_args!("{done}: recorded and in force, entry {}", logged.index))
+
+    fn status(&self) -> Result<Value, CliError> {
+        connect(self.reach, &self.domain)?.status().map_err(|error| CliError::Refused(error.refusal()))
+    }
+
+    fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
+        let reason = Label::new(reason).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
+        let signer = commander(self.who, &self.domain)?;
+        let done = command.as_str();
+        let target = match &command {
+            Command::Revoke(target) => Some(shown(target)),
+            Command::Halt => None,
+        };
+        let action = Action::Order(Order { command, reason });
+        let request = Request {
+            key: RequestKey::new(now_ms(), random()?),
+            salt: random()?,
+            time_ms: now_ms(),
+            principal: Some(signer.name.clone()),
+            action_salt: random()?,
+            action: action.encode().map_err(CliError::Refused)?,
+            ask: Ask::Order,
+        };
+        let signed = request.sign(&self.domain.origin()?, &signer.key);
+        let client = connect(self.reach, &self.domain)?;
+        let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
+            OrderAnswer::Recorded(recorded) => recorded,
+            OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+            OrderAnswer::Refused(refused) => {
+                return Err(CliError::Refused(Refusal::new(refused.code, refused.why)));
+            }
+        };
+        // An order that is not proved was not carried out.
+        let trust = read_trust_root(&self.domain.trust_root())?;
+        let logged = WritVerifier::new(trust).verify_logged(recorded.proof.as_bytes()).map_err(CliError::Refused)?;
+        let index = logged.index.get();
+        // The order stands whether or not the node says what still runs.
+        let running = self.status().ok().and_then(|status| status.get("running")?.as_u64());
+        if as_json {
+            let told = json!({
+                "outcome": "recorded", "command": done, "target": target, "index": index, "running": running,
+            });
+            return json_line(&told);
+        }
+        match target {
+            Some(target) => line(format_args!("{done}: {target}: recorded and in force, entry {index}"))?,
+            None => line(format_args!("{done}: recorded and in force, entry {index}"))?,
+        }
+        tell_running(running)?;
+        if done == Command::Halt.as_str() {
+            line("  end         only the root members end it; see `writ help root resume`")?;
+        }
+        Ok(())
+    }
+}
+
+fn tell_running(running: Option<u64>) -> Result<(), CliError> {
+    match running {
+        Some(0) => line("  running     no execution"),
+        Some(1) => line("  running     1 execution already running goes on until it ends"),
+        Some(running) => line(format_args!("  running     {running} executions already running go on until they end")),
+        None => line("  running     not known; see `writ status`"),
+    }
+}
+
+/// Whether the policy folder knows a principal; nothing if it cannot be read here.
+fn named_in(folder: &Path, principal: &AssertedPrincipal) -> Option<bool> {
+    let listed = |file: &str| serde_json::from_slice::<Vec<Value>>(&std::fs::read(folder.join(file)).ok()?).ok();
+    let (principals, entities) = (listed("principals.json")?, listed("entities.json").unwrap_or_default());
+    let name = format!("{}::{}", principal.kind, principal.id);
+    let uid = json!({ "type": principal.kind.as_str(), "id": principal.id.as_str() });
+    let is_listed = principals.iter().any(|one| one.get("principal").and_then(Value::as_str) == Some(name.as_str()));
+    Some(is_listed || entities.iter().any(|one| one.get("uid") == Some(&uid)))
 }
 
 fn target(args: &args::RevokeTarget, domain: &Domain) -> Result<Target, CliError> {
@@ -98,7 +171,7 @@ fn writ_hash(text: &str, domain: &Domain) -> Result<Hash, CliError> {
         return Ok(hash);
     }
     let bytes = read(Path::new(text), WRIT_BYTES_MAX)?;
-    let trust = crate::domain::read_trust_root(&domain.trust_root())?;
+    let trust = read_trust_root(&domain.trust_root())?;
     let writ = WritVerifier::new(trust).verify(&bytes).map_err(CliError::Refused)?;
     Ok(*writ.entry())
 }

@@ -185,7 +185,7 @@ fn root_order(signed: &[u8], origin: &Origin) -> String {
     }
 }
 
-fn target(target: &Target) -> String {
+pub(crate) fn target(target: &Target) -> String {
     match target {
         Target::Writ(writ) => format!("writ {}", hex(writ.as_bytes())),
         Target::Key(key) => key.to_string(),
@@ -209,6 +209,27 @@ fn statement(signed: &[u8], origin: &Origin) -> String {
         Claim::Heartbeat { size, .. } => format!("follows {size} entries"),
     };
     format!("{said} by {} epoch {}", claims.gateway, claims.epoch.get())
+}
+
+/// A policy that decided, for programs.
+pub(crate) fn policy_json(one: &writ_client::PolicyNote) -> Json {
+    json!({ "id": one.id, "file": one.file, "line": one.line, "effect": one.effect, "text": one.text })
+}
+
+/// `1 entry`, `2 entries`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A path as a shell takes it, so that what is shown can be typed.
+pub(crate) fn quoted(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:@%,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

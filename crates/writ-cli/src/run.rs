@@ -4,14 +4,20 @@ use crate::args;
 use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, harmless};
 use crate::keys::{action_salt, read_seed};
+use crate::refused::{explained, next_step};
+use crate::render::{policy_json, quoted};
 use crate::who::{endpoint, signer};
 use serde_json::json;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use writ_client::Denial;
 use writ_gateway_process::{HandedOver, Ran, Refused, Run, Signer, end_like};
-use writ_protocol::{Refusal, WRIT_BYTES_MAX, WritVerifier};
+use writ_protocol::statement::Ending;
+use writ_protocol::{Code, Refusal, WRIT_BYTES_MAX, WritVerifier};
 use writ_tlog::{Algorithm, SigningKey};
 
+/// `writ run` itself could not do it; `env` and `timeout` use the same number.
+pub(crate) const FAILED: u8 = 125;
 /// Refused; shells use the same number for what cannot be executed.
 const REFUSED: u8 = 126;
 /// There is no such program.
@@ -28,14 +34,19 @@ pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
         Err(error) => return Err(error),
     };
     match writ_gateway_process::run(asked) {
-        Ran::Ended { ending, recorded } => {
-            if let Err(refusal) = recorded {
-                say(&format!("writ: it ran, and its end could not be recorded: {refusal}"));
+        Ran::Ended { grant, ending, recorded } => {
+            if let Err(refusal) = &recorded {
+                say(&format!(
+                    "writ: it ran, and its end could not be recorded: {refusal}; the next run records `unknown`"
+                ));
+            }
+            if as_json {
+                ended(grant, ending, &recorded);
             }
             end_like(ending)
         }
         Ran::Denied(denial) => {
-            denied(&args.argv, &denial, as_json);
+            denied(args, &denial, as_json);
             Ok(REFUSED)
         }
         Ran::Refused(refused) => {
@@ -43,7 +54,7 @@ pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
             Ok(REFUSED)
         }
         Ran::NotFound(refused) => {
-            told(&args.argv, &refused, as_json);
+            told_missing(&args.argv, &refused, as_json);
             Ok(NOT_FOUND)
         }
     }
@@ -94,55 +105,78 @@ pub(crate) fn key_beside(writ: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn denied(argv: &[std::ffi::OsString], denial: &Denial, as_json: bool) {
+fn denied(args: &args::Run, denial: &Denial, as_json: bool) {
     if as_json {
-        let policies = denial.policies.iter().map(
-            |one| json!({ "id": one.id, "file": one.file, "line": one.line, "effect": one.effect, "text": one.text }),
-        );
         say_json(&json!({
             "outcome": "deny",
             "code": denial.code.as_str(),
             "why": denial.why,
             "index": denial.index,
-            "policies": policies.collect::<Vec<_>>(),
-            "next": denial.next,
+            "policies": denial.policies.iter().map(policy_json).collect::<Vec<_>>(),
+            "next": denial.next.as_deref().unwrap_or_else(|| next_step(denial.code)),
         }));
         return;
     }
-    say(&format!("writ: refused {}: {}: {}", shown(argv), denial.code, denial.why));
-    for policy in &denial.policies {
-        let place = match (&policy.file, policy.line) {
-            (Some(file), Some(line)) => format!(" ({file}:{line})"),
-            (Some(file), None) => format!(" ({file})"),
-            (None, _) => String::new(),
-        };
-        say(&format!("  policy  {}{place}", policy.id));
-        for line in policy.text.as_deref().unwrap_or_default().lines() {
-            say(&format!("          {line}"));
-        }
+    say(&format!("writ: refused {}: {}: {}", shown(&args.argv), denial.code, denial.why));
+    if denial.code == Code::PolicyDenied && denial.policies.is_empty() {
+        let folder = args.reach.place.domain.join("policy");
+        say(&format!("  policy  none of those in {}", quoted(&absolute(&folder))));
     }
-    say(&format!("  entry   {}", denial.index));
-    if let Some(next) = &denial.next {
-        say(&format!("  next    {next}"));
+    for line in explained(denial) {
+        say(&line);
     }
 }
 
-fn told(argv: &[std::ffi::OsString], refused: &Refused, as_json: bool) {
+fn told(argv: &[OsString], refused: &Refused, as_json: bool) {
     let Refused { refusal, index } = refused;
     if as_json {
-        say_json(&json!({
-            "outcome": "refused",
-            "code": refusal.code().as_str(),
-            "why": refusal.why(),
-            "index": index,
-        }));
-        return;
+        return told_json(refused, next_step(refusal.code()));
     }
     say(&format!("writ: refused {}: {}", shown(argv), reason(refusal)));
+    recorded_at(*index);
+    say(&format!("  next    {}", next_step(refusal.code())));
+}
+
+fn told_missing(argv: &[OsString], refused: &Refused, as_json: bool) {
+    let next = "look at the spelling and at PATH; a path needs a `/`";
+    if as_json {
+        return told_json(refused, next);
+    }
+    say(&format!("writ: there is no such program: {}", shown(argv.get(..1).unwrap_or_default())));
+    say(&format!("  code    {}", reason(&refused.refusal)));
+    recorded_at(refused.index);
+    say(&format!("  next    {next}"));
+}
+
+fn told_json(Refused { refusal, index }: &Refused, next: &str) {
+    say_json(&json!({
+        "outcome": "refused",
+        "code": refusal.code().as_str(),
+        "why": refusal.why(),
+        "index": index,
+        "next": next,
+    }));
+}
+
+fn recorded_at(index: Option<u64>) {
     match index {
         Some(index) => say(&format!("  entry   {index}")),
         None => say("  entry   none: nothing could be recorded, and nothing was run"),
     }
+}
+
+/// For programs: where the two ends of what was run are recorded. People have the ledger.
+fn ended(grant: u64, ending: Ending, recorded: &Result<u64, Refusal>) {
+    say_json(&json!({
+        "outcome": "ran",
+        "grant": grant,
+        "index": recorded.as_ref().ok(),
+        "ended": ending.to_string(),
+    }));
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn reason(refusal: &Refusal) -> String {
@@ -150,7 +184,7 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 /// The command as it was typed, cut to what fits a line.
-fn shown(argv: &[std::ffi::OsString]) -> String {
+fn shown(argv: &[OsString]) -> String {
     let text = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -17,7 +17,8 @@ const POLICY: &str = include_str!("starter/starter.cedar");
 pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
     let policy = dir.join("policy");
     DirBuilder::new().mode(SECRET_FOLDER).create(&policy).map_err(CliError::file(&policy))?;
-    let person = AssertedPrincipal { kind: name("User")?, id: name(user)? };
+    let id = Name::new(user).map_err(|error| CliError::Usage(format!("--user: {error}")))?;
+    let person = AssertedPrincipal { kind: name("User")?, id };
     let agent = AssertedPrincipal { kind: name("Agent")?, id: name("builder")? };
     let principals = json!([
         { "principal": text(&person), "uids": [uid], "keys": [key(dir, &person)?] },
@@ -53,7 +54,8 @@ pub(crate) fn user_name(login: Option<&str>, uid: u32) -> String {
     login.chars().take(64).map(|one| if allowed(one) { one } else { '_' }).collect()
 }
 
-fn key(dir: &Path, principal: &AssertedPrincipal) -> Result<String, CliError> {
+/// Makes the key of a principal; returns its public key, tagged, as principals.json has it.
+pub(crate) fn key(dir: &Path, principal: &AssertedPrincipal) -> Result<String, CliError> {
     let path = principal_seed(dir, principal);
     let parent = path.parent().unwrap_or(dir);
     DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(parent).map_err(CliError::file(parent))?;
@@ -66,7 +68,7 @@ fn name(text: &str) -> Result<Name, CliError> {
     Name::new(text).map_err(|error| CliError::Usage(error.to_string()))
 }
 
-fn text(principal: &AssertedPrincipal) -> String {
+pub(crate) fn text(principal: &AssertedPrincipal) -> String {
     format!("{}::{}", principal.kind, principal.id)
 }
 

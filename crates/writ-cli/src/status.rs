@@ -4,6 +4,8 @@ use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::read_seed;
+use crate::policy::{Compiled, compiled};
+use crate::render::{counted, quoted};
 use crate::who::connect;
 use serde_json::{Value, json};
 use std::fs;
@@ -22,22 +24,30 @@ pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
         Some(Value::Null) | None => "no".to_owned(),
         Some(other) => other.to_string(),
     };
-    line(format_args!("{}   {} entries, {} of them control", text("/origin"), text("/size"), text("/control")))?;
+    let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+    line(format_args!(
+        "{}   {}, {} of them control",
+        text("/origin"),
+        counted(number("/size"), "entry", "entries"),
+        text("/control")
+    ))?;
     line(format_args!("  domain      {}", text("/domain")))?;
     line(format_args!(
-        "  policy      epoch {}, {} policies, {}",
+        "  policy      epoch {}, {}, {}",
         text("/policy/epoch"),
-        text("/policy/policies"),
+        counted(number("/policy/policies"), "policy", "policies"),
         text("/policy/semantics")
     ))?;
+    line(format_args!("  policy set  {}", text("/policy/set")))?;
     if let Some(Value::String(why)) = status.get("policy_refused") {
         line(format_args!("  not taken   the policy folder as it is now: {why}"))?;
     }
     let gateways = status.get("gateways").and_then(Value::as_array).map_or(0, Vec::len);
-    line(format_args!("  gateways    {gateways} enrolled, {} executions running", text("/running")))?;
+    let running = counted(number("/running"), "execution", "executions");
+    line(format_args!("  gateways    {gateways} enrolled, {running} running"))?;
     line(format_args!("  revoked     {}", text("/revocations")))?;
     let halted = match status.get("halted_at") {
-        Some(Value::Number(at)) => format!("yes, by entry {at}: only the root members end it"),
+        Some(Value::Number(at)) => format!("yes, by entry {at}: only the root members end it, with `writ root resume`"),
         Some(_) | None => "no".to_owned(),
     };
     line(format_args!("  halted      {halted}"))?;
@@ -57,14 +67,13 @@ pub(crate) fn doctor(args: &args::Doctor, as_json: bool) -> Result<(), CliError>
     let domain = Domain::of(&args.reach.place)?;
     let mut findings =
         vec![kernel(), landlock(), user_namespaces(), folder(domain.dir()), seeds(&domain), mark(&domain)];
-    findings.push(
-        match connect(&args.reach, &domain)
-            .and_then(|client| client.status().map_err(|error| CliError::Refused(error.refusal())))
-        {
-            Ok(status) => Finding { what: "node", ok: true, found: entries(&status) },
-            Err(error) => Finding { what: "node", ok: false, found: error.to_string() },
-        },
-    );
+    let status = connect(&args.reach, &domain)
+        .and_then(|client| client.status().map_err(|error| CliError::Refused(error.refusal())));
+    findings.push(policy(&domain, status.as_ref().ok()));
+    findings.push(match status {
+        Ok(status) => Finding { what: "node", ok: true, found: entries(&status) },
+        Err(error) => Finding { what: "node", ok: false, found: error.to_string() },
+    });
     let bad = findings.iter().filter(|finding| !finding.ok).count();
     if as_json {
         let all = findings.iter().map(|one| json!({ "what": one.what, "ok": one.ok, "found": one.found }));
@@ -72,18 +81,38 @@ pub(crate) fn doctor(args: &args::Doctor, as_json: bool) -> Result<(), CliError>
     } else {
         for finding in &findings {
             let mark = if finding.ok { "ok " } else { "BAD" };
-            line(format_args!("{mark}  {:<16} {}", finding.what, finding.found))?;
+            line(format_args!("{mark}  {:<16} {}", finding.what, finding.found.replace('\n', "\n      ")))?;
         }
     }
     match bad {
         0 => Ok(()),
-        1 => Err(CliError::Failed("1 thing keeps this machine from governing executions".to_owned())),
-        bad => Err(CliError::Failed(format!("{bad} things keep this machine from governing executions"))),
+        1 => Err(CliError::Found("1 thing keeps this machine from governing executions".to_owned())),
+        bad => Err(CliError::Found(format!("{bad} things keep this machine from governing executions"))),
     }
 }
 
 fn entries(status: &Value) -> String {
-    format!("answers, {} entries", status.get("size").unwrap_or(&Value::Null))
+    let size = status.get("size").and_then(Value::as_u64).unwrap_or_default();
+    format!("answers, {}", counted(size, "entry", "entries"))
+}
+
+/// The policy folder as it is: what the node says of it, or what it would say.
+fn policy(domain: &Domain, status: Option<&Value>) -> Finding {
+    let finding = |ok, found| Finding { what: "policy folder", ok, found };
+    if let Some(Value::String(why)) = status.and_then(|status| status.get("policy_refused")) {
+        return finding(
+            false,
+            format!("not taken, the policies before it stay in force: {why}; see `writ policy check`"),
+        );
+    }
+    match compiled(&domain.policy()) {
+        Ok(Compiled::Sound(set)) => finding(true, counted(set.len() as u64, "policy", "policies")),
+        Ok(Compiled::Refused { findings, .. }) => finding(
+            false,
+            format!("{}; see `writ policy check`", counted(findings.len() as u64, "finding", "findings")),
+        ),
+        Err(error) => finding(false, error.to_string()),
+    }
 }
 
 fn kernel() -> Finding {
@@ -114,7 +143,7 @@ fn folder(dir: &Path) -> Finding {
         Ok(found) if found.mode() & 0o022 != 0 => Finding {
             what: "domain folder",
             ok: false,
-            found: format!("others may write in it: `chmod go-w {}`", dir.display()),
+            found: format!("others may write in it: `chmod go-w {}`", quoted(dir)),
         },
         Ok(_) => Finding { what: "domain folder", ok: true, found: dir.display().to_string() },
         Err(error) => Finding { what: "domain folder", ok: false, found: format!("{}: {error}", dir.display()) },
@@ -136,6 +165,8 @@ fn mark(domain: &Domain) -> Finding {
     let ok = path.is_file();
     let found = if ok {
         path.display().to_string()
+    } else if !domain.store().exists() {
+        format!("{} is missing, and so is the ledger: is this the folder of the node?", path.display())
     } else {
         format!("{} is missing; see `writ log accept-mark`", path.display())
     };

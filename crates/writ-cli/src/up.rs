@@ -3,30 +3,28 @@
 use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::keys::{SECRET_FOLDER, read_key, read_seed, write_secret};
+use crate::keys::{SECRET_FOLDER, read_key, write_secret};
+use crate::render::counted;
 use crate::time::now_ms;
 use serde_json::json;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use writ_ledger::LedgerSigner;
 use writ_protocol::{Ed25519Key, Key, Name};
 use writ_server::{
     AuthorityNode, Level, Listeners, Log, LogFormat, NodeSetting, Rate, Said, TlsConfig, serve_authority, stop_signal,
 };
 
+/// What the kernel takes as the name of a local socket (`sun_path`, less its final zero byte).
+const SOCKET_BYTES_MAX: usize = 107;
+
 pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
-    let origin = domain.origin()?;
-    let keys = domain.dir().join("keys");
-    let signer = LedgerSigner::from_seeds(
-        origin,
-        &read_seed(&keys.join("ledger-ed25519.seed"))?,
-        &read_seed(&keys.join("ledger-ml-dsa-44.seed"))?,
-    );
+    let socket = domain.socket(args.socket.as_deref());
+    must_fit(&socket)?;
+    let signer = domain.signer()?;
     let rate = args.rate.map_or(Rate::STANDARD, |per_second| Rate { per_second, burst: per_second.saturating_mul(2) });
-    let policy = domain.dir().join("policy");
-    let setting = NodeSetting { place: domain.place(), signer, policy, rate };
+    let setting = NodeSetting { place: domain.place(), signer, policy: domain.policy(), rate };
     let node = AuthorityNode::open(setting, now_ms).map_err(|error| CliError::Failed(error.to_string()))?;
     let enrolled = enrol_slots(&node, &domain.slots(), args.slots)?;
     let node = Arc::new(node);
@@ -37,7 +35,6 @@ pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     let runtime = runtime.map_err(|error| CliError::Failed(format!("no event loop: {error}")))?;
     let served = runtime.block_on(async {
         let stop = stop_signal().map_err(|error| CliError::Failed(format!("signals: {error}")))?;
-        let socket = domain.socket(args.socket.as_deref());
         let failed = |error: writ_server::ServeError| CliError::Failed(error.to_string());
         let mut listeners = Listeners::new().with_unix(&socket, args.socket_mode).await.map_err(failed)?;
         if let Some(address) = args.listen {
@@ -50,6 +47,21 @@ pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     });
     log.line(Level::Info, "down", &[("entries", Said::Number(node.size()))]);
     served
+}
+
+/// The system takes short names of sockets only, and ours is made under a longer one first. Looked at before anything is recorded.
+fn must_fit(socket: &Path) -> Result<(), CliError> {
+    let path = std::path::absolute(socket).map_err(CliError::file(socket))?;
+    let found = path.as_os_str().len() + 2 + std::process::id().to_string().len();
+    if found <= SOCKET_BYTES_MAX {
+        return Ok(());
+    }
+    let excess = found - SOCKET_BYTES_MAX;
+    Err(CliError::Usage(format!(
+        "the socket {} has a path that is {} too long for the system; choose a shorter one with --socket FILE, and give it to other commands as --node unix:FILE or WRIT_NODE",
+        path.display(),
+        counted(excess as u64, "byte", "bytes")
+    )))
 }
 
 /// Every slot has a key that is enrolled. One that is not, because it is new or was replaced, is enrolled now, in a new epoch.
@@ -116,8 +128,13 @@ fn told(
         }));
     }
     let listening = address.map_or_else(String::new, |address| format!(" and {address}"));
-    line(format_args!("up: {} entries, {} policies in epoch {}", node.size(), policy.set.len(), policy.epoch.get()))?;
+    line(format_args!(
+        "up: {}, {} in epoch {}",
+        counted(node.size(), "entry", "entries"),
+        counted(policy.set.len() as u64, "policy", "policies"),
+        policy.epoch.get()
+    ))?;
     line(format_args!("  listening   {}{listening}", socket.display()))?;
-    line(format_args!("  gateways    {slots} slots, {enrolled} newly enrolled"))?;
+    line(format_args!("  gateways    {}, {enrolled} newly enrolled", counted(slots.into(), "slot", "slots")))?;
     line("  stop        Ctrl-C")
 }

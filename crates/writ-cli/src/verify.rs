@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::{read, read_trust_root};
 use crate::error::{CliError, json_line, line};
-use crate::render::{hex, summary, value_json};
+use crate::render::{counted, hex, summary, value_json};
 use crate::time::utc;
 use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
@@ -41,7 +41,7 @@ fn tell_writ(writ: &Verified<Writ>) -> Result<(), CliError> {
     line("  note        whether it may be used here and now is for the gateway to say")
 }
 
-/// The fields of `vectors/README.md`, and what kind of thing was verified.
+/// The fields of `vectors/README.md`, what kind of thing was verified, and the hash that orders name it by.
 fn story_json(story: &Story) -> Json {
     let executions: Vec<Json> = story
         .executions
@@ -57,6 +57,7 @@ fn story_json(story: &Story) -> Json {
     json!({
         "verified": "bundle",
         "subject": story.subject.get(),
+        "hash": story.entries.iter().find(|one| one.index == story.subject).map(|one| hex(one.hash.as_bytes())),
         "type": story.subject_type.as_str(),
         "size": story.size.get(),
         "executions": executions,
@@ -69,10 +70,10 @@ fn story_json(story: &Story) -> Json {
 fn tell_story(story: &Story, trust: &TrustRoot) -> Result<(), CliError> {
     let origin = story.entries.first().map_or_else(String::new, |one| one.entry.origin.to_string());
     line(format_args!(
-        "verified: the story of entry {}, a {}, in the ledger {origin} of {} entries",
+        "verified: the story of entry {}, a {}, in the ledger {origin} of {}",
         story.subject,
         story.subject_type.as_str(),
-        story.size
+        counted(story.size.get(), "entry", "entries")
     ))?;
     line(format_args!("  domain      {}", trust.domain()))?;
     for one in &story.entries {

@@ -58,10 +58,14 @@ pub(crate) fn commander(who: &args::As, domain: &Domain) -> Result<Signer, CliEr
     }
 }
 
-/// `Type::id`; a bare name is an agent's.
+/// `Type::id`.
 pub(crate) fn principal(text: &str) -> Result<AssertedPrincipal, CliError> {
-    let (kind, id) = text.split_once("::").unwrap_or(("Agent", text));
-    let wrong = || CliError::Usage(format!("`{text}` is no principal: expected TYPE::ID, like Agent::builder"));
+    let wrong = || {
+        CliError::Usage(format!(
+            "`{text}` is no principal: expected TYPE::ID, such as Agent::builder; a TYPE is User, Agent or Workload"
+        ))
+    };
+    let (kind, id) = text.split_once("::").ok_or_else(wrong)?;
     if !["User", "Agent", "Workload"].contains(&kind) {
         return Err(wrong());
     }

@@ -163,10 +163,64 @@ fn what_is_not_there_is_said_to_be_not_there() {
     let home = Home::with_domain();
     assert_fails(&home.run(&["log", "show", "2", "--domain", "acme"]), FAILED, "there is no entry 2");
     assert_fails(&home.run(&["log", "bundle", "99", "--domain", "acme"]), FAILED, "there is no entry 99");
-    assert_fails(&home.run(&["log", "tail"]), FAILED, "`writ init` makes one");
-    assert_fails(&home.run(&["audit", "--domain", "nowhere"]), FAILED, "nowhere");
     assert_fails(&home.run(&["verify", "x", "--trust", "acme/trust-root"]), FAILED, "x: No such file");
     assert_fails(&home.run(&["frobnicate"]), USAGE, "frobnicate");
+}
+
+#[test]
+fn a_domain_that_is_not_there_is_told_of_in_the_same_words_everywhere() {
+    let home = Home::new();
+    let nowhere = home.path("nowhere");
+    let says = format!("there is no domain in {}; set WRIT_DOMAIN or --domain", nowhere.display());
+    for command in [
+        &["up"][..],
+        &["status"],
+        &["doctor"],
+        &["run", "--", "true"],
+        &["authorize", "-o", "w", "--", "true"],
+        &["revoke", "--principal", "Agent::builder"],
+        &["halt"],
+        &["audit"],
+        &["log", "tail"],
+        &["log", "accept-mark", "--yes"],
+        &["root", "resume"],
+        &["key", "new", "--principal", "Agent::scout"],
+        &["policy", "check"],
+    ] {
+        let output = home.command(command).env("WRIT_DOMAIN", &nowhere).output().unwrap();
+        assert_fails(&output, USAGE, &says);
+        assert!(!stderr(&output).contains("accept-mark"), "{command:?}");
+    }
+    assert_fails(&home.run(&["log", "tail"]), USAGE, "or make one with `writ init`");
+    assert_eq!(fs::read_dir(home.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn evidence_does_not_take_the_place_of_a_file() {
+    let home = Home::with_domain();
+    fs::write(home.path("mine"), "mine").unwrap();
+    assert_fails(&home.run(&["log", "bundle", "0", "--domain", "acme", "-o", "mine"]), USAGE, "mine exists already");
+    assert_eq!(fs::read_to_string(home.path("mine")).unwrap(), "mine");
+}
+
+#[test]
+fn what_is_shown_to_be_typed_can_be_typed() {
+    let home = Home::new();
+    let told = stdout(&home.run(&["init", "my acme", "--origin", "acme.example/ledger"]));
+    assert!(told.ends_with("next: writ up --domain 'my acme'\n"), "{told}");
+    assert_fails(&home.run(&["init", "other", "--origin", "a", "--user", "with space"]), USAGE, "--user: ");
+    assert!(!home.path("other").exists());
+}
+
+#[test]
+fn misuse_is_told_as_json_where_json_was_asked_for() {
+    let home = Home::new();
+    for arguments in [&["--json", "frobnicate"][..], &["init", "--json"], &["--json", "log", "show", "x"]] {
+        let output = home.run(arguments);
+        let error: Json = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!((output.status.code(), &error["exit"]), (Some(USAGE), &Json::from(USAGE)), "{error}");
+    }
+    assert!(stderr(&home.run(&["run", "--", "true", "--json"])).starts_with("writ: there is no domain"));
 }
 
 #[test]
@@ -178,6 +232,7 @@ fn a_bundle_verifies_with_the_trust_root_alone() {
     fs::remove_dir_all(home.path("acme")).unwrap();
     let verified = json(&home.run(&["verify", "g.writ-bundle", "--trust", "pins", "--json"]));
     assert_eq!((&verified["subject"], &verified["type"]), (&Json::from(0), &Json::from("genesis")));
+    assert_eq!(verified["hash"].as_str().unwrap().len(), 64);
     let told = stdout(&home.run(&["verify", "g.writ-bundle", "--trust", "pins"]));
     assert!(told.starts_with("verified: the story of entry 0, a genesis"), "{told}");
 }

@@ -132,10 +132,10 @@ impl ClientError {
         }
     }
 
-    /// As a refusal, with code, reason and what to do.
+    /// As a refusal, with code and reason. A refusal of the node is its own: its code is not said twice.
     pub fn refusal(&self) -> Refusal {
         if let Self::Refused(refused) = self {
-            return refused.refusal();
+            return Refusal::new(refused.code, refused.why.clone());
         }
         Refusal::new(self.code(), self.to_string())
     }

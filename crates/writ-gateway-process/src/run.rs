@@ -65,8 +65,10 @@ pub struct HandedOver {
 /// What came of it.
 #[derive(Debug)]
 pub enum Ran {
-    /// It ran, and ended so. The last entry of its story stands at `index`.
+    /// It ran, and ended so.
     Ended {
+        /// Where its grant is recorded.
+        grant: u64,
         /// How.
         ending: Ending,
         /// Where that is recorded; nowhere, if the ledger was gone by then.
@@ -280,6 +282,7 @@ impl Gateway {
     }
 
     fn execute(mut self, measured: &Measured, admission: Admission) -> Ran {
+        let grant = admission.writ().index().get();
         let held = Held::take();
         let poised = held.as_ref().map_err(|errno| StartError::System(*errno));
         let poised = match poised.and_then(|held| poise(&self.run, measured, held)) {
@@ -316,7 +319,7 @@ impl Gateway {
         };
         let recorded = self.voice.say(begun.ended(ending), None);
         let recorded = recorded.map(|recorded| recorded.index).map_err(|error| error.refusal());
-        Ran::Ended { ending, recorded }
+        Ran::Ended { grant, ending, recorded }
     }
 }
 

@@ -4,6 +4,9 @@ use crate::terms::{BudgetTerm, FREEZE_AFTER_MS, KILL_AFTER_MS, Period, PermitTer
 use writ_protocol::entry::Positive;
 use writ_protocol::{Label, Name};
 
+/// The sandbox profiles that gateways know. None exists yet, so what asks for one is permitted and then runs nowhere.
+pub(crate) const SANDBOX_PROFILES: &[&str] = &[];
+
 const DURATION: &str = "a duration such as `500ms`, `30s`, `10m` or `1h`, above 0";
 const BUDGET: &str = "a budget such as `10`, `10 per minute`, `10 per hour` or `10 per day`, above 0";
 

@@ -41,10 +41,12 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
     if let Some(entities) = &entities {
         findings.extend(written.policies.values().flat_map(|policy| policy.missing_literals(entities)));
     }
-    let warnings = match &schema {
+    let mut warnings = match &schema {
         Some(schema) => written.fit(schema, &engine, &mut findings),
         None => Vec::new(),
     };
+    warnings.extend(written.policies.values().filter_map(WrittenPolicy::unknown_profile));
+    warnings.sort();
     match (schema, entities, Uids::new()) {
         (Some(schema), Some(entities), Some(uids)) if findings.is_empty() => {
             let index = Index::new(written.policies.values().map(|one| one.policy.clone()));
@@ -197,12 +199,10 @@ impl Written {
         for error in result.validation_errors() {
             findings.push(finding(error.policy_id(), complaint(error), Problem::Invalid));
         }
-        let mut warnings: Vec<PolicyError> = result
+        result
             .validation_warnings()
             .map(|warning| finding(warning.policy_id(), complaint(warning), Problem::Suspicious))
-            .collect();
-        warnings.sort();
-        warnings
+            .collect()
     }
 }
 
@@ -217,6 +217,13 @@ impl WrittenPolicy {
             }
         });
         missing.map(|problem| self.finding(problem)).collect()
+    }
+
+    /// A profile that no gateway has.
+    fn unknown_profile(&self) -> Option<PolicyError> {
+        let profile =
+            self.terms.sandbox.as_ref().filter(|one| !annotation::SANDBOX_PROFILES.contains(&one.as_str()))?;
+        Some(self.finding(Problem::SandboxUnknown(profile.to_string())))
     }
 
     fn finding(&self, problem: Problem) -> PolicyError {

@@ -87,6 +87,8 @@ pub enum Problem {
     AnnotationForm { name: String, found: String, expected: &'static str },
     #[error("the tree would be killed after {kill_after_ms} ms, before it is frozen after {freeze_after_ms} ms")]
     KillBeforeFreeze { freeze_after_ms: u64, kill_after_ms: u64 },
+    #[error("no gateway has the sandbox profile `{0}`, so what this permits runs nowhere (`surroundings_mismatch`)")]
+    SandboxUnknown(String),
     #[error("{0}")]
     Schema(String),
     #[error("{0}")]
@@ -154,6 +156,7 @@ impl Problem {
             Self::KillBeforeFreeze { .. } => {
                 "set both @freeze_after and @kill_after, the first not longer than the second"
             }
+            Self::SandboxUnknown(_) => "remove @sandbox: no profile exists yet",
             Self::Schema(_) => "a domain's schema adds types and actions and cannot redefine those of the base schema",
             Self::Invalid(_) => "mend it: a policy that does not fit the schema can fail when it is needed",
             Self::Suspicious(_) => "see that it says what you mean",

@@ -52,4 +52,6 @@ pub use peer::Peer;
 pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
-pub use writ_authority::{AuthorityError, Rate, Replay, ReplayFinding, replay};
+pub use writ_authority::{
+    AuthorityError, PolicyError, PolicySet, Rate, Replay, ReplayFinding, Snapshot, read_policy_folder, replay,
+};

@@ -1,5 +1,6 @@
 //! Running commands to their end, and waiting for conditions; neither for ever.
 
+use super::stop;
 use crate::error::CliError;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,6 +54,7 @@ pub(super) fn awaited<T>(
 ) -> Result<T, CliError> {
     let begun = Instant::now();
     loop {
+        stop::here();
         if let Some(found) = look()? {
             return Ok(found);
         }

@@ -36,7 +36,10 @@ impl Found {
         let text = |name: &str| told.as_ref().and_then(|told| Some(told.get(name)?.as_str()?.to_owned()));
         match (ended.status, text("code")) {
             (Some(0), _) => Self::Done,
-            (Some(1), Some(code)) => Self::Refused { code, index: text("error").and_then(|text| entry_in(&text)) },
+            (Some(1), Some(code)) => {
+                let index = told.as_ref().and_then(|told| told.get("index")?.as_u64());
+                Self::Refused { code, index }
+            }
             _ => Self::unclear(ended),
         }
     }
@@ -48,12 +51,6 @@ impl Found {
 
 fn last_json(text: &str) -> Option<Value> {
     text.lines().rev().find_map(|line| serde_json::from_str(line).ok())
-}
-
-/// The `(entry N)` of a refusal that was recorded.
-fn entry_in(text: &str) -> Option<u64> {
-    let (_, rest) = text.split_once("(entry ")?;
-    rest.split_once(')')?.0.parse().ok()
 }
 
 #[cfg(test)]
@@ -73,7 +70,7 @@ mod tests {
         for unclear in [ended(Some(1), told), ended(Some(126), "no JSON"), ended(None, told)] {
             assert!(matches!(Found::of_run(&unclear), Found::Unclear(_)));
         }
-        let told = "{\"error\":\"denied: why (entry 12); next\",\"code\":\"revoked\",\"exit\":1}";
+        let told = "{\"error\":\"revoked: why (entry 12)\",\"code\":\"revoked\",\"index\":12,\"exit\":1}";
         let refused = Found::Refused { code: "revoked".to_owned(), index: Some(12) };
         assert_eq!(Found::of_command(&ended(Some(1), told)), refused);
         for unclear in [ended(Some(3), told), ended(Some(1), "{\"error\":\"x\"}"), ended(None, told)] {

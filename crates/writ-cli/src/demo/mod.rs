@@ -15,6 +15,7 @@ mod policy;
 mod principals;
 mod relay;
 mod stage;
+mod stop;
 mod table;
 mod writs;
 
@@ -24,10 +25,20 @@ use stage::Stage;
 use table::Table;
 
 pub(crate) fn run(args: &args::Demo, as_json: bool) -> Result<(), CliError> {
+    stop::watch()?;
+    let played = play(args, as_json);
+    if played.is_err() {
+        stop::settle();
+    }
+    played
+}
+
+fn play(args: &args::Demo, as_json: bool) -> Result<(), CliError> {
     let mut stage = Stage::set(args.dir.as_deref(), args.keep)?;
     let mut table = Table::new(as_json);
     if !as_json {
         line(format_args!("A new domain in {}", stage.place.domain.dir().display()))?;
+        table.head()?;
     }
     stage.start_node()?;
     permitted(&stage, &mut table)?;

@@ -2,6 +2,7 @@
 
 use super::commands::{Finished, awaited, finished, shell};
 use super::stage::Place;
+use super::stop;
 use crate::error::CliError;
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -21,8 +22,10 @@ impl Node {
         let (told, log) = (place.beside("node.out"), place.beside("node.log"));
         let file = |path| File::create(path).map_err(CliError::file(path));
         up.stdout(file(&told)?).stderr(file(&log)?).stdin(Stdio::null());
-        let child = up.spawn().map_err(|error| CliError::Failed(format!("the node: {error}")))?;
-        let node = Self(Arc::new(Mutex::new(Some(child))));
+        let node = stop::ends(|| {
+            let child = up.spawn().map_err(|error| CliError::Failed(format!("the node: {error}")))?;
+            Ok(Self(Arc::new(Mutex::new(Some(child)))))
+        })?;
         awaited("the node to listen", STARTS_WITHIN, || {
             if !node.lives() {
                 let why = std::fs::read_to_string(&log).unwrap_or_default();

@@ -4,6 +4,7 @@ use super::commands::{Finished, awaited, finished};
 use super::found::Found;
 use super::node::Node;
 use super::policy;
+use super::stop;
 use super::table::Table;
 use crate::domain::{Domain, read_trust_root};
 use crate::error::CliError;
@@ -69,6 +70,9 @@ impl Stage {
     pub(super) fn set(dir: Option<&Path>, keep: bool) -> Result<Self, CliError> {
         let binary = std::env::current_exe().map_err(|error| CliError::Failed(format!("this program: {error}")))?;
         let dir = folder(dir)?;
+        if !keep {
+            stop::takes_away(&dir);
+        }
         let built = Self::build(&dir, &binary, keep);
         if built.is_err() && !keep {
             // The error is what the person needs to hear.

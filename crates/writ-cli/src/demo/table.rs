@@ -2,8 +2,11 @@
 
 use super::found::Found;
 use super::stage::Stage;
-use crate::error::{CliError, harmless, json_line, line};
+use super::stop;
+use crate::error::{CliError, harmless, json_line, line, painted_line};
+use crate::render::counted;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::Path;
 use writ_protocol::Code;
 
@@ -53,9 +56,26 @@ impl Attempt {
     }
 }
 
+/// How wide what is tried may be, so that a line fits 80 columns with number, verdict, the longest code and the longest place.
+const TRIED: usize = 37;
+/// Before it stand number and verdict.
+const MARGIN: usize = 11;
+
+/// How many lines there were of each kind.
+#[derive(Default)]
+struct Kinds {
+    ran: u64,
+    recorded: u64,
+    unrecorded: u64,
+    barred: u64,
+    evidence: u64,
+}
+
 /// The lines so far.
 pub(super) struct Table {
     as_json: bool,
+    coloured: bool,
+    kinds: Kinds,
     section: &'static str,
     lines: usize,
     /// What was not as expected.
@@ -64,7 +84,16 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(as_json: bool) -> Self {
-        Self { as_json, section: "", lines: 0, wrong: Vec::new() }
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
+        let coloured = !as_json && !plain && !dumb && std::io::stdout().is_terminal();
+        Self { as_json, coloured, kinds: Kinds::default(), section: "", lines: 0, wrong: Vec::new() }
+    }
+
+    /// What the columns are, and where their words are explained.
+    pub(super) fn head(&self) -> Result<(), CliError> {
+        line("Codes are explained in spec/refusals.md; `writ log show ENTRY` shows an entry.\n")?;
+        line(format_args!("{:>3}  {:<5} {:<TRIED$} {:<21} {:>9}", "#", "", "what is tried", "refused with", "entry"))
     }
 
     /// Begins a section; `title` is for people.
@@ -90,6 +119,14 @@ impl Table {
             (Kept::Entry, _) | (Kept::Nowhere(_), Some(_)) => None,
         };
         self.lines += 1;
+        match (attempt.code, attempt.kept) {
+            (None, _) => self.kinds.barred += 1,
+            (Some(_), Kept::Entry) => self.kinds.recorded += 1,
+            (Some(_), Kept::Nowhere(_)) => self.kinds.unrecorded += 1,
+        }
+        if wrong.is_some() {
+            stop::settle();
+        }
         if self.as_json {
             json_line(&json!({
                 "number": self.lines, "section": self.section, "name": attempt.name, "tried": attempt.tried,
@@ -98,8 +135,7 @@ impl Table {
             }))?;
         } else {
             let place = index.map_or_else(|| no_entry.unwrap_or("none").to_owned(), |index| index.to_string());
-            let verdict = wrong.as_deref().map_or("nothing ran".to_owned(), |wrong| format!("WRONG: {wrong}"));
-            self.print(attempt.tried, code.unwrap_or("barred"), &place, &verdict)?;
+            self.print(attempt.tried, code.unwrap_or("barred"), &place, wrong.as_deref())?;
         }
         self.judge(attempt.name, wrong);
         Ok(())
@@ -114,6 +150,13 @@ impl Table {
         wrong: Option<String>,
     ) -> Result<(), CliError> {
         self.lines += 1;
+        match self.section {
+            "evidence" => self.kinds.evidence += 1,
+            _ => self.kinds.ran += 1,
+        }
+        if wrong.is_some() {
+            stop::settle();
+        }
         if self.as_json {
             json_line(&json!({
                 "number": self.lines, "section": self.section, "name": name, "tried": tried, "expected": "done",
@@ -121,16 +164,27 @@ impl Table {
             }))?;
         } else {
             let place = index.map_or_else(String::new, |index| index.to_string());
-            let verdict = wrong.as_deref().map_or("as expected".to_owned(), |wrong| format!("WRONG: {wrong}"));
-            self.print(tried, "done", &place, &verdict)?;
+            self.print(tried, "done", &place, wrong.as_deref())?;
         }
         self.judge(name, wrong);
         Ok(())
     }
 
-    fn print(&self, tried: &str, code: &str, place: &str, verdict: &str) -> Result<(), CliError> {
-        let verdict = harmless(verdict).replace('\n', " ");
-        line(format_args!("{:>4}  {tried:<66} {code:<22} {place:>9}  {verdict}", self.lines))
+    fn print(&self, tried: &str, code: &str, place: &str, wrong: Option<&str>) -> Result<(), CliError> {
+        let mut parts = wrapped(tried, TRIED).into_iter();
+        let (first, verdict) = (parts.next().unwrap_or_default(), self.verdict(wrong.is_none()));
+        painted_line(format!("{:>3}  {verdict} {first:<TRIED$} {code:<21} {place:>9}", self.lines).trim_end())?;
+        let why = wrong.map(|wrong| harmless(wrong).replace('\n', " ")).unwrap_or_default();
+        for part in parts.chain(wrapped(&why, 80 - MARGIN)) {
+            line(format_args!("{:MARGIN$}{part}", ""))?;
+        }
+        Ok(())
+    }
+
+    /// A word, and on a terminal a colour that says the same.
+    fn verdict(&self, right: bool) -> String {
+        let (word, colour) = if right { ("ok   ", 32) } else { ("WRONG", 31) };
+        if self.coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
     }
 
     fn judge(&mut self, name: &str, wrong: Option<String>) {
@@ -139,17 +193,42 @@ impl Table {
 
     /// The last line, and the outcome of everything.
     pub(super) fn end(self) -> Result<(), CliError> {
-        let Self { as_json, lines, wrong, .. } = self;
+        let Self { as_json, lines, wrong, kinds, .. } = self;
+        let Kinds { ran, recorded, unrecorded, barred, evidence } = kinds;
         if as_json {
-            json_line(&json!({ "ok": wrong.is_empty(), "lines": lines, "wrong": wrong }))?;
+            let kinds = json!({
+                "ran": ran, "recorded": recorded, "unrecorded": unrecorded, "barred": barred, "evidence": evidence,
+            });
+            json_line(&json!({ "ok": wrong.is_empty(), "lines": lines, "kinds": kinds, "wrong": wrong }))?;
         } else if wrong.is_empty() {
-            line(format_args!("\nAll {lines} as expected."))?;
+            line(format_args!("\nAll {lines} as expected:"))?;
+            let attempts = |count| counted(count, "attempt", "attempts");
+            line(format_args!("  {}, run and recorded", counted(ran, "permitted command", "permitted commands")))?;
+            line(format_args!("  {} refused, each with an entry of its own", attempts(recorded)))?;
+            line(format_args!("  {} refused without one; its column says why", attempts(unrecorded)))?;
+            line(format_args!("  {} barred by the kernel, nobody was asked", attempts(barred)))?;
+            line(format_args!("  {} of the evidence: all of it verifies", counted(evidence, "check", "checks")))?;
         }
         if wrong.is_empty() {
             return Ok(());
         }
         Err(CliError::Failed(format!("{} of {lines} not as expected: {}", wrong.len(), wrong.join("; "))))
     }
+}
+
+/// A text in lines of so many characters at most, broken between words where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + 1 + word.chars().count() <= width => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What is wrong with how an attempt ended: `recorded` is the code that the entry named in the refusal holds, `left` whether its mark is there.

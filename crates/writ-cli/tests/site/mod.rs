@@ -148,6 +148,15 @@ impl Site {
         self.writ(&[&["run", "--"], argv].concat())
     }
 
+    /// A governed shell that has begun and goes on.
+    pub(crate) fn begun(&self, mark: &str) -> Goes {
+        let mut running =
+            self.command(&["run", "--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &self.text(mark)]);
+        let running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait("the command to run", || self.path(mark).exists());
+        Goes(running)
+    }
+
     /// A refused run, as JSON.
     pub(crate) fn refusal(&self, arguments: &[&str]) -> Json {
         refusal(&self.writ(&[&["--json", "run"], arguments].concat()))
@@ -218,6 +227,16 @@ impl Site {
                 variables.windows(wanted.len()).any(|found| found == wanted)
             })
             .collect()
+    }
+}
+
+/// A command that has begun and goes on until `end` is called.
+pub(crate) struct Goes(Child);
+
+impl Goes {
+    pub(crate) fn end(mut self) -> Output {
+        drop(self.0.stdin.take());
+        self.0.wait_with_output().unwrap()
     }
 }
 

@@ -49,7 +49,7 @@ fn the_reference_shows_a_whole_folder() {
 fn builders_build_on_the_terms_shown() {
     let permit = permitted(decide(&set(), &exec(&["cargo", "build"]), &facts()));
     assert_eq!(permit.terms.window_ms, 600_000);
-    assert_eq!(permit.terms.sandbox, Some(label("strict")));
+    assert_eq!(permit.terms.sandbox, None);
     assert_eq!(permit.terms.budgets[0].counter, name("build:Agent/builder:2026-11-21T08"));
     for argv in [&["cargo"][..], &["cargo", "install"]] {
         denied(decide(&set(), &exec(argv), &facts()), Code::PolicyDenied);

@@ -203,6 +203,13 @@ fn odd_conditions_are_warnings() {
 }
 
 #[test]
+fn a_sandbox_profile_that_no_gateway_has_is_a_warning() {
+    let text = "\n@id(\"a\")\n@sandbox(\"strict\")\npermit (principal, action == Action::\"exec\", resource);";
+    let [warning] = &policies(text).warnings().to_vec()[..] else { panic!("expected one warning") };
+    assert_eq!((warning.line, &warning.problem), (2, &Problem::SandboxUnknown("strict".to_owned())));
+}
+
+#[test]
 fn a_clause_is_the_policy_as_written() {
     let set = policies(
         "// first\n\n@id(\"a\")\nforbid (principal, action, resource); // after\n@id(\"b\") permit (principal, action, resource);",

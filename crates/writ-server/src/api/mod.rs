@@ -78,7 +78,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         }
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
         Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
-        Code::Halted => "the domain is halted; only its root members end a halt",
+        Code::Halted => "the domain is halted; only its root members end a halt, with `writ root resume`",
         Code::IdentityMismatch => "ask as yourself, or have the one whom you named sign the request",
         Code::IntegrityFailure => {
             "the file is not the one that policy knows; restore it, or have its new digest accepted"

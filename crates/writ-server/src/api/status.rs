@@ -25,7 +25,7 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
         "revocations": control.revocations().count(),
         "policy": {
             "epoch": policy.epoch.get(),
-            "set": policy.set.digest().to_string(),
+            "set": hex(policy.set.digest().as_bytes()),
             "policies": policy.set.len(),
             "semantics": writ_authority::SEMANTICS,
         },
@@ -36,4 +36,9 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
         "version": env!("CARGO_PKG_VERSION"),
     });
     Reply::json(StatusCode::OK, &json)
+}
+
+/// As orders that revoke a policy set name it.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-use super::{Attempt, NOT_ASKED, wrong_with};
+use super::{Attempt, NOT_ASKED, wrapped, wrong_with};
 use crate::demo::found::Found;
 use writ_protocol::Code;
 
@@ -47,4 +47,14 @@ fn what_the_kernel_bars_is_right_only_if_it_did_and_nothing_was_left() {
     for (found, left) in [(Found::Barred, true), (Found::Done, false), (refused("halted", None), false)] {
         assert!(wrong_with(&attempt, &found, None, left).is_some(), "{found:?}");
     }
+}
+
+#[test]
+fn what_is_tried_is_broken_between_words_and_loses_none() {
+    let tried = "the node is killed after it granted, before the start";
+    let lines = wrapped(tried, 20);
+    assert_eq!(lines, ["the node is killed", "after it granted,", "before the start"]);
+    assert_eq!(lines.join(" "), tried);
+    assert_eq!(wrapped("", 20), Vec::<String>::new());
+    assert_eq!(wrapped("a-word-that-is-longer-than-a-line x", 5), ["a-word-that-is-longer-than-a-line", "x"]);
 }

@@ -1,0 +1,80 @@
+//! Refusals for people: what was refused, where that stands, and what to do next.
+
+use writ_client::Denial;
+use writ_protocol::Code;
+
+/// The lines below the first one of a recorded refusal: the policies that decided, the entry, the next step.
+pub(crate) fn explained(denial: &Denial) -> Vec<String> {
+    let mut lines = Vec::new();
+    for policy in &denial.policies {
+        let place = match (&policy.file, policy.line) {
+            (Some(file), Some(line)) => format!(" ({file}:{line})"),
+            (Some(file), None) => format!(" ({file})"),
+            (None, _) => String::new(),
+        };
+        lines.push(format!("  policy  {}{place}", policy.id));
+        lines.extend(policy.text.as_deref().unwrap_or_default().lines().map(|line| format!("          {line}")));
+    }
+    lines.push(format!("  entry   {}", denial.index));
+    lines.push(format!("  next    {}", denial.next.as_deref().unwrap_or_else(|| next_step(denial.code))));
+    lines
+}
+
+/// What whoever runs a command can do about a refusal. The node says it of its own; this is for what is refused on this side.
+pub(crate) fn next_step(code: Code) -> &'static str {
+    match code {
+        Code::MissingWrit => "ask for a writ with `writ authorize`, or leave --writ out",
+        Code::Malformed => {
+            "see that the file is a writ as `writ authorize` wrote it, and that `writ` and the node are of one release"
+        }
+        Code::UnsupportedVersion => "use a `writ` of the release that wrote it",
+        Code::UnknownAuthority => {
+            "see that WRIT_DOMAIN names the domain that the node and the writ belong to; `writ up` there enrols this machine's slots"
+        }
+        Code::SignatureInvalid | Code::ProofInvalid => {
+            "it was changed or damaged; ask for a new one with `writ authorize`"
+        }
+        Code::WitnessQuorumMissing
+        | Code::NotAWrit
+        | Code::ControlChainBroken
+        | Code::EvidenceIncomplete
+        | Code::EvidenceInvalid
+        | Code::CommitmentMismatch => "ask for a new writ; if that is refused too, run `writ audit`",
+        Code::WrongAudience => "ask for a new writ on this machine, with `writ authorize`",
+        Code::NotYetValid | Code::Expired => {
+            "ask for a new writ; if that is over at once too, see that the clocks agree"
+        }
+        Code::ActionMismatch => {
+            "run exactly what was granted, in the same folder with the same environment, or ask for a new writ"
+        }
+        Code::PolicyMismatch | Code::PolicyStale => "the policy has changed since; ask for a new writ",
+        Code::SurroundingsMismatch => {
+            "ask for a new writ on this machine as it is now; a permit with @sandbox lets nothing run, since no profile exists yet"
+        }
+        Code::IntegrityFailure => "see that the program is a regular file that this user may read and execute",
+        Code::IdentityMismatch => "ask as yourself, or give the key of whom you named with --key",
+        Code::HolderProofInvalid => "give the holder's key with --holder; it was written beside the writ, with .key",
+        Code::Replayed | Code::UsesExhausted => "a writ is good once; ask for a new one",
+        Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
+        Code::Halted => "wait until the root members end the halt, with `writ root resume`",
+        Code::LineageBroken => "start it from outside, or from an execution that is still running",
+        Code::ScopeWidened => "ask for no more than what caused this may have",
+        Code::ViewStale => "start it once more; if this comes again, the node is slower than the policy allows",
+        Code::ClockUntrusted => "set the clocks of this machine and of the node right",
+        Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
+        Code::PolicyDenied => "ask whoever keeps the policy, or ask for something that it permits",
+        Code::EvaluationError => "whoever keeps the policy must mend the one that failed",
+        Code::ApprovalPending | Code::ApprovalRejected => "ask whoever keeps the policy; approvals do not exist yet",
+        Code::Unauthenticated => {
+            "see that your key or user is in principals.json, and sign with --as where a key is needed"
+        }
+        Code::RateLimited => {
+            "wait until something has ended; the node's --slots and --rate say how much goes at a time"
+        }
+        Code::FactsChanged => "start it once more",
+        Code::AuthorityUnreachable => {
+            "see that the node runs (`writ up`) and answers (`writ status`); --domain and --node say where it is"
+        }
+        Code::LedgerUnavailable | Code::Internal => "look at the node's log, then run `writ doctor`",
+    }
+}
