@@ -145,7 +145,9 @@ fn a_run_asks_in_one_order() {
         let relay = relay(&site, Moment::Never, || {});
         let attempt = Attempt::new(&site, writ, &format!("{writ:?}"));
         let ran = attempt.over(&site, &relay, &[]);
-        assert_eq!((ran.status.code(), stderr(&ran).as_str(), attempt.executions()), (Some(5), "", 1));
+        assert_eq!((ran.status.code(), attempt.executions()), (Some(5), 1), "{}", stderr(&ran));
+        let told: Json = serde_json::from_str(&stderr(&ran)).unwrap();
+        assert_eq!((&told["outcome"], &told["ended"]), (&"ran".into(), &"exited:5".into()));
         let asked = relay.end();
         assert_eq!(asked.len(), writ.last(), "{asked:?}");
         let expected = asked.iter().zip(writ.requests());
