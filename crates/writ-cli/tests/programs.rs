@@ -5,7 +5,6 @@ mod site;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::Value as Json;
-use serde_json::Value as Json;
 use site::relay::{Moment, Relay};
 use site::{REFUSED, Site, executions, refusal, stderr, stdout};
 use std::fs;
