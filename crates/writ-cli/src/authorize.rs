@@ -40,7 +40,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let permit = match answer {
         Answer::Permit(permit) => permit,
         Answer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
-        Answer::Refused(refused) => return Err(CliError::Refused(Refusal::new(refused.code, refused.why))),
+        Answer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
     };
     // What is written down is what was verified, not what was answered.
     let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;

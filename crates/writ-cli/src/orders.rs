@@ -13,7 +13,7 @@ use writ_client::OrderAnswer;
 use writ_protocol::action::{Action, Command, Order};
 use writ_protocol::entry::{AssertedPrincipal, Target};
 use writ_protocol::statement::{Ask, Request};
-use writ_protocol::{Fingerprint, Label, Name, Refusal, RequestKey, WRIT_BYTES_MAX, WritVerifier};
+use writ_protocol::{Fingerprint, Label, Name, RequestKey, WRIT_BYTES_MAX, WritVerifier};
 use writ_tlog::Hash;
 
 /// Who orders, and through which node.
@@ -91,7 +91,7 @@ impl Office<'_> {
             OrderAnswer::Recorded(recorded) => recorded,
             OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
             OrderAnswer::Refused(refused) => {
-                return Err(CliError::Refused(Refusal::new(refused.code, refused.why)));
+                return Err(CliError::Refused(refused.refusal()));
             }
         };
         // An order that is not proved was not carried out.

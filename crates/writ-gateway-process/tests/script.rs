@@ -7,6 +7,7 @@ use governed::{Site, children, err, out, status, until, users};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 
 const EVIL: &str = "#!/bin/sh\necho evil\n";
@@ -162,7 +163,11 @@ fn an_ordinary_script_runs_as_without() {
 fn waiting(site: &Site, before: &str) -> (Child, Pid) {
     let script = gated(site, before, ". \"$1\"");
     site.file("build.sh", script, 0o755);
-    let gateway = site.confined(["./build.sh"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A group of its own: what stops by a terminal's signal must have somebody in its session who could let it go on, and who runs the tests
+    // may have none.
+    let mut command = site.confined(["./build.sh"]);
+    let command = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let gateway = command.spawn().unwrap();
     until("the interpreter waits", || site.at("ready").exists());
     let watcher = children(i32::try_from(gateway.id()).unwrap());
     let command = Pid::from_raw(children(watcher[0])[0]);
