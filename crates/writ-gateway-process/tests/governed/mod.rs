@@ -69,11 +69,16 @@ impl Site {
         self.at(name)
     }
 
-    /// A command as this user has it, in this place and with few variables.
+    /// A command as this user has it, in this place, with few variables, and with no signal ignored: whoever runs the tests may ignore some.
     pub(crate) fn bare<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut words = words.into_iter();
-        let mut command = Command::new(words.next().unwrap());
-        command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("SITE", self.path());
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal")
+            .args(words)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("SITE", self.path());
         command.current_dir(self.path()).stdin(Stdio::null());
         if let Some(user) = self.user {
             command.uid(user).gid(user);

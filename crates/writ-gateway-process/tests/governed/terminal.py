@@ -2,6 +2,8 @@
 import fcntl, os, pty, re, select, shlex, signal, struct, sys, termios, time
 
 prefix = shlex.join(sys.argv[1:])
+# Whatever hangs, this ends.
+signal.alarm(600)
 pid, terminal = pty.fork()
 if pid == 0:
     os.environ.update(PS1='outer> ', TERM='vt100', HISTFILE='', LESS='', SHELL='/bin/bash')
@@ -71,5 +73,9 @@ if editor in ('vim.basic', 'vim.tiny'):
     line(f'{prefix} {editor} -u NONE -n written'); group_of(editor); expect('written'); type('ihello\x1b'); type(':w\r'); expect('written'); type('\x1a'); expect('Stopped'); settled()
     line('fg'); group_of(editor); type('A again\x1b:wq\r'); settled()
     line('cat written'); expect('hello again'); settled()
-line('exit'); os.waitpid(pid, 0)
+line('exit')
+end = time.monotonic() + 60
+while not os.waitpid(pid, os.WNOHANG)[0]:
+    if time.monotonic() > end: sys.exit('the shell does not end')
+    time.sleep(0.005)
 print('all went well')
