@@ -70,26 +70,44 @@ impl Terminal {
 #[derive(Debug)]
 pub struct Held {
     descriptor: SignalFd,
-    original: SigSet,
+    inherited: Inherited,
+}
+
+/// What a command is to find as if there were no gateway.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    blocked: SigSet,
+    /// Where whoever started the gateway ignored this, the kernel would tell nobody how a child ended.
+    of_children: SigAction,
+}
+
+impl Inherited {
+    pub(crate) fn restore(&self) -> Result<(), Errno> {
+        // SAFETY: it is what was there before the first instruction of this crate.
+        unsafe { sigaction(Signal::SIGCHLD, &self.of_children) }?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.blocked), None)
+    }
 }
 
 impl Held {
     /// Begins to read them.
     pub fn take() -> Result<Self, Errno> {
         let descriptor = SignalFd::with_flags(&set(FORWARDED), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let mut original = SigSet::empty();
+        // SAFETY: the default action runs no code of ours.
+        let of_children = unsafe { sigaction(Signal::SIGCHLD, &default_action()) }?;
+        let mut blocked = SigSet::empty();
         let mut taken = set(FORWARDED);
         taken.extend(set(HELD_BACK).iter());
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&taken), Some(&mut original))?;
-        Ok(Self { descriptor, original })
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&taken), Some(&mut blocked))?;
+        Ok(Self { descriptor, inherited: Inherited { blocked, of_children } })
     }
 
     pub(crate) fn descriptor(&self) -> &SignalFd {
         &self.descriptor
     }
 
-    pub(crate) fn original(&self) -> &SigSet {
-        &self.original
+    pub(crate) fn inherited(&self) -> &Inherited {
+        &self.inherited
     }
 
     /// The next signal, if there is one.
@@ -106,9 +124,8 @@ impl Held {
             raise(signal)?;
         }
         if HELD_BACK.contains(&signal) {
-            let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
             // SAFETY: the default action runs no code of ours.
-            let before = unsafe { sigaction(signal, &default) }?;
+            let before = unsafe { sigaction(signal, &default_action()) }?;
             let one = set(&[signal]);
             sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&one), None)?;
             sigprocmask(SigmaskHow::SIG_BLOCK, Some(&one), None)?;
@@ -124,7 +141,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         // They were meant for the command.
         forget_pending();
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.original), None).ok();
+        self.inherited.restore().ok();
     }
 }
 
@@ -183,6 +200,10 @@ impl Steering {
             }
         }
     }
+}
+
+pub(crate) fn default_action() -> SigAction {
+    SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty())
 }
 
 fn stops_pending() -> bool {

@@ -120,7 +120,7 @@ pub fn prepare<'held>(plan: &Plan<'_>, held: &'held Held) -> Result<Poised<'held
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             drop(ours);
-            watcher::watch(plan, &theirs, held.original())
+            watcher::watch(plan, &theirs, held.inherited())
         }
     };
     drop(theirs);

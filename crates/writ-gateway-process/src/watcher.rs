@@ -5,7 +5,7 @@ use crate::confinement::{Fault, Step, landlock};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::end_domain;
 use crate::script::{Awaited, Identity, Look};
-use crate::terminal::{Steering, forget_pending};
+use crate::terminal::{Inherited, Steering, default_action, forget_pending};
 use crate::trace::{News, Pace, Stop, go_on, wait};
 use crate::tree::Plan;
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use nix::fcntl::AtFlags;
 use nix::sched::sched_yield;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::ptrace;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::fstat;
 use nix::unistd::{ForkResult, Pid, execveat, fork, getppid, pipe2};
@@ -32,14 +32,14 @@ const LOOKS_MAX: u32 = 200;
 const STOPS_MAX: u32 = 256;
 
 /// Runs as the watcher and never returns.
-pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> ! {
+pub(crate) fn watch(plan: &Plan<'_>, gateway: &Channel, inherited: &Inherited) -> ! {
     // What the watcher may signal is from now on what descends from it, and nothing else, so that it can end all of that at once.
     if let Err(fault) = landlock() {
         gateway.tell(fault.into()).ok();
         // SAFETY: as below; nothing was started.
         unsafe { libc::_exit(1) }
     }
-    let outcome = Watcher::begin(plan, gateway, original).and_then(|watcher| watcher.run(gateway));
+    let outcome = Watcher::begin(plan, gateway, inherited).and_then(|watcher| watcher.run(gateway));
     // Whatever there is below it ends with it, before anybody is told.
     end_domain().ok();
     let status = match outcome {
@@ -63,7 +63,7 @@ struct Watcher {
 
 impl Watcher {
     /// Starts the command and holds it at its first instruction, verified.
-    fn begin(plan: &Plan<'_>, gateway: &Channel, original: &SigSet) -> Result<Self, FromWatcher> {
+    fn begin(plan: &Plan<'_>, gateway: &Channel, inherited: &Inherited) -> Result<Self, FromWatcher> {
         let failed = |step: Step| move |errno: Errno| FromWatcher::Failed { step, errno };
         set_child_subreaper(true).map_err(failed(Step::Parent))?;
         // The terminal's signals are for the command; the watcher goes on until the tree is gone.
@@ -81,7 +81,7 @@ impl Watcher {
             ForkResult::Child => {
                 drop((reading, seizing));
                 let mut report = File::from(writing);
-                let Err(fault) = become_command(plan, own, original, seized, &mut report);
+                let Err(fault) = become_command(plan, own, inherited, seized, &mut report);
                 give_in(report, &fault);
             }
         };
@@ -275,7 +275,7 @@ fn digest(file: &File) -> std::io::Result<writ_tlog::Hash> {
 fn become_command(
     plan: &Plan<'_>,
     watcher: Pid,
-    original: &SigSet,
+    inherited: &Inherited,
     seized: OwnedFd,
     report: &mut File,
 ) -> Result<Infallible, Fault> {
@@ -293,15 +293,14 @@ fn become_command(
         report.write_all(&copy.to_bytes()).map_err(|_| at(Step::Script)(Errno::EPIPE))?;
     }
     // Rust ignores SIGPIPE in its programs; a command finds it as any other parent leaves it.
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default action runs no code of ours.
-    unsafe { sigaction(Signal::SIGPIPE, &default) }.map_err(at(Step::Exec))?;
+    unsafe { sigaction(Signal::SIGPIPE, &default_action()) }.map_err(at(Step::Exec))?;
     let argv: Vec<Vec<u8>> = plan.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     let argv = strings(plan.executable.kernel_argv(&argv)).map_err(at(Step::Exec))?;
     let joined = plan.variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let variables = strings(joined).map_err(at(Step::Exec))?;
     close_others(plan).map_err(at(Step::Exec))?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(original), None).map_err(at(Step::Exec))?;
+    inherited.restore().map_err(at(Step::Exec))?;
     execveat(plan.executable.image(), c"", &argv, &variables, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Exec))
 }
 

@@ -6,7 +6,7 @@ mod governed;
 use governed::{Site, assert_refused, children, err, out, status, until, users};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -330,6 +330,23 @@ sys.exit(3)
         kill(pid(&gateway), Signal::SIGUSR2).unwrap();
         assert_eq!(gateway.wait().unwrap().code(), Some(3));
         assert_eq!(site.text("heard"), expected);
+    }
+}
+
+#[test]
+fn what_its_parent_ignores_and_blocks_the_command_finds_so() {
+    for site in users().into_iter().map(Site::new) {
+        let with = |words: &[&str], governed: bool| {
+            let ignoring = ["env", "--ignore-signal=CHLD,HUP,TERM,USR1,CONT,TSTP", "--block-signal=INT,USR2"];
+            let prefix = if governed { site.prefix() } else { Vec::new() };
+            let prefix = prefix.into_iter().map(PathBuf::into_os_string);
+            let words = ignoring.iter().map(OsString::from).chain(prefix).chain(words.iter().map(OsString::from));
+            site.bare(words).output().unwrap()
+        };
+        let signals = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"];
+        assert_eq!(out(&with(&signals, true)), out(&with(&signals, false)));
+        // The kernel tells those who ignore SIGCHLD of no child.
+        assert_eq!(with(&["sh", "-c", "exit 7"], true).status.code(), Some(7));
     }
 }
 

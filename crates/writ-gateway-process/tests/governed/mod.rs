@@ -1,6 +1,8 @@
 //! A place for one test: a folder that everybody may write to, the example that runs governed trees, and a domain's folder to hide.
 #![allow(dead_code, reason = "each test file needs some of it")]
+#![allow(unsafe_code, reason = "signals are set to their defaults; no wrapper that is safe does that")]
 
+use nix::sys::signal::{SigHandler, Signal};
 use std::ffi::OsStr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -26,6 +28,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(user: Option<u32>) -> Self {
+        ignore_nothing();
         let folder = tempfile::Builder::new().prefix("governed").tempdir_in("/tmp").unwrap();
         let site = Self { folder, user };
         everybody(site.path());
@@ -69,16 +72,11 @@ impl Site {
         self.at(name)
     }
 
-    /// A command as this user has it, in this place, with few variables, and with no signal ignored: whoever runs the tests may ignore some.
+    /// A command as this user has it, in this place and with few variables.
     pub(crate) fn bare<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new("env");
-        command
-            .arg("--default-signal")
-            .args(words)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C")
-            .env("SITE", self.path());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("SITE", self.path());
         command.current_dir(self.path()).stdin(Stdio::null());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
@@ -117,6 +115,16 @@ impl Site {
     pub(crate) fn noted(&self) -> Vec<i32> {
         let noted = self.text("pids");
         noted.lines().map(|line| line.parse().unwrap()).filter(|pid| status(*pid).is_some()).collect()
+    }
+}
+
+/// Whoever runs the tests may ignore some signals, and what they start would as well.
+fn ignore_nothing() {
+    // Those of memory are handled by the standard library.
+    let kept = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE, Signal::SIGSEGV, Signal::SIGBUS];
+    for signal in Signal::iterator().filter(|signal| !kept.contains(signal)) {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.unwrap();
     }
 }
 
