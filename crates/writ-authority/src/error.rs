@@ -28,6 +28,14 @@ pub enum AuthorityError {
     Chance,
 }
 
+/// A whole screen of them helps nobody to find the first.
+const SHOWN_MAX: usize = 20;
+
 fn list(errors: &[PolicyError]) -> String {
-    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = errors.iter().take(SHOWN_MAX).map(|error| format!("  {error}")).collect();
+    let more = errors.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("  and {more} more; `writ policy check` shows them all"));
+    }
+    lines.join("\n")
 }

@@ -1,7 +1,7 @@
 //! Authorizations as callers see them: a real node, durable, logged and proved, beside Cerbos with its audit log in a file.
 
 use super::cerbos::{self, Cerbos};
-use super::domain::{Node, policies};
+use super::domain::Node;
 use super::load::{Round, round};
 use super::row::{Goal, ROUNDS, Row};
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) fn rows(home: &Path) -> Vec<Row> {
     let mut thousand = Row::new("authorize_http_64_1000", what, "/s", Goal::AtLeast(5.0));
     let mut memory = Row::new("rss_mb", "resident memory of the node after this load", "MiB", Goal::AtMost(64.0));
     for (count, name) in [(10, "ten"), (1_000, "thousand")] {
-        let mut node = Node::start(&home.join(name), &policies(count, count.min(50)));
+        let mut node = Node::start(&home.join(name), count, count.min(50));
         let peer = Cerbos::start(&home.join(format!("{name}-cerbos")), &cerbos::policies(count, count.min(50)));
         for turn in 0..=ROUNDS {
             let theirs = peers_round(&peer, 6_000);
@@ -67,7 +67,7 @@ fn ours_round(node: &mut Node, count: usize, ask: fn(&mut Node) -> Vec<u8>) -> R
 pub(crate) fn sequential(home: &Path) -> Vec<Row> {
     let what = "asked over the local socket, answered, the writ verified: median";
     let mut row = Row::new("authorize_uds_1_p50_ms", what, "ms", Goal::AtMost(0.3));
-    let mut node = Node::start(&home.join("sequential"), &policies(10, 10));
+    let mut node = Node::start(&home.join("sequential"), 10, 10);
     let client = Client::connect(&Endpoint::unix(&node.socket())).unwrap();
     let mut verifier = WritVerifier::new(node.trust());
     for turn in 0..=ROUNDS {

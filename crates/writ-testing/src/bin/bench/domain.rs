@@ -3,6 +3,7 @@
 use super::load::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,8 +29,8 @@ pub(crate) fn writ() -> PathBuf {
 }
 
 impl Node {
-    /// Makes the domain with these policies, and starts its node.
-    pub(crate) fn start(dir: &Path, policies: &str) -> Self {
+    /// Makes the domain with so many policies, of which `matching` must be evaluated for the request, and starts its node.
+    pub(crate) fn start(dir: &Path, count: usize, matching: usize) -> Self {
         let made = Command::new(writ())
             .args(["init", "--origin", ORIGIN, "--user", "bench"])
             .arg(dir)
@@ -37,7 +38,8 @@ impl Node {
             .status()
             .unwrap();
         assert!(made.success());
-        std::fs::write(dir.join("policy/starter.cedar"), policies).unwrap();
+        std::fs::write(dir.join("policy/starter.cedar"), policies(count, matching)).unwrap();
+        declare_agents(&dir.join("policy/entities.json"), count);
         let mut up = Command::new(writ());
         up.args(["up", "--rate", "1000000000", "--domain"]).arg(dir).stdout(Stdio::piped());
         up.stderr(std::fs::File::create(dir.join("node.log")).unwrap());
@@ -122,8 +124,17 @@ impl Drop for Node {
     }
 }
 
+/// The policies name them, and a name that is not declared is refused.
+fn declare_agents(file: &Path, count: usize) {
+    let mut entities: Vec<Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    entities.extend((0..count).map(
+        |number| json!({ "uid": { "type": "Agent", "id": format!("agent-{number}") }, "attrs": {}, "parents": [] }),
+    ));
+    std::fs::write(file, serde_json::to_string(&entities).unwrap()).unwrap();
+}
+
 /// So many policies, of which `matching` must be evaluated for the request, and the last one permits it.
-pub(crate) fn policies(count: usize, matching: usize) -> String {
+fn policies(count: usize, matching: usize) -> String {
     let mut text = String::new();
     for number in 0..count - 1 {
         let condition = format!(
