@@ -60,12 +60,12 @@ impl TrustRoot {
 
     /// Verifies a checkpoint with all keys pinned for its origin and size.
     pub fn open_checkpoint(&self, note: &[u8]) -> Result<VerifiedCheckpoint, Refusal> {
-        let claimed = Note::parse(note).map_err(Refusal::malformed)?;
-        let claimed = Checkpoint::parse(claimed.text()).map_err(|error| checkpoint_refusal(&error))?;
+        let note = Note::parse(note).map_err(Refusal::malformed)?;
+        let claimed = Checkpoint::parse(note.text()).map_err(|error| checkpoint_refusal(&error))?;
         let ledger = self.ledger(&claimed.origin).ok_or_else(|| {
             Refusal::new(Code::UnknownAuthority, format!("the ledger `{}` is not in the trust root", claimed.origin))
         })?;
-        ledger.keys_at(claimed.size.get()).open(note).map_err(|error| checkpoint_refusal(&error))
+        ledger.keys_at(claimed.size.get()).open_note(&note).map_err(|error| checkpoint_refusal(&error))
     }
 
     /// Reads a trust-root file.

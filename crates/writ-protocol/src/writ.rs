@@ -129,7 +129,7 @@ fn parse(presented: &[u8]) -> Result<(Vec<u8>, TlogProof), Refusal> {
             presented.len()
         )));
     }
-    let mut proof = TlogProof::parse(presented).map_err(Refusal::malformed)?;
+    let mut proof = TlogProof::parse_around(presented).map_err(Refusal::malformed)?;
     match proof.extra.take() {
         Some(entry) => Ok((entry, proof)),
         None => Err(Refusal::malformed("expected an `extra` line with the entry")),

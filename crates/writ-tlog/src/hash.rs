@@ -1,4 +1,4 @@
-use crate::encoding::{base64, from_base64};
+use crate::encoding::{base64, from_base64_of_32};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use std::fmt;
 
@@ -32,8 +32,7 @@ impl Hash {
 
     /// From the one base64 text that [`Hash::to_base64`] gives.
     pub fn from_base64(text: &str) -> Option<Self> {
-        // Judged by length first: a longer text is not worth decoding.
-        (text.len() == 44).then(|| from_base64(text)).flatten().and_then(|bytes| Self::from_slice(&bytes))
+        from_base64_of_32(text).map(Self)
     }
 }
 

@@ -14,6 +14,7 @@ const KEY_ID_BYTES: usize = 4;
 /// A note taken apart. Nothing is verified: its text means nothing until [`PinnedKeys::open`](crate::PinnedKeys::open) says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note<'a> {
+    whole: &'a str,
     text: &'a str,
     signatures: Vec<NoteSignature<'a>>,
 }
@@ -100,22 +101,23 @@ impl<'a> Note<'a> {
         }
         let note =
             std::str::from_utf8(note).map_err(|error| NoteError::NotUtf8 { valid_up_to: error.valid_up_to() })?;
-        if let Some(found) = note.chars().find(|character| *character < ' ' && *character != '\n') {
-            return Err(NoteError::ControlCharacter { found });
+        // In UTF-8 such a byte is always a character of its own.
+        if let Some(found) = note.bytes().find(|byte| *byte < b' ' && *byte != b'\n') {
+            return Err(NoteError::ControlCharacter { found: char::from(found) });
         }
-        // The text may have blank lines of its own: the last one ends it.
-        let (text, lines) = note
-            .rfind("\n\n")
-            .and_then(|end| note.split_at_checked(end + 1))
-            .and_then(|(text, rest)| Some((text, rest.strip_prefix('\n').filter(|lines| !lines.is_empty())?)))
-            .ok_or(NoteError::NoSignatures)?;
+        let (text, lines) = around_last_blank_line(note).ok_or(NoteError::NoSignatures)?;
         let lines = lines.strip_suffix('\n').ok_or(NoteError::Unterminated)?;
         let found = lines.split('\n').count();
         if found > NOTE_SIGNATURES_MAX {
             return Err(NoteError::TooManySignatures { found });
         }
         let signatures = (1..).zip(lines.split('\n')).map(|(line, text)| NoteSignature::parse(line, text));
-        Ok(Self { text, signatures: signatures.collect::<Result<_, _>>()? })
+        Ok(Self { whole: note, text, signatures: signatures.collect::<Result<_, _>>()? })
+    }
+
+    /// All of it, as it was read.
+    pub fn whole(&self) -> &'a str {
+        self.whole
     }
 
     /// What was signed, with its last newline.
@@ -138,6 +140,19 @@ impl<'a> Note<'a> {
 pub(crate) fn write_note(text: &str, signatures: &[NoteSignature<'_>]) -> Vec<u8> {
     let lines: String = signatures.iter().map(NoteSignature::line).collect();
     [text, "\n", &lines].concat().into_bytes()
+}
+
+/// The text may have blank lines of its own: the last one ends it, and something follows.
+fn around_last_blank_line(note: &str) -> Option<(&str, &str)> {
+    let (mut at, mut end) = (0, None);
+    for line in note.split_inclusive('\n') {
+        if line == "\n" && at > 0 {
+            end = Some(at);
+        }
+        at += line.len();
+    }
+    let (text, rest) = note.split_at_checked(end?)?;
+    Some((text, rest.strip_prefix('\n').filter(|lines| !lines.is_empty())?))
 }
 
 impl<'a> NoteSignature<'a> {

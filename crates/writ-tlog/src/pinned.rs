@@ -81,13 +81,17 @@ impl PinnedKeys {
     ///
     /// The form is judged first, then the origin, then lines that are there twice, then the signatures.
     pub fn open(&self, note: &[u8]) -> Result<VerifiedCheckpoint, CheckpointError> {
-        let parsed = Note::parse(note)?;
-        let checkpoint = Checkpoint::parse(parsed.text())?;
+        self.open_note(&Note::parse(note)?)
+    }
+
+    /// As [`PinnedKeys::open`], for a note that was taken apart already.
+    pub fn open_note(&self, note: &Note<'_>) -> Result<VerifiedCheckpoint, CheckpointError> {
+        let checkpoint = Checkpoint::parse(note.text())?;
         if checkpoint.origin != self.origin {
             return Err(CheckpointError::WrongOrigin { expected: self.origin.clone(), found: checkpoint.origin });
         }
         for key in &self.keys {
-            let found = lines_of(key, &parsed).count();
+            let found = lines_of(key, note).count();
             if found > 1 {
                 let (algorithm, key_id) = (key.key().algorithm(), key.key_id());
                 return Err(CheckpointError::DuplicateSignature { algorithm, key_id, found });
@@ -95,11 +99,11 @@ impl PinnedKeys {
         }
         for key in &self.keys {
             let (algorithm, key_id) = (key.key().algorithm(), key.key_id());
-            let line = lines_of(key, &parsed).next().ok_or(CheckpointError::MissingSignature { algorithm, key_id })?;
-            verify_line(key, line, &checkpoint, parsed.text())
+            let line = lines_of(key, note).next().ok_or(CheckpointError::MissingSignature { algorithm, key_id })?;
+            verify_line(key, line, &checkpoint, note.text())
                 .map_err(|SignatureInvalid| CheckpointError::SignatureInvalid { algorithm, key_id })?;
         }
-        Ok(VerifiedCheckpoint { checkpoint, note: note.to_vec() })
+        Ok(VerifiedCheckpoint { checkpoint, note: note.whole().as_bytes().to_vec() })
     }
 }
 

@@ -94,15 +94,17 @@ impl TlogProof {
 
     /// The inverse of [`TlogProof::encode`]: a file that it would not have written is refused.
     pub fn parse(file: &[u8]) -> Result<Self, TlogProofError> {
+        let proof = Self::parse_around(file)?;
+        Note::parse(&proof.checkpoint)?;
+        Ok(proof)
+    }
+
+    /// As [`TlogProof::parse`], for those who open the checkpoint next: that it is a note is left to them.
+    pub fn parse_around(file: &[u8]) -> Result<Self, TlogProofError> {
         if file.len() > TLOG_PROOF_BYTES_MAX {
             return Err(TlogProofError::TooLong { found: file.len() });
         }
-        // Its own lines are not empty: the first blank line ends them.
-        let end = file.windows(2).position(|pair| pair == b"\n\n").ok_or(TlogProofError::NoCheckpoint)?;
-        let (head, rest) = file.split_at(end);
-        let checkpoint = rest.strip_prefix(b"\n\n").ok_or(TlogProofError::NoCheckpoint)?;
-        let head =
-            std::str::from_utf8(head).map_err(|error| TlogProofError::NotUtf8 { valid_up_to: error.valid_up_to() })?;
+        let (head, checkpoint) = around_blank_line(file)?;
         let mut lines = head.split('\n');
         if lines.next() != Some(FIRST_LINE) {
             return Err(TlogProofError::FirstLine);
@@ -115,9 +117,29 @@ impl TlogProof {
         let index = line.and_then(|line| line.strip_prefix("index ")).and_then(from_decimal).map(LeafIndex::new);
         let index = index.ok_or(TlogProofError::Index)?;
         let proof = parse_hashes(lines)?;
-        Note::parse(checkpoint)?;
         Ok(Self { extra, index, proof, checkpoint: checkpoint.to_vec() })
     }
+}
+
+/// Its own lines are not empty: the first blank line ends them.
+fn around_blank_line(file: &[u8]) -> Result<(&str, &[u8]), TlogProofError> {
+    let (text, valid_up_to) = match std::str::from_utf8(file) {
+        Ok(text) => (text, file.len()),
+        Err(error) => {
+            let valid = file.get(..error.valid_up_to()).unwrap_or_default();
+            (std::str::from_utf8(valid).unwrap_or_default(), error.valid_up_to())
+        }
+    };
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line == "\n" && at > 0 {
+            let (head, _) = text.split_at(at - 1);
+            return Ok((head, file.get(at + 1..).unwrap_or_default()));
+        }
+        at += line.len();
+    }
+    let elsewhere = file.windows(2).any(|pair| pair == b"\n\n");
+    Err(if elsewhere { TlogProofError::NotUtf8 { valid_up_to } } else { TlogProofError::NoCheckpoint })
 }
 
 fn parse_extra(text: &str) -> Result<Vec<u8>, TlogProofError> {

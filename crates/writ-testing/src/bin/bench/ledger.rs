@@ -2,9 +2,9 @@
 
 use super::row::{Goal, ROUNDS, Row, each, rate};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use writ_ledger::{Ledger, Options, Place, Proposal, Receipt};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use writ_ledger::{Ledger, Options, Phase, Place, Proposal, Receipt};
 use writ_protocol::WritVerifier;
 use writ_testing::scenario::{Domain, Standing};
 use writ_tlog::{Algorithm, SigningKey};
@@ -40,9 +40,11 @@ pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
         Row::new("verify_first", "first writ under a checkpoint / its raw signatures", "µs", Goal::AtMost(1.3));
     let mut next = Row::new("verify_next", "further writ under it / one raw Ed25519", "µs", Goal::AtMost(0.18));
     for _ in 0..ROUNDS {
+        // Each of them is under a checkpoint of its own.
+        let mut verifier = WritVerifier::new(trust.clone());
         let mut turn = writs.iter().cycle();
         first.ours.push(each(200, || {
-            WritVerifier::new(trust.clone()).verify(turn.next().unwrap()).unwrap();
+            verifier.verify(turn.next().unwrap()).unwrap();
         }));
         first.peer.push(raw(&[0, 1]));
         let mut verifier = WritVerifier::new(trust.clone());
@@ -99,14 +101,58 @@ pub(crate) fn appended_at_once(
     threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
 }
 
+/// Where the time of a batch goes: prints the mean of each phase.
+pub(crate) fn phases(home: &Path) -> Vec<Row> {
+    for writers in [1, 64] {
+        let (domain, spent) = (Arc::new(domain()), Arc::new(Mutex::new(Spent::default())));
+        let noted = spent.clone();
+        let options = Options::new(now_ms).observed(move |phase| noted.lock().unwrap().enter(phase));
+        let ledger = Arc::new(opened(home, &format!("phases-{writers}"), &domain, options).0);
+        appended_at_once(&ledger, &domain, writers, 400);
+        *spent.lock().unwrap() = Spent::default();
+        let begun = Instant::now();
+        appended_at_once(&ledger, &domain, writers, 400);
+        let elapsed = begun.elapsed().as_secs_f64() * 1e6;
+        let spent = spent.lock().unwrap();
+        let batches = spent.batches as f64;
+        let (size, each) = ((writers * 400) as f64 / batches, elapsed / batches);
+        println!("{writers} writers: {size:.1} entries and {each:.0} µs a batch, of which");
+        for (phase, took) in Phase::ALL.iter().zip(spent.took) {
+            println!("  {:<8} {:>6.0} µs", phase.as_str(), took.as_secs_f64() * 1e6 / batches);
+        }
+    }
+    Vec::new()
+}
+
+#[derive(Default)]
+struct Spent {
+    took: [Duration; Phase::ALL.len()],
+    batches: u64,
+    now: Option<(Phase, Instant)>,
+}
+
+impl Spent {
+    fn enter(&mut self, phase: Phase) {
+        let at = Instant::now();
+        if let Some((before, since)) = self.now.replace((phase, at)) {
+            self.took[before as usize] += at - since;
+        }
+        self.batches += u64::from(phase == Phase::Commit);
+    }
+}
+
 fn domain() -> Domain {
     Domain::new(1_700_000_000_000)
 }
 
 fn ledger(home: &Path, name: &str, domain: &Domain) -> (Ledger, Place) {
+    opened(home, name, domain, Options::new(now_ms))
+}
+
+fn opened(home: &Path, name: &str, domain: &Domain, options: Options) -> (Ledger, Place) {
     let place = Place::new(home.join(format!("{name}.db")), home.join(format!("{name}.mark")));
     Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
-    let ledger = Ledger::open(&place, domain.ledger_signer(), Options::new(now_ms)).unwrap();
+    let ledger = Ledger::open(&place, domain.ledger_signer(), options).unwrap();
     (ledger, place)
 }
 

@@ -27,9 +27,10 @@ use std::path::Path;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     ("verify", ledger::verify_rows),
     ("append", |home| vec![ledger::append_row(home, 64), ledger::append_row(home, 1)]),
+    ("phases", ledger::phases),
     ("authorize", authorize::rows),
     ("sequential", authorize::sequential),
 ];
