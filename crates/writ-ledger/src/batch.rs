@@ -83,12 +83,13 @@ impl<'a> Batch<'a> {
             Err(OrderError::Refused(refusal)) => return Ok(Outcome::Refused(refusal)),
             Err(OrderError::Records(error)) => return Err(error),
         };
-        let bytes = match readable(&entry).and_then(|bytes| vault::judge(&entry.body, &openings).map(|()| bytes)) {
-            Ok(bytes) => bytes,
+        let judged = readable(&entry).and_then(|bytes| Ok((bytes, vault::judge(&entry.body, &openings)?)));
+        let (bytes, commitments) = match judged {
+            Ok(judged) => judged,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         self.write(at, &entry.body, &accepted, &bytes)?;
-        vault::deposit(self.connection, at, &openings)?;
+        vault::deposit(self.connection, at, &openings, &commitments)?;
         if let Body::Erasure(erasure) = &entry.body {
             vault::erase(self.connection, erasure)?;
         }

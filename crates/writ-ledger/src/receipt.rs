@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use writ_protocol::Entry;
-use writ_tlog::{Hash, InclusionProof, LeafIndex, Origin, TlogProof, TreeSize, VerifiedCheckpoint, leaf_hash};
+use writ_tlog::{Hash, InclusionProof, LeafIndex, Origin, TreeSize, VerifiedCheckpoint, encode_tlog_proof, leaf_hash};
 
 /// An entry that is durable, with its proof. It is what the ledger answers, for a new entry and for one that was there before.
 #[derive(Clone, Debug)]
@@ -30,13 +30,7 @@ impl Receipt {
 
     /// As a `tlog-proof` with the entry in it: if the entry is a grant, this is the writ.
     pub fn to_writ(&self) -> Vec<u8> {
-        let proof = TlogProof {
-            extra: Some(self.entry.to_vec()),
-            index: self.index,
-            proof: self.proof.clone(),
-            checkpoint: self.checkpoint.note_bytes().to_vec(),
-        };
-        proof.encode()
+        encode_tlog_proof(&self.entry, self.index, &self.proof, self.checkpoint.note_bytes())
     }
 
     /// What the entry says.

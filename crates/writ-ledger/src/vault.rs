@@ -11,8 +11,10 @@ use writ_protocol::{Body, Code, Refusal};
 use writ_tlog::{Hash, LeafIndex};
 
 /// The openings of a proposal must be exactly those of the action, the facts and the policy set its entry commits to; a request's may come along.
-pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
+/// Returns the commitment of each.
+pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<Vec<Hash>, Refusal> {
     let mismatch = |why: String| Err(Refusal::new(Code::CommitmentMismatch, why));
+    let mut commitments = Vec::with_capacity(openings.len());
     let held = body.commitments();
     let different: BTreeSet<_> = held.iter().map(|(_, commitment)| commitment).collect();
     if different.len() != held.len() {
@@ -33,12 +35,13 @@ pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<(), Refusal> {
         if !opened.insert(commitment) {
             return mismatch(format!("the opening of kind `{}` is there twice", opening.kind.as_str()));
         }
+        commitments.push(commitment.1);
     }
     match held.iter().find(|commitment| required(commitment.0) && !opened.contains(commitment)) {
         Some((kind, _)) => {
             mismatch(format!("the value behind the commitment of kind `{}` is not in the proposal", kind.as_str()))
         }
-        None => Ok(()),
+        None => Ok(commitments),
     }
 }
 
@@ -50,18 +53,17 @@ pub(crate) fn required(kind: CommitmentKind) -> bool {
     }
 }
 
-/// Keeps the values of an entry.
-pub(crate) fn deposit(connection: &Connection, at: LeafIndex, openings: &[Opening]) -> Result<(), LedgerError> {
-    for opening in openings {
+/// Keeps the values of an entry, each with the commitment that was judged.
+pub(crate) fn deposit(
+    connection: &Connection,
+    at: LeafIndex,
+    openings: &[Opening],
+    commitments: &[Hash],
+) -> Result<(), LedgerError> {
+    for (opening, commitment) in openings.iter().zip(commitments) {
         connection
             .prepare_cached("INSERT INTO vault (idx, commitment, kind, salt, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute((
-                sql(at.get()),
-                opening.commitment().as_bytes(),
-                opening.kind.as_str(),
-                &opening.salt,
-                &opening.value,
-            ))?;
+            .execute((sql(at.get()), commitment.as_bytes(), opening.kind.as_str(), &opening.salt, &opening.value))?;
     }
     Ok(())
 }

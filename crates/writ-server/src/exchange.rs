@@ -133,7 +133,8 @@ impl Reply {
 
     /// JSON.
     pub fn json(status: StatusCode, value: &Value) -> Self {
-        Self::bytes(status, JSON, value.to_string())
+        // Not by its `Display`, which takes many small steps; what is a `Value` already has a text.
+        Self::bytes(status, JSON, serde_json::to_vec(value).unwrap_or_default())
     }
 
     /// Text for a person.

@@ -6,6 +6,11 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// As [`base64`], at the end of a text.
+pub(crate) fn push_base64(text: &mut String, bytes: &[u8]) {
+    STANDARD.encode_string(bytes, text);
+}
+
 /// The inverse of [`base64`]: a text that it would not have written is refused.
 ///
 /// Two texts for the same bytes would let a note or a key have two forms, and comparisons of text lie. This engine takes neither bits

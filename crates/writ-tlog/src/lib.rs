@@ -40,6 +40,8 @@ pub use tile::{
     node_from_tile, tile_width,
 };
 pub use tile_nodes::{TileNodes, TileNodesError, TileReader};
-pub use tlog_proof::{EXTRA_BYTES_MAX, PROOF_HASHES_MAX, TLOG_PROOF_BYTES_MAX, TlogProof, TlogProofError};
+pub use tlog_proof::{
+    EXTRA_BYTES_MAX, PROOF_HASHES_MAX, TLOG_PROOF_BYTES_MAX, TlogProof, TlogProofError, encode_tlog_proof,
+};
 pub use tree::{NodeNotHeld, Overlay, Tree};
 pub use verifier_key::{KeyName, NameError, NoteVerifier};

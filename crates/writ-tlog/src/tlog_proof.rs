@@ -1,4 +1,4 @@
-use crate::encoding::{base64, from_base64, from_decimal};
+use crate::encoding::{from_base64, from_decimal, push_base64};
 use crate::hash::Hash;
 use crate::note::{NOTE_BYTES_MAX, Note, NoteError};
 use crate::position::LeafIndex;
@@ -79,17 +79,32 @@ pub enum TlogProofError {
     Checkpoint(#[from] NoteError),
 }
 
+/// [`TlogProof::encode`] for those who have the parts elsewhere; no extra data is empty data.
+pub fn encode_tlog_proof(extra: &[u8], index: LeafIndex, proof: &InclusionProof, checkpoint: &[u8]) -> Vec<u8> {
+    let lines = FIRST_LINE.len() + extra.len().div_ceil(3) * 4 + proof.hashes().len() * 45 + 64;
+    let mut file = String::with_capacity(lines + checkpoint.len());
+    file.push_str(FIRST_LINE);
+    if !extra.is_empty() {
+        file.push_str("\nextra ");
+        push_base64(&mut file, extra);
+    }
+    file.push_str("\nindex ");
+    file.push_str(&index.to_string());
+    file.push('\n');
+    for hash in proof.hashes() {
+        push_base64(&mut file, hash.as_bytes());
+        file.push('\n');
+    }
+    file.push('\n');
+    let mut file = file.into_bytes();
+    file.extend_from_slice(checkpoint);
+    file
+}
+
 impl TlogProof {
     /// The bytes of the file. Extra data that is empty is left out, for there is no line for it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut file = format!("{FIRST_LINE}\n");
-        if let Some(extra) = self.extra.as_deref().filter(|extra| !extra.is_empty()) {
-            file.push_str(&format!("extra {}\n", base64(extra)));
-        }
-        file.push_str(&format!("index {}\n", self.index));
-        self.proof.hashes().iter().for_each(|hash| file.push_str(&format!("{hash}\n")));
-        file.push('\n');
-        [file.as_bytes(), &self.checkpoint].concat()
+        encode_tlog_proof(self.extra.as_deref().unwrap_or_default(), self.index, &self.proof, &self.checkpoint)
     }
 
     /// The inverse of [`TlogProof::encode`]: a file that it would not have written is refused.

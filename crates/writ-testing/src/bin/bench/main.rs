@@ -20,8 +20,13 @@ mod ledger;
 mod load;
 mod row;
 
+use mimalloc::MiMalloc;
 use row::{ROUNDS, Row};
 use std::path::Path;
+
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A name, and what is measured under it.
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
