@@ -3,12 +3,17 @@
 use crate::trace::wait;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpgid, getppid, getsid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 /// Passes over the process table before this is given up; each ends everything that it sees.
 const PASSES_MAX: usize = 10_000;
+/// How often, and how long, it is waited for children that are ending.
+const LOOKS_MAX: usize = 40;
+const MOMENT: Duration = Duration::from_micros(50);
 
 /// Ends everything in the Landlock domain of this process, which must be the first one in it, and reaps it. One call reaches all of them while
 /// the kernel lets none of them fork, so not even a chain of processes that each start the next and end gets away.
@@ -33,6 +38,9 @@ pub(crate) fn end_domain() -> Result<(), Errno> {
 
 /// Ends everything that descends from this process, except what was there before, and reaps it: what is left when the watcher was killed.
 pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
+    if spared.is_empty() && all_have_ended()? {
+        return Ok(());
+    }
     let session = getsid(None)?;
     for _ in 0..PASSES_MAX {
         let below = descendants(spared)?;
@@ -67,8 +75,26 @@ pub(crate) fn end_descendants(spared: &BTreeSet<Pid>) -> Result<(), Errno> {
     Err(Errno::EAGAIN)
 }
 
+/// Reaps what has ended, and what ends within moments, as a watcher does whose tree is gone: then the process table need not be read.
+/// As a subreaper, this process has a child as long as one of them is there.
+fn all_have_ended() -> Result<bool, Errno> {
+    for _ in 0..LOOKS_MAX {
+        match wait(None, libc::WNOHANG) {
+            Err(Errno::ECHILD) => return Ok(true),
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(MOMENT),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(false)
+}
+
 /// What this process has as children now.
 pub(crate) fn own_children() -> Result<BTreeSet<Pid>, Errno> {
+    let none_reaped = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    if waitid(Id::All, none_reaped) == Err(Errno::ECHILD) {
+        return Ok(BTreeSet::new());
+    }
     let own = Pid::this();
     Ok(parents()?.into_iter().filter(|(_, parent)| *parent == own).map(|(pid, _)| pid).collect())
 }

@@ -16,6 +16,10 @@ use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
 
 pub(crate) const ORIGIN: &str = "bench.example/ledger";
 
+/// Lets the program run that does nothing; it applies to whoever asks for anything.
+const NOTHING: &str = "@id(\"nothing\")\npermit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
+                       when { context.path like \"*/does-nothing\" };\n";
+
 /// A domain in a folder, its node running until it is dropped.
 pub(crate) struct Node {
     pub(crate) dir: PathBuf,
@@ -29,7 +33,8 @@ pub(crate) fn writ() -> PathBuf {
 }
 
 impl Node {
-    /// Makes the domain with so many policies, of which `matching` must be evaluated for the request, and starts its node.
+    /// Makes the domain with so many policies, of which `matching` must be evaluated for the request (and one
+    /// more), and starts its node.
     pub(crate) fn start(dir: &Path, count: usize, matching: usize) -> Self {
         let made = Command::new(writ())
             .args(["init", "--origin", ORIGIN, "--user", "bench"])
@@ -39,6 +44,7 @@ impl Node {
             .unwrap();
         assert!(made.success());
         std::fs::write(dir.join("policy/starter.cedar"), policies(count, matching)).unwrap();
+        std::fs::write(dir.join("policy/nothing.cedar"), NOTHING).unwrap();
         declare_agents(&dir.join("policy/entities.json"), count);
         let mut up = Command::new(writ());
         up.args(["up", "--rate", "1000000000", "--domain"]).arg(dir).stdout(Stdio::piped());

@@ -1,5 +1,6 @@
 //! A load generator for both sides: connections that are kept, each with one request under way, every answer read to its end and judged.
 
+use super::row::percentile_ms;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ impl Round {
     }
 
     pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
-        self.latencies[(self.latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3
+        percentile_ms(&self.latencies, percent)
     }
 }
 

@@ -108,3 +108,8 @@ pub(crate) fn each(times: usize, mut work: impl FnMut()) -> f64 {
 pub(crate) fn rate(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
+
+/// Of durations that ascend.
+pub(crate) fn percentile_ms(ascending: &[Duration], percent: usize) -> f64 {
+    ascending[(ascending.len() - 1) * percent / 100].as_secs_f64() * 1e3
+}
