@@ -39,3 +39,25 @@ fn list(errors: &[PolicyError]) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_policy::Problem;
+
+    #[test]
+    fn of_many_findings_the_first_are_shown_and_the_rest_counted() {
+        let finding = |line| PolicyError {
+            file: "a.cedar".to_owned(),
+            line,
+            column: 1,
+            problem: Problem::LiteralMissing(format!("Agent::\"{line}\"")),
+        };
+        let told = |count| AuthorityError::Policy((1..=count).map(finding).collect()).to_string();
+        assert_eq!(told(SHOWN_MAX).lines().count(), 1 + SHOWN_MAX);
+        assert!(!told(SHOWN_MAX).contains("more"));
+        let long = told(SHOWN_MAX + 7);
+        assert_eq!(long.lines().count(), 1 + SHOWN_MAX + 1);
+        assert!(long.ends_with("  and 7 more; `writ policy check` shows them all"), "{long}");
+    }
+}
