@@ -1,18 +1,24 @@
 //! Which policies can apply to a question at all.
 //!
-//! A policy whose scope does not hold is not looked at any further by the engine: it neither permits nor forbids nor fails. So leaving it out
-//! changes no decision, and what a decision costs follows from the policies that can apply, not from all there are.
+//! A policy whose scope does not hold is not looked at any further by the engine: it neither permits nor forbids nor fails. The same goes for
+//! one whose condition begins with a comparison, `context.path == "/usr/bin/cargo"`, of a text that is there and is another one. So leaving
+//! them out changes no decision, and what a decision costs follows from the policies that can apply, not from all there are.
 
 use crate::entities::DIGEST;
+use crate::request::{TEXTS, Texts};
 use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Selections that are kept. Principals and resources that no policy tells apart share one, so few are ever made.
-const SELECTIONS_MAX: usize = 256;
+/// Kinds of questions that are kept. Principals and resources that no policy tells apart share one, so few are ever made.
+const KINDS_MAX: usize = 256;
+/// Selections that are kept; another one is made from the policies in it alone.
+const SELECTIONS_MAX: usize = 1024;
 
 /// The policies of a set, and for each kind of question those that can apply to it.
 #[derive(Debug)]
@@ -21,10 +27,39 @@ pub(crate) struct Index {
     /// Named by the scopes as a principal or a group of them, and as a resource.
     principals: BTreeSet<EntityUid>,
     resources: BTreeSet<EntityUid>,
-    kept: RwLock<HashMap<Kind, Arc<Selection>>>,
+    kinds: RwLock<HashMap<Kind, Arc<Applicable>>>,
+    selections: RwLock<HashMap<Asked, Arc<Selection>>>,
+    made: AtomicU64,
 }
 
-/// The policies that can apply to one kind of question.
+/// The policies whose scope can hold for one kind of question, by their place in the index.
+#[derive(Debug)]
+struct Applicable {
+    number: u64,
+    always: Vec<usize>,
+    /// Those that begin with a comparison: for each text that is compared, what it is compared with, and the policies that do.
+    guarded: Vec<(&'static str, HashMap<String, (usize, Vec<usize>)>)>,
+}
+
+/// Two questions that are alike in this are answered by the same policies.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    applicable: u64,
+    /// What the question has for each text that is compared.
+    met: Vec<Met>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Met {
+    /// It has no such text, and whatever compares it fails.
+    Missing,
+    /// It is none of those.
+    Other,
+    /// It is this one.
+    Value(usize),
+}
+
+/// The policies that can apply to a question.
 #[derive(Debug)]
 pub(crate) struct Selection {
     pub(crate) engine: cedar_policy::PolicySet,
@@ -117,10 +152,47 @@ fn is_mentioned(value: &Value, word: &str) -> bool {
     }
 }
 
+/// The comparison that a condition begins with.
+#[derive(Debug)]
+struct Guard {
+    text: &'static str,
+    value: String,
+}
+
+impl Guard {
+    /// What the engine asks first once the scope holds: if it is not so, nothing else is asked. Only of the first condition, and there only
+    /// of what stands leftmost, for anything before it might fail.
+    fn of(json: &Value) -> Option<Self> {
+        let first = json.get("conditions")?.as_array()?.first()?;
+        if first.get("kind")? != "when" {
+            return None;
+        }
+        let mut leftmost = first.get("body")?;
+        while let Some(both) = only(leftmost, "&&") {
+            leftmost = both.get("left")?;
+        }
+        let sides = only(leftmost, "==")?;
+        let (left, right) = (sides.get("left")?, sides.get("right")?);
+        let compared = |text: &Value, value: &Value| {
+            let name = named_attribute(only(text, ".")?)?;
+            let text = TEXTS.iter().find(|known| **known == name)?;
+            Some(Self { text, value: only(value, "Value")?.as_str()?.to_owned() })
+        };
+        compared(left, right).or_else(|| compared(right, left))
+    }
+}
+
+/// The operand, where the value is this operation.
+fn only<'v>(value: &'v Value, operator: &str) -> Option<&'v Value> {
+    let fields = value.as_object()?;
+    if fields.len() == 1 { fields.get(operator) } else { None }
+}
+
 /// A policy with its scope.
 #[derive(Debug)]
 struct Scope {
     policy: Policy,
+    guard: Option<Guard>,
     reads_digest: bool,
     reads: Reads,
     principal: Constraint,
@@ -163,7 +235,9 @@ impl Index {
             principals: scopes.iter().filter_map(|scope| scope.principal.named()).cloned().collect(),
             resources: scopes.iter().filter_map(|scope| scope.resource.named()).cloned().collect(),
             scopes,
-            kept: RwLock::default(),
+            kinds: RwLock::default(),
+            selections: RwLock::default(),
+            made: AtomicU64::new(0),
         }
     }
 
@@ -171,25 +245,17 @@ impl Index {
     pub(crate) fn selection(
         &self,
         entities: &Entities,
-        principal: &EntityUid,
-        action: &EntityUid,
-        resource: &EntityUid,
+        [principal, action, resource]: [&EntityUid; 3],
+        texts: &Texts<'_>,
     ) -> Result<Arc<Selection>, String> {
         let kind = Kind {
             principal: Class::of(principal, entities, &self.principals),
             action: action.clone(),
             resource: Class::of(resource, entities, &self.resources),
         };
-        if let Some(known) = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&kind) {
-            return Ok(known.clone());
-        }
-        let made = Arc::new(self.select(entities, &kind)?);
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= SELECTIONS_MAX {
-            kept.clear();
-        }
-        kept.insert(kind, made.clone());
-        Ok(made)
+        let applicable = kept(&self.kinds, KINDS_MAX, kind, |kind| Ok::<_, String>(self.applicable(entities, kind)))?;
+        let asked = Asked { applicable: applicable.number, met: applicable.meets(texts) };
+        kept(&self.selections, SELECTIONS_MAX, asked, |asked| self.select(applicable.policies(&asked.met)))
     }
 
     /// All policies, as if there were no index.
@@ -203,15 +269,80 @@ impl Index {
         }
     }
 
-    fn select(&self, entities: &Entities, kind: &Kind) -> Result<Selection, String> {
+    fn applicable(&self, entities: &Entities, kind: &Kind) -> Applicable {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut applicable = Applicable { number, always: Vec::new(), guarded: Vec::new() };
+        for (place, scope) in self.scopes.iter().enumerate().filter(|(_, scope)| scope.can_hold(entities, kind)) {
+            match &scope.guard {
+                None => applicable.always.push(place),
+                Some(guard) => applicable.guarded_by(guard, place),
+            }
+        }
+        applicable
+    }
+
+    fn select(&self, policies: impl Iterator<Item = usize>) -> Result<Selection, String> {
         let (engine, reads) = (cedar_policy::PolicySet::new(), Reads::Only(BTreeSet::new()));
         let mut selection = Selection { engine, reads_digest: false, reads };
-        for scope in self.scopes.iter().filter(|scope| scope.can_hold(entities, kind)) {
+        for scope in policies.filter_map(|place| self.scopes.get(place)) {
             selection.reads_digest |= scope.reads_digest;
             selection.reads.join(&scope.reads);
             selection.engine.add(scope.policy.clone()).map_err(|error| error.to_string())?;
         }
         Ok(selection)
+    }
+}
+
+/// What was made for this key before, or is made now.
+fn kept<K: Eq + Hash, V>(
+    all: &RwLock<HashMap<K, Arc<V>>>,
+    most: usize,
+    key: K,
+    make: impl FnOnce(&K) -> Result<V, String>,
+) -> Result<Arc<V>, String> {
+    if let Some(known) = all.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(known.clone());
+    }
+    let made = Arc::new(make(&key)?);
+    let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= most {
+        all.clear();
+    }
+    all.insert(key, made.clone());
+    Ok(made)
+}
+
+impl Applicable {
+    fn guarded_by(&mut self, guard: &Guard, place: usize) {
+        let at = self.guarded.iter().position(|(text, _)| *text == guard.text).unwrap_or_else(|| {
+            self.guarded.push((guard.text, HashMap::new()));
+            self.guarded.len() - 1
+        });
+        if let Some((_, values)) = self.guarded.get_mut(at) {
+            let number = values.len();
+            values.entry(guard.value.clone()).or_insert_with(|| (number, Vec::new())).1.push(place);
+        }
+    }
+
+    fn meets(&self, texts: &Texts<'_>) -> Vec<Met> {
+        let met = |(text, values): &(&'static str, HashMap<String, (usize, Vec<usize>)>)| match texts.get(text) {
+            None => Met::Missing,
+            Some(found) => values.get(&*found).map_or(Met::Other, |(number, _)| Met::Value(*number)),
+        };
+        self.guarded.iter().map(met).collect()
+    }
+
+    /// Those that can apply to whoever meets this.
+    fn policies<'a>(&'a self, met: &'a [Met]) -> impl Iterator<Item = usize> + 'a {
+        let guarded = self.guarded.iter().zip(met).flat_map(|((_, values), met)| {
+            let is_met = move |number: usize| match *met {
+                Met::Missing => true,
+                Met::Other => false,
+                Met::Value(value) => value == number,
+            };
+            values.values().filter(move |(number, _)| is_met(*number)).flat_map(|(_, places)| places.iter().copied())
+        });
+        self.always.iter().copied().chain(guarded)
     }
 }
 
@@ -232,8 +363,9 @@ impl Scope {
             ResourceConstraint::IsIn(type_name, uid) => Constraint::IsIn(type_name, uid),
         };
         let action = policy.action_constraint();
+        let guard = policy.to_json().ok().and_then(|json| Guard::of(&json));
         let (reads_digest, reads) = (mentions(&policy, DIGEST), Reads::of(&policy));
-        Self { policy, reads_digest, reads, principal, action, resource }
+        Self { policy, guard, reads_digest, reads, principal, action, resource }
     }
 
     fn can_hold(&self, entities: &Entities, kind: &Kind) -> bool {

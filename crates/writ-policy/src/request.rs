@@ -8,6 +8,7 @@ use crate::index::{Reads, Selection};
 use crate::policy_set::PolicySet;
 use crate::text::{command_text, hex, text_of_bytes};
 use cedar_policy::{Context, Entities, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
+use std::borrow::Cow;
 use std::sync::Arc;
 use writ_protocol::Code;
 use writ_protocol::action::{Action, Command, Exec, Order};
@@ -51,7 +52,9 @@ impl Question {
                 Command::Halt => (&set.uids.halt, set.uids.domain.clone()),
             },
         };
-        let selection = set.index.selection(&set.entities, &principal, verb, &resource).map_err(Obstacle::error)?;
+        let texts = Texts { action, facts };
+        let selection = set.index.selection(&set.entities, [&principal, verb, &resource], &texts);
+        let selection = selection.map_err(Obstacle::error)?;
         Self::of(set, selection, action, facts, (principal, verb.clone(), resource), now)
     }
 
@@ -64,13 +67,11 @@ impl Question {
         (principal, verb, resource): (EntityUid, EntityUid, EntityUid),
         now: Moment,
     ) -> Result<Self, Obstacle> {
-        let (entities, context) = match action {
-            Action::Exec(exec) => {
-                let entities = with_executable(set, &selection, &resource, exec)?;
-                (entities, exec_context(&selection.reads, exec, facts, now)?)
-            }
-            Action::Order(order) => (set.entities.clone(), order_context(&selection.reads, order, facts, now)?),
+        let entities = match action {
+            Action::Exec(exec) => with_executable(set, &selection, &resource, exec)?,
+            Action::Order(_) => set.entities.clone(),
         };
+        let context = context(&selection.reads, action, facts, now)?;
         // What no policy reads is left out, so only the whole context can be compared with the schema.
         let schema = matches!(selection.reads, Reads::All).then_some(&set.schema);
         let context = Context::from_pairs(context.pairs).map_err(|error| Obstacle::error(error.to_string()))?;
@@ -112,6 +113,54 @@ fn judge_pin(set: &PolicySet, executable: &EntityUid, measured: &Hash) -> Result
     }
 }
 
+/// What is one text in the context of some action.
+pub(crate) const TEXTS: [&str; 12] =
+    ["auth", "command", "arg1", "arg2", "arg3", "cwd", "path", "executable", "stdin", "gateway", "reason", "target"];
+
+/// The texts in the context of one question.
+#[derive(Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    action: &'a Action,
+    facts: &'a Facts,
+}
+
+impl<'a> Texts<'a> {
+    /// One of [`TEXTS`], if the context has it.
+    pub(crate) fn get(&self, name: &str) -> Option<Cow<'a, str>> {
+        if name == "auth" {
+            return Some(self.facts.auth.as_str().into());
+        }
+        match self.action {
+            Action::Exec(exec) => self.of_exec(exec, name),
+            Action::Order(order) => Self::of_order(order, name),
+        }
+    }
+
+    fn of_exec(&self, exec: &'a Exec, name: &str) -> Option<Cow<'a, str>> {
+        let argument = |at: usize| exec.argv.get(at).map(|bytes| text_of_bytes(bytes).into());
+        match name {
+            "command" => Some(command_text(exec.argv.iter().map(Vec::as_slice)).into()),
+            "arg1" => argument(1),
+            "arg2" => argument(2),
+            "arg3" => argument(3),
+            "cwd" => Some(text_of_bytes(&exec.cwd).into()),
+            "path" => Some(text_of_bytes(&exec.path).into()),
+            "executable" => Some(hex(exec.executable.as_bytes()).into()),
+            "stdin" => Some(exec.stdin.as_str().into()),
+            "gateway" => Some(self.facts.gateway.as_ref()?.as_str().into()),
+            _ => None,
+        }
+    }
+
+    fn of_order(order: &'a Order, name: &str) -> Option<Cow<'a, str>> {
+        match (name, &order.command) {
+            ("reason", _) => Some(order.reason.as_str().into()),
+            ("target", Command::Revoke(target)) => Some(target_kind(target).into()),
+            (_, _) => None,
+        }
+    }
+}
+
 /// The context, as far as a policy that can apply reads it.
 struct Pairs<'a> {
     reads: &'a Reads,
@@ -119,12 +168,17 @@ struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    fn shared(reads: &'a Reads, facts: &Facts, now: Moment) -> Result<Self, Obstacle> {
+    fn shared(reads: &'a Reads, action: &Action, facts: &Facts, now: Moment) -> Result<Self, Obstacle> {
         let depth = long(facts.depth, "the depth")?;
         let mut made = Self { reads, pairs: Vec::new() };
         made.put("now", || Expression::new_datetime(now.full()));
-        made.put("auth", || Expression::new_string(facts.auth.to_string()));
         made.put("depth", || depth);
+        let texts = Texts { action, facts };
+        for name in TEXTS.into_iter().filter(|name| reads.attribute(name)) {
+            if let Some(text) = texts.get(name) {
+                made.put(name, || Expression::new_string(text.into_owned()));
+            }
+        }
         Ok(made)
     }
 
@@ -133,40 +187,36 @@ impl<'a> Pairs<'a> {
             self.pairs.push((key.to_owned(), value()));
         }
     }
-
-    fn text(&mut self, key: &str, bytes: &[u8]) {
-        self.put(key, || text(bytes));
-    }
 }
 
 fn text(bytes: &[u8]) -> Expression {
     Expression::new_string(text_of_bytes(bytes))
 }
 
-fn exec_context<'a>(reads: &'a Reads, exec: &Exec, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
-    let texts = |list: &[Vec<u8>]| Expression::new_set(list.iter().map(|bytes| text(bytes)));
-    let hash = |hash: &Hash| Expression::new_string(hex(hash.as_bytes()));
-    let gateway = facts.gateway.as_ref().ok_or_else(|| Obstacle::error("an exec needs the gateway it is for"))?;
-    let argv = &exec.argv;
-    let argc = long(argv.len(), "the number of arguments")?;
-    let mut context = Pairs::shared(reads, facts, now)?;
-    context.put("argv", || texts(argv));
-    context.put("argc", || argc);
-    context.put("command", || Expression::new_string(command_text(argv.iter().map(Vec::as_slice))));
-    for (key, argument) in ["arg1", "arg2", "arg3"].iter().zip(argv.iter().skip(1)) {
-        context.text(key, argument);
+fn context<'a>(reads: &'a Reads, action: &Action, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
+    let mut context = Pairs::shared(reads, action, facts, now)?;
+    if let Action::Exec(exec) = action {
+        put_exec(&mut context, exec, facts)?;
     }
-    context.text("cwd", &exec.cwd);
-    context.text("path", &exec.path);
-    context.put("executable", || hash(&exec.executable));
+    Ok(context)
+}
+
+fn put_exec(context: &mut Pairs<'_>, exec: &Exec, facts: &Facts) -> Result<(), Obstacle> {
+    let texts = |list: &[Vec<u8>]| Expression::new_set(list.iter().map(|bytes| text(bytes)));
+    if facts.gateway.is_none() {
+        return Err(Obstacle::error("an exec needs the gateway it is for"));
+    }
+    let argc = long(exec.argv.len(), "the number of arguments")?;
+    context.put("argv", || texts(&exec.argv));
+    context.put("argc", || argc);
     if let Some(interpreter) = &exec.interpreter {
-        let fields = [("path", text(&interpreter.path)), ("digest", hash(&interpreter.digest))];
+        let digest = Expression::new_string(hex(interpreter.digest.as_bytes()));
+        let fields = [("path", text(&interpreter.path)), ("digest", digest)];
         let record = Expression::new_record(fields.map(|(key, value)| (key.to_owned(), value)));
         let record = record.map_err(|error| Obstacle::error(error.to_string()))?;
         context.put("interpreter", || record);
     }
     context.put("variables", || texts(exec.variables.names()));
-    context.put("stdin", || Expression::new_string(exec.stdin.as_str().to_owned()));
     context.put("surroundings", || {
         let one =
             |(label, value): &(writ_protocol::Label, String)| format!("{label}={}", text_of_bytes(value.as_bytes()));
@@ -175,20 +225,7 @@ fn exec_context<'a>(reads: &'a Reads, exec: &Exec, facts: &Facts, now: Moment) -
     // Not measured counts as the same uid: the weaker place is assumed.
     let same_uid = facts.surrounding("uid").is_none_or(|uid| uid == "same");
     context.put("same_uid", || Expression::new_bool(same_uid));
-    context.put("gateway", || Expression::new_string(gateway.to_string()));
-    Ok(context)
-}
-
-fn order_context<'a>(reads: &'a Reads, order: &Order, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
-    let mut context = Pairs::shared(reads, facts, now)?;
-    context.put("reason", || Expression::new_string(order.reason.to_string()));
-    match &order.command {
-        Command::Revoke(target) => {
-            context.put("target", || Expression::new_string(target_kind(target).to_owned()));
-        }
-        Command::Halt => {}
-    }
-    Ok(context)
+    Ok(())
 }
 
 fn long(value: impl TryInto<i64>, what: &str) -> Result<Expression, Obstacle> {

@@ -56,7 +56,17 @@ const RESOURCE_SCOPES: [&str; 6] = [
     "resource is Domain",
 ];
 /// Holds, does not, depends, and fails: on an overflow, and on a digest that is another one.
-const CONDITIONS: [&str; 10] = [
+const CONDITIONS: [&str; 20] = [
+    "context.path == \"/usr/bin/cargo\"",
+    "context.path == \"/usr/bin/dd\" && context.depth + 9223372036854775807 > 0",
+    "\"/opt/tool\" == context.path && (context.argc > 1 && context.auth == \"key\")",
+    "(context.path == \"/opt/tool\" || context.depth > 0) && context.stdin == \"null\"",
+    "context.depth + 9223372036854775807 > 0 && context.path == \"/usr/bin/cargo\"",
+    "!(context.path == \"/usr/bin/cargo\")",
+    "context.path == \"/usr/bin/cargo\" } unless { context.depth + 9223372036854775807 > 0",
+    "context.depth + 9223372036854775807 > 0 } when { context.path == \"/usr/bin/cargo\"",
+    "context.reason == \"because\" && context.now > datetime(\"2026-01-01\")",
+    "context.auth == context.auth && context.path == context.path",
     "context has arg1 && context.arg1 like \"*x*\"",
     "if context has interpreter then context.interpreter.path like \"/usr/*\" else context.now > datetime(\"2026-01-01\")",
     "[context].contains(context)",
@@ -146,6 +156,35 @@ proptest! {
             prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text(&alone));
         }
     }
+}
+
+#[test]
+fn a_policy_that_begins_with_another_text_is_not_selected() {
+    let mut text = String::new();
+    for number in 0..1_000 {
+        let digit = number % 10;
+        let condition = match number % 4 {
+            0 => format!("context.path == \"/opt/{digit}\" && context.argc <= {number}"),
+            1 => format!("\"/opt/{digit}\" == context.path"),
+            2 => format!("context.arg1 == \"{digit}\""),
+            _ => format!("context.argc <= {number} && context.path == \"/opt/{digit}\""),
+        };
+        let scope = "principal, action == Action::\"exec\", resource";
+        writeln!(text, "@id(\"p{number}\") permit ({scope}) when {{ context has arg1 }} when {{ {condition} }};")
+            .unwrap();
+        writeln!(text, "@id(\"q{number}\") permit ({scope}) when {{ {condition} }};").unwrap();
+    }
+    let text = text.replace("when { context.arg1 ==", "when { context has arg1 && context.arg1 ==");
+    let set = policies(&text);
+    let selected = |path: &str| {
+        let fields = writ_protocol::action::ExecFields { path: path.as_bytes().to_vec(), ..fields(&["x"]) };
+        Question::new(&set, &exec_of(fields), &facts()).unwrap().selection.engine.num_of_policies()
+    };
+    // Half of the policies that begin with the path are for a digit of their own, and whatever begins otherwise is always selected.
+    let always = 1_000 + 250 + 250;
+    assert_eq!(selected("/opt/0"), always + 50);
+    assert_eq!(selected("/opt/1"), always + 50);
+    assert_eq!(selected("/opt/none"), always);
 }
 
 #[test]
