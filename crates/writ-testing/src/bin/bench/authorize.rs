@@ -63,6 +63,28 @@ fn ours_round(node: &mut Node, count: usize, ask: fn(&mut Node) -> Vec<u8>) -> R
     round(&node.socket(), CONNECTIONS, requests, is_permitted)
 }
 
+/// Where the processor's time goes: prints what each thread of the node spends on one authorization.
+pub(crate) fn threads(home: &Path) -> Vec<Row> {
+    let mut node = Node::start(&home.join("threads"), 10, 10);
+    ours_round(&mut node, 4_000, Node::bare);
+    for (name, ask) in [("bare", Node::bare as fn(&mut Node) -> Vec<u8>), ("signed", Node::signed)] {
+        let requests = (0..40_000).map(|_| ask(&mut node)).collect();
+        let (before, begun) = (node.spent(), Instant::now());
+        let measured = round(&node.socket(), CONNECTIONS, requests, is_permitted);
+        let count = measured.latencies.len() as f64;
+        println!(
+            "{name}: {:.1} µs and {:.0}/s, of which",
+            begun.elapsed().as_secs_f64() * 1e6 / count,
+            measured.per_second()
+        );
+        for (thread, spent) in node.spent() {
+            let each = (spent - before.get(&thread).copied().unwrap_or_default()) * 1e6 / count;
+            println!("  {thread:<18} {each:>6.1} µs");
+        }
+    }
+    Vec::new()
+}
+
 /// One after another over the local socket, as a gateway asks, each writ verified.
 pub(crate) fn sequential(home: &Path) -> Vec<Row> {
     let what = "asked over the local socket, answered, the writ verified: median";

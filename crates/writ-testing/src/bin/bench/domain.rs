@@ -4,6 +4,7 @@ use super::load::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,6 +70,19 @@ impl Node {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Seconds of the processor that each of the node's threads has used.
+    pub(crate) fn spent(&self) -> BTreeMap<String, f64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let each = tasks.map(|task| {
+            let path = task.unwrap().path();
+            let name = std::fs::read_to_string(path.join("comm")).unwrap().trim().to_owned();
+            let on_processor = std::fs::read_to_string(path.join("schedstat")).unwrap();
+            let nanoseconds: f64 = on_processor.split(' ').next().unwrap().parse().unwrap();
+            (name, nanoseconds / 1e9)
+        });
+        each.collect()
     }
 
     /// The next request for a writ, each of its own.

@@ -33,11 +33,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("verify", ledger::verify_rows),
     ("append", ledger::append_rows),
     ("phases", ledger::phases),
     ("authorize", authorize::rows),
+    ("threads", authorize::threads),
     ("sequential", authorize::sequential),
     ("run", run::rows),
 ];
