@@ -9,7 +9,7 @@ use crate::recognise::Asker;
 use crate::trees::Governed;
 use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
 use writ_policy::{Clause, Decision, Facts, Permit, decide, text_of_bytes};
-use writ_protocol::action::{Action, ActionKind, CommitmentKind, Opening};
+use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
     ActionRef, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Lease, Level, Limits,
@@ -30,14 +30,15 @@ pub(crate) struct Case<'a> {
     pub(crate) request: &'a Request,
     pub(crate) action: Action,
     /// What opens the commitments to the action and to the request.
-    pub(crate) action_opening: Opening,
-    pub(crate) request_opening: Opening,
+    pub(crate) action_opening: Committed,
+    pub(crate) request_opening: Committed,
 }
 
 impl<'a> Case<'a> {
     pub(crate) fn new(asker: &'a Asker, request: &'a Request, received: &[u8]) -> Result<Self, Refusal> {
         let (action, action_opening) = request.action()?;
-        Ok(Self { asker, request, action, action_opening, request_opening: request.opening(received) })
+        let request_opening = request.opening(received).into();
+        Ok(Self { asker, request, action, action_opening: action_opening.into(), request_opening })
     }
 
     pub(crate) fn request_ref(&self) -> RequestRef {
@@ -187,7 +188,7 @@ impl Authority {
             hold: None,
             as_of: as_of(&self.ledger.published())?,
             cause: case.cause(),
-            facts: facts.as_ref().map(Opening::commitment),
+            facts: facts.as_ref().map(Committed::commitment),
             action: case.action_ref(),
             policy: decided.map(|(active, _)| active.decided_by(ruling.reasons.clone())).transpose()?,
             request: case.request_ref(),
@@ -333,8 +334,8 @@ impl Recheck for ParentRuns {
     }
 }
 
-pub(crate) fn opening(kind: CommitmentKind, value: Vec<u8>) -> Result<Opening, AuthorityError> {
-    Ok(Opening { kind, salt: random()?, value })
+pub(crate) fn opening(kind: CommitmentKind, value: Vec<u8>) -> Result<Committed, AuthorityError> {
+    Ok(Opening { kind, salt: random()?, value }.into())
 }
 
 pub(crate) fn as_of(published: &Published) -> Result<AsOf, AuthorityError> {

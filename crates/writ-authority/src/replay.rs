@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use writ_ledger::{Kept, Reader, StoredEntry};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
-use writ_protocol::action::{Action, Opening};
+use writ_protocol::action::{Action, CommitmentKind, Opening};
 use writ_protocol::cbor::Decode;
 use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Limits, Policy, Principal};
 use writ_protocol::statement::{Component, surroundings_digest};
@@ -114,7 +114,7 @@ impl Run {
 
     /// Takes in a policy set; returns what is wrong with it.
     fn activation(&mut self, stored: &StoredEntry, activation: &Activation) -> Result<Option<String>, AuthorityError> {
-        let content = match self.reader.kept(stored.index, &activation.content)? {
+        let content = match self.reader.kept(stored.index, CommitmentKind::Policy, &activation.content)? {
             Kept::Value(opening) => opening,
             Kept::Erased => {
                 self.sets.insert(activation.set, None);
@@ -209,8 +209,8 @@ impl Run {
             return Ok(Err(Verdict::Differs(format!("it was decided by `{found}`, this release knows `{SEMANTICS}`"))));
         }
         let mut kept = Vec::new();
-        for commitment in [&subject.action, &subject.facts] {
-            match self.reader.kept(stored.index, commitment)? {
+        for (kind, commitment) in [(CommitmentKind::Action, &subject.action), (CommitmentKind::Facts, &subject.facts)] {
+            match self.reader.kept(stored.index, kind, commitment)? {
                 Kept::Value(Opening { value, .. }) => kept.push(value),
                 Kept::Erased => return Ok(Err(Verdict::Erased)),
                 Kept::Nothing => return Ok(Err(Verdict::Differs("a value it stood on is missing".to_owned()))),

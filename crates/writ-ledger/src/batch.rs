@@ -6,7 +6,7 @@ use crate::error::LedgerError;
 use crate::head::Head;
 use crate::keys::LedgerSigner;
 use crate::phase::{Observer, Phase};
-use crate::records::{StoredRecords, project, projected};
+use crate::records::{StoredRecords, project};
 use crate::store::{self, sql};
 use crate::vault;
 use rusqlite::{Connection, OptionalExtension};
@@ -14,9 +14,7 @@ use std::sync::Arc;
 use writ_protocol::entry::{Positive, Seal};
 use writ_protocol::order::{Accepted, OrderError, judge};
 use writ_protocol::{Body, Code, Entry, Refusal};
-use writ_tlog::{
-    Checkpoint, LeafIndex, PinnedKeys, TILE_WIDTH, TreeSize, encode_tile, leaf_hash, node_from_tile, node_hash,
-};
+use writ_tlog::{Checkpoint, LeafIndex, PinnedKeys, encode_tile, leaf_hash, node_from_tile, node_hash};
 
 /// What became of one proposal.
 pub(crate) enum Outcome {
@@ -83,15 +81,15 @@ impl<'a> Batch<'a> {
             Err(OrderError::Refused(refusal)) => return Ok(Outcome::Refused(refusal)),
             Err(OrderError::Records(error)) => return Err(error),
         };
-        let judged = readable(&entry).and_then(|bytes| Ok((bytes, vault::judge(&entry.body, &openings)?)));
-        let (bytes, commitments) = match judged {
-            Ok(judged) => judged,
+        let judged = vault::judge(&entry.body, &openings).and_then(|()| readable(&entry));
+        let bytes = match judged {
+            Ok(bytes) => bytes,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         self.write(at, &entry.body, &accepted, &bytes)?;
-        vault::deposit(self.connection, at, &openings, &commitments)?;
+        vault::deposit(self.connection, at, &openings)?;
         if let Body::Erasure(erasure) = &entry.body {
-            vault::erase(self.connection, erasure)?;
+            vault::erase(self.connection, &entry.origin, erasure)?;
         }
         Ok(Outcome::Appended { index: at, bytes: bytes.into() })
     }
@@ -107,7 +105,6 @@ impl<'a> Batch<'a> {
     ) -> Result<Head, LedgerError> {
         (self.observe)(Phase::Seal);
         self.seal(time_ms)?;
-        projected(self.connection, self.head.tree.size())?;
         store_full_tiles(self.connection, &self.head.tree)?;
         (self.observe)(Phase::Sign);
         let checkpoint = Checkpoint {
@@ -116,27 +113,14 @@ impl<'a> Batch<'a> {
             root: self.head.tree.root(),
         };
         let note = signer.sign(&checkpoint);
-        self.forget_superseded_checkpoint(checkpoint.size)?;
         // Our own signatures are verified before anything stands on them: a faulty signer must not publish.
         let opened =
             pinned.open(&note).map_err(|error| LedgerError::NotRecorded(format!("our own signature: {error}")))?;
         self.head.checkpoint = Arc::new(opened);
-        self.connection
-            .prepare_cached("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)")?
-            .execute((sql(checkpoint.size.get()), &note))?;
+        store::keep_checkpoint(self.connection, checkpoint.size, &note)?;
         (self.observe)(Phase::Commit);
         self.connection.execute_batch("COMMIT")?;
         Ok(self.head)
-    }
-
-    /// A checkpoint is some 3 KB, most of it the post-quantum signature, so only the newest one of each 256 entries is kept: enough
-    /// to prove any entry and for an audit to say where a history leaves what was signed.
-    fn forget_superseded_checkpoint(&self, size: TreeSize) -> Result<(), LedgerError> {
-        let before = self.first.get();
-        if before / u64::from(TILE_WIDTH) == size.get() / u64::from(TILE_WIDTH) {
-            self.connection.prepare_cached("DELETE FROM checkpoint WHERE size = ?1")?.execute([sql(before)])?;
-        }
-        Ok(())
     }
 
     fn judge(&self, at: LeafIndex, entry: &Entry) -> Result<Accepted, OrderError<LedgerError>> {

@@ -86,8 +86,8 @@ impl Reader {
         let mut openings = Vec::new();
         for index in story {
             let body = self.require(*index)?.decode(self.origin())?.body;
-            for (_, commitment) in body.commitments() {
-                if let Kept::Value(opening) = vault::lookup(self.connection(), *index, &commitment)? {
+            for (kind, commitment) in body.commitments() {
+                if let Kept::Value(opening) = vault::lookup(self.connection(), *index, kind, &commitment)? {
                     openings.push(opening);
                 }
             }

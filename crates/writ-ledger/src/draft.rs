@@ -1,7 +1,7 @@
 //! What may be proposed. Drafts are typed: no bytes of a caller ever become an entry unread.
 
 use crate::error::LedgerError;
-use writ_protocol::action::Opening;
+use writ_protocol::action::Committed;
 use writ_protocol::entry::{
     Activation, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder, Tally,
 };
@@ -73,7 +73,7 @@ pub struct Proposal {
     /// The entry to be.
     pub draft: Draft,
     /// The values behind its commitments, made durable in the transaction of the entry, so never later than it.
-    pub openings: Vec<Opening>,
+    pub openings: Vec<Committed>,
     /// What the decision read; asked again in sequence (Invariant 5).
     pub reads: Box<dyn Recheck>,
 }
@@ -86,8 +86,8 @@ impl Proposal {
 
     /// With the values behind its commitments.
     #[must_use]
-    pub fn with_openings(mut self, openings: Vec<Opening>) -> Self {
-        self.openings = openings;
+    pub fn with_openings(mut self, openings: impl IntoIterator<Item: Into<Committed>>) -> Self {
+        self.openings = openings.into_iter().map(Into::into).collect();
         self
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Loads the head and refuses a store that does not agree with itself: the tree with the signed root, the control chain with the
-    /// last seal, the projections and the newest entries with the tree.
+    /// last seal, the newest entries with the tree.
     pub(crate) fn load(connection: &Connection, origin: &Origin) -> Result<Self, LedgerError> {
         let size = store::size(connection)?;
         let (signed, note) =
@@ -34,7 +34,6 @@ impl Head {
                 "there are {size} entries, but the newest checkpoint is of {signed}"
             )));
         }
-        projections_are_at(connection, size)?;
         let tree = Tree::resume(size, &StoredNodes::new(connection, size))?;
         let seal = last_seal(connection, origin, size)?;
         newest_batch_is_intact(connection, &seal, size)?;
@@ -72,14 +71,6 @@ impl Head {
         let checkpoint = self.checkpoint.checkpoint();
         Mark { size: checkpoint.size, root: checkpoint.root }
     }
-}
-
-fn projections_are_at(connection: &Connection, size: TreeSize) -> Result<(), LedgerError> {
-    let projected: i64 = connection.query_row("SELECT size FROM projected", [], |row| row.get(0))?;
-    if unsql(projected)? == size.get() {
-        return Ok(());
-    }
-    Err(LedgerError::inconsistent(format!("projections are of {projected} entries, there are {size}")))
 }
 
 fn last_seal(connection: &Connection, origin: &Origin, size: TreeSize) -> Result<Seal, LedgerError> {

@@ -9,10 +9,10 @@ use crate::mark::{Mark, MarkFile, sync_parent};
 use crate::phase::{Observer, Phase};
 use crate::place::{Place, require_store};
 use crate::receipt::Receipt;
-use crate::records::{project, projected};
+use crate::records::project;
 use crate::schema;
 use crate::sequencer::{Clock, Message, Published, Sequencer};
-use crate::store::sql;
+use crate::store::{self, sql};
 use rusqlite::Connection;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -225,11 +225,10 @@ fn begin(connection: &Connection, genesis: &Genesis, signer: &LedgerSigner) -> R
         project(connection, at, &one.body, &Accepted::AsItStands)?;
         tree.push(hash);
     }
-    projected(connection, tree.size())?;
     store_full_tiles(connection, &tree)?;
     let checkpoint = Checkpoint { origin: origin.clone(), size: tree.size(), root: tree.root() };
     let note = signer.sign(&checkpoint);
-    connection.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", (sql(checkpoint.size.get()), &note))?;
+    store::keep_checkpoint(connection, checkpoint.size, &note)?;
     connection.execute_batch("COMMIT")?;
     Ok((hash, Mark { size: checkpoint.size, root: checkpoint.root }))
 }

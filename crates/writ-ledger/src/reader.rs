@@ -12,6 +12,7 @@ use crate::vault::{self, Kept};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
+use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::Positive;
 use writ_protocol::order::{ControlState, Execution, Lookup, Records};
 use writ_protocol::{ExecutionId, Name};
@@ -144,9 +145,9 @@ impl Reader {
         found.filter_map(Result::transpose).collect()
     }
 
-    /// What the vault holds behind a commitment of an entry.
-    pub fn kept(&self, at: LeafIndex, commitment: &Hash) -> Result<Kept, LedgerError> {
-        vault::lookup(&self.connection, at, commitment)
+    /// What the vault holds behind a commitment of an entry. A value that does not open it is an error.
+    pub fn kept(&self, at: LeafIndex, kind: CommitmentKind, commitment: &Hash) -> Result<Kept, LedgerError> {
+        vault::lookup(&self.connection, at, kind, commitment)
     }
 
     fn records(&self) -> StoredRecords<'_> {

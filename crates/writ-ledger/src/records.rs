@@ -7,7 +7,7 @@ use writ_protocol::entry::{EntryRef, Grant, Hold, Positive};
 use writ_protocol::order::{Accepted, Execution, ExecutionState, Lookup, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
 use writ_protocol::{Body, Code, ExecutionId, Name};
-use writ_tlog::{Hash, LeafIndex, Origin, TreeSize};
+use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// Looks things up in the projections (`index`) and, for what they point to, in the entries (`entries`). They are the same database,
 /// except in an audit, which fills fresh projections from the entries it reads.
@@ -179,11 +179,6 @@ pub(crate) fn project(
         | Body::Seal(_) => {}
     }
     Ok(())
-}
-
-/// Says that the projections are of so many entries.
-pub(crate) fn projected(projections: &Connection, size: TreeSize) -> Result<(), LedgerError> {
-    run(projections, "UPDATE projected SET size = ?1", [sql(size.get())])
 }
 
 fn resolve(projections: &Connection, index: i64, hold: Option<&EntryRef>) -> Result<(), LedgerError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Changes with the layout; a release refuses a layout it does not know.
-pub(crate) const LAYOUT: i64 = 2;
+pub(crate) const LAYOUT: i64 = 3;
 /// "WRIT", so that other databases are not taken for ours.
 const APPLICATION_ID: i64 = 0x5752_4954;
 
@@ -23,17 +23,16 @@ CREATE TABLE ledger (
 CREATE TABLE entry (idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 -- Full tiles only; `root` stands first so that a partial tile above is read without their hashes.
 CREATE TABLE tile (level INTEGER, n INTEGER, root BLOB NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT;
--- The newest checkpoint of each 256 entries.
-CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
--- Salts and values behind commitments; NULL once erased. Not derivable from the entries, by design.
+-- The newest checkpoint of each 256 entries, by what their sizes are divided by 256. One that is superseded is overwritten in its place.
+CREATE TABLE checkpoint (tile INTEGER PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL) STRICT;
+-- What is behind the commitments of an entry: of each kind 32 bytes of salt and then the value; no bytes once it is erased. Not derivable
+-- from the entries, by design.
 CREATE TABLE vault (
-    idx INTEGER, commitment BLOB, kind TEXT NOT NULL, salt BLOB, value BLOB,
-    PRIMARY KEY (idx, commitment)
-) STRICT, WITHOUT ROWID;
+    idx INTEGER PRIMARY KEY, action BLOB, facts BLOB, request BLOB, policy BLOB, text BLOB, output BLOB
+) STRICT;
 ";
 
 const PROJECTIONS: &str = "
-CREATE TABLE projected (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL) STRICT;
 CREATE TABLE control (seq INTEGER PRIMARY KEY, idx INTEGER NOT NULL) STRICT;
 CREATE TABLE request (key BLOB PRIMARY KEY, digest BLOB NOT NULL, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE used_id (id BLOB PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -53,7 +52,6 @@ CREATE TABLE erased (idx INTEGER, commitment BLOB, by_idx INTEGER NOT NULL, PRIM
 
 /// The projections, with the columns that order them: what an audit compares.
 pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
-    ("projected", "one"),
     ("control", "seq"),
     ("request", "key"),
     ("used_id", "id"),
@@ -71,7 +69,6 @@ pub(crate) fn create(connection: &Connection, origin: &str) -> Result<(), Ledger
     connection.execute_batch(TABLES)?;
     connection.execute_batch(PROJECTIONS)?;
     connection.execute("INSERT INTO ledger (one, origin, generation) VALUES (1, ?1, 0)", [origin])?;
-    connection.execute("INSERT INTO projected (one, size) VALUES (1, 0)", [])?;
     connection
         .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; COMMIT"))?;
     Ok(())
@@ -82,7 +79,6 @@ pub(crate) fn projections_in_memory() -> Result<Connection, LedgerError> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(TABLES)?;
     connection.execute_batch(PROJECTIONS)?;
-    connection.execute("INSERT INTO projected (one, size) VALUES (1, 0)", [])?;
     tune_cache(&connection);
     Ok(connection)
 }

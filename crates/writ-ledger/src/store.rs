@@ -4,7 +4,9 @@ use crate::error::LedgerError;
 use rusqlite::{Connection, OptionalExtension};
 use writ_protocol::entry::{Grant, Hold};
 use writ_protocol::{Body, Entry};
-use writ_tlog::{Hash, LeafIndex, Nodes, Origin, TileId, TileNodes, TileNodesError, TileReader, TreeSize, leaf_hash};
+use writ_tlog::{
+    Hash, LeafIndex, Nodes, Origin, TILE_WIDTH, TileId, TileNodes, TileNodesError, TileReader, TreeSize, leaf_hash,
+};
 
 /// SQLite integers are signed. A number beyond their range can be in no row, and saturating makes a comparison with one fail closed.
 pub(crate) fn sql(number: u64) -> i64 {
@@ -106,9 +108,29 @@ pub(crate) fn size(connection: &Connection) -> Result<TreeSize, LedgerError> {
 
 /// The newest checkpoint: its size and its note.
 pub(crate) fn newest_checkpoint(connection: &Connection) -> Result<Option<(TreeSize, Vec<u8>)>, LedgerError> {
-    let mut query = connection.prepare_cached("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1")?;
+    let mut query = connection.prepare_cached("SELECT size, note FROM checkpoint ORDER BY tile DESC LIMIT 1")?;
     let found = query.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
     found.map(|(size, note)| Ok((TreeSize::new(unsql(size)?), note))).transpose()
+}
+
+/// Which of the kept checkpoints one of this size is.
+fn tile_of(size: TreeSize) -> i64 {
+    sql(size.get() / u64::from(TILE_WIDTH))
+}
+
+/// The checkpoint of a size, if it is kept.
+pub(crate) fn checkpoint(connection: &Connection, size: TreeSize) -> Result<Option<Vec<u8>>, LedgerError> {
+    let mut query = connection.prepare_cached("SELECT note FROM checkpoint WHERE tile = ?1 AND size = ?2")?;
+    Ok(query.query_row((tile_of(size), sql(size.get())), |row| row.get(0)).optional()?)
+}
+
+/// A checkpoint is some 3 KB, most of it the post-quantum signature, so only the newest one of each 256 entries is kept: enough to prove
+/// any entry and for an audit to say where a history leaves what was signed.
+pub(crate) fn keep_checkpoint(connection: &Connection, size: TreeSize, note: &[u8]) -> Result<(), LedgerError> {
+    let keep = "INSERT INTO checkpoint (tile, size, note) VALUES (?1, ?2, ?3)
+                ON CONFLICT (tile) DO UPDATE SET size = excluded.size, note = excluded.note";
+    connection.prepare_cached(keep)?.execute((tile_of(size), sql(size.get()), note))?;
+    Ok(())
 }
 
 /// Tiles of the stored tree: full ones as stored, partial ones from what they are made of.

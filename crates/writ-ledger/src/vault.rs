@@ -2,46 +2,47 @@
 //! value is never later durable than what commits to it; and it is no projection, because it cannot be rebuilt, by design.
 
 use crate::error::LedgerError;
-use crate::store::sql;
+use crate::store::{self, sql};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeSet;
-use writ_protocol::action::{ACTION_BYTES_MAX, CommitmentKind, Opening};
+use writ_protocol::action::{ACTION_BYTES_MAX, CommitmentKind, Committed, Opening};
 use writ_protocol::entry::Erasure;
 use writ_protocol::{Body, Code, Refusal};
-use writ_tlog::{Hash, LeafIndex};
+use writ_tlog::{Hash, LeafIndex, Origin};
 
-/// The openings of a proposal must be exactly those of the action, the facts and the policy set its entry commits to; a request's may come along.
-/// Returns the commitment of each.
-pub(crate) fn judge(body: &Body, openings: &[Opening]) -> Result<Vec<Hash>, Refusal> {
+const SALT_BYTES: usize = 32;
+
+/// The openings of a proposal must be exactly those of the action, the facts and the policy set its entry commits to; a request's may come
+/// along. An entry has at most one commitment of each kind.
+pub(crate) fn judge(body: &Body, openings: &[Committed]) -> Result<(), Refusal> {
     let mismatch = |why: String| Err(Refusal::new(Code::CommitmentMismatch, why));
-    let mut commitments = Vec::with_capacity(openings.len());
     let held = body.commitments();
-    let different: BTreeSet<_> = held.iter().map(|(_, commitment)| commitment).collect();
-    if different.len() != held.len() {
-        return mismatch("two commitments of the entry are the same".to_owned());
+    for (at, (kind, commitment)) in held.iter().enumerate() {
+        if held.iter().skip(at + 1).any(|(other_kind, other)| other == commitment || other_kind == kind) {
+            return mismatch("two commitments of the entry are the same".to_owned());
+        }
     }
-    let mut opened = BTreeSet::new();
-    for opening in openings {
+    for (at, opening) in openings.iter().enumerate() {
+        let kind = opening.kind.as_str();
         if opening.value.len() > ACTION_BYTES_MAX {
             let length = opening.value.len();
             let most = ACTION_BYTES_MAX;
             return Err(Refusal::malformed(format_args!("a value has at most {most} bytes, this one has {length}")));
         }
-        let commitment = (opening.kind, opening.commitment());
-        if !held.contains(&commitment) {
-            return mismatch(format!("an opening of kind `{}` opens nothing in the entry", opening.kind.as_str()));
+        if !held.contains(&(opening.kind, opening.commitment())) {
+            return mismatch(format!("an opening of kind `{kind}` opens nothing in the entry"));
         }
         body.judge_opened(opening)?;
-        if !opened.insert(commitment) {
-            return mismatch(format!("the opening of kind `{}` is there twice", opening.kind.as_str()));
+        if openings.iter().skip(at + 1).any(|other| other.kind == opening.kind) {
+            return mismatch(format!("the opening of kind `{kind}` is there twice"));
         }
-        commitments.push(commitment.1);
     }
-    match held.iter().find(|commitment| required(commitment.0) && !opened.contains(commitment)) {
+    let missing = |kind: CommitmentKind| required(kind) && openings.iter().all(|opening| opening.kind != kind);
+    match held.iter().find(|(kind, _)| missing(*kind)) {
         Some((kind, _)) => {
             mismatch(format!("the value behind the commitment of kind `{}` is not in the proposal", kind.as_str()))
         }
-        None => Ok(commitments),
+        None => Ok(()),
     }
 }
 
@@ -53,29 +54,54 @@ pub(crate) fn required(kind: CommitmentKind) -> bool {
     }
 }
 
-/// Keeps the values of an entry, each with the commitment that was judged.
-pub(crate) fn deposit(
-    connection: &Connection,
-    at: LeafIndex,
-    openings: &[Opening],
-    commitments: &[Hash],
-) -> Result<(), LedgerError> {
-    for (opening, commitment) in openings.iter().zip(commitments) {
+/// Keeps the values of an entry.
+pub(crate) fn deposit(connection: &Connection, at: LeafIndex, openings: &[Committed]) -> Result<(), LedgerError> {
+    if openings.is_empty() {
+        return Ok(());
+    }
+    let kept = |kind| {
+        let opening = openings.iter().find(|opening| opening.kind == kind)?;
+        Some([opening.salt.as_slice(), &opening.value].concat())
+    };
+    let insert =
+        "INSERT INTO vault (idx, action, facts, request, policy, text, output) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection.prepare_cached(insert)?.execute((
+        sql(at.get()),
+        kept(CommitmentKind::Action),
+        kept(CommitmentKind::Facts),
+        kept(CommitmentKind::Request),
+        kept(CommitmentKind::Policy),
+        kept(CommitmentKind::Text),
+        kept(CommitmentKind::Output),
+    ))?;
+    Ok(())
+}
+
+/// Takes salts and values away (`secure_delete` zeroes what they leave behind); an empty place stays, so that a loss can be told from an
+/// erasure.
+pub(crate) fn erase(connection: &Connection, origin: &Origin, erasure: &Erasure) -> Result<(), LedgerError> {
+    for erased in erasure.erased.as_slice() {
+        let at = LeafIndex::new(erased.index);
+        // The rules of order have found it there.
+        let kind = kind_of(connection, origin, at, &erased.commitment)?.ok_or_else(|| damaged(at))?;
+        let column = kind.as_str();
         connection
-            .prepare_cached("INSERT INTO vault (idx, commitment, kind, salt, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute((sql(at.get()), commitment.as_bytes(), opening.kind.as_str(), &opening.salt, &opening.value))?;
+            .prepare_cached(&format!("UPDATE vault SET {column} = x'' WHERE idx = ?1 AND {column} IS NOT NULL"))?
+            .execute([sql(erased.index)])?;
     }
     Ok(())
 }
 
-/// Overwrites salts and values (`secure_delete` zeroes what they leave behind); the rows stay, so that a loss can be told from an erasure.
-pub(crate) fn erase(connection: &Connection, erasure: &Erasure) -> Result<(), LedgerError> {
-    for erased in erasure.erased.as_slice() {
-        connection
-            .prepare_cached("UPDATE vault SET salt = NULL, value = NULL WHERE idx = ?1 AND commitment = ?2")?
-            .execute((sql(erased.index), erased.commitment.as_bytes()))?;
-    }
-    Ok(())
+/// Of which kind a commitment of an entry is.
+pub(crate) fn kind_of(
+    connection: &Connection,
+    origin: &Origin,
+    at: LeafIndex,
+    commitment: &Hash,
+) -> Result<Option<CommitmentKind>, LedgerError> {
+    let Some(stored) = store::entry(connection, at)? else { return Ok(None) };
+    let held = stored.decode(origin)?.body.commitments();
+    Ok(held.into_iter().find_map(|(kind, held)| (held == *commitment).then_some(kind)))
 }
 
 /// What the vault holds for one commitment.
@@ -89,22 +115,48 @@ pub enum Kept {
     Nothing,
 }
 
-/// Looks up a value.
-pub(crate) fn lookup(connection: &Connection, at: LeafIndex, commitment: &Hash) -> Result<Kept, LedgerError> {
-    type Row = (String, Option<Vec<u8>>, Option<Vec<u8>>);
-    let found: Option<Row> = connection
-        .prepare_cached("SELECT kind, salt, value FROM vault WHERE idx = ?1 AND commitment = ?2")?
-        .query_row((sql(at.get()), commitment.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+/// Looks up what opens a commitment of an entry. A value that does not open it is an error.
+pub(crate) fn lookup(
+    connection: &Connection,
+    at: LeafIndex,
+    kind: CommitmentKind,
+    commitment: &Hash,
+) -> Result<Kept, LedgerError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {} FROM vault WHERE idx = ?1", kind.as_str()))?
+        .query_row([sql(at.get())], |row| Ok(read(kind, row.get_ref(0)?)))
         .optional()?;
-    let damaged = || LedgerError::inconsistent(format!("the vault row of entry {at} is damaged"));
     match found {
         None => Ok(Kept::Nothing),
-        Some((_, None, None)) => Ok(Kept::Erased),
-        Some((kind, Some(salt), Some(value))) => {
-            let kind = CommitmentKind::from_str_exact(&kind).ok_or_else(damaged)?;
-            let salt = <[u8; 32]>::try_from(salt).map_err(|_| damaged())?;
-            Ok(Kept::Value(Opening { kind, salt, value }))
-        }
-        Some(_) => Err(damaged()),
+        Some(Some(Kept::Value(opening))) if opening.commitment() != *commitment => Err(damaged(at)),
+        Some(kept) => kept.ok_or_else(|| damaged(at)),
     }
+}
+
+/// The kinds of which there is anything in the vault's row of an entry, if it has one.
+pub(crate) fn kinds(connection: &Connection, at: LeafIndex) -> Result<Vec<CommitmentKind>, LedgerError> {
+    let columns = CommitmentKind::ALL.iter().map(|kind| format!("{} IS NOT NULL", kind.as_str()));
+    let select = format!("SELECT {} FROM vault WHERE idx = ?1", columns.collect::<Vec<_>>().join(", "));
+    let found = connection.prepare_cached(&select)?.query_row([sql(at.get())], |row| {
+        let there = CommitmentKind::ALL.iter().enumerate().map(|(column, kind)| Ok((row.get(column)?, *kind)));
+        there.collect::<Result<Vec<(bool, CommitmentKind)>, rusqlite::Error>>()
+    });
+    let there = found.optional()?.unwrap_or_default();
+    Ok(there.into_iter().filter_map(|(is_there, kind)| is_there.then_some(kind)).collect())
+}
+
+fn read(kind: CommitmentKind, stored: ValueRef<'_>) -> Option<Kept> {
+    match stored {
+        ValueRef::Null => Some(Kept::Nothing),
+        ValueRef::Blob([]) => Some(Kept::Erased),
+        ValueRef::Blob(bytes) => {
+            let (salt, value) = bytes.split_first_chunk::<SALT_BYTES>()?;
+            Some(Kept::Value(Opening { kind, salt: *salt, value: value.to_vec() }))
+        }
+        ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => None,
+    }
+}
+
+fn damaged(at: LeafIndex) -> LedgerError {
+    LedgerError::inconsistent(format!("what the vault holds for entry {at} is not what that commits to"))
 }

@@ -17,6 +17,8 @@ use writ_protocol::{Code, Refusal};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// What nearly every answer fits into.
+const JSON_ROOM_BYTES: usize = 8 * 1024;
 const EVENTS: &str = "text/event-stream";
 
 /// A request that came in whole.
@@ -133,8 +135,12 @@ impl Reply {
 
     /// JSON.
     pub fn json(status: StatusCode, value: &Value) -> Self {
-        // Not by its `Display`, which takes many small steps; what is a `Value` already has a text.
-        Self::bytes(status, JSON, serde_json::to_vec(value).unwrap_or_default())
+        // Not by its `Display`, which takes many small steps, and with room for a writ; what is a `Value` already has a text.
+        let mut text = Vec::with_capacity(JSON_ROOM_BYTES);
+        if serde_json::to_writer(&mut text, value).is_err() {
+            text.clear();
+        }
+        Self::bytes(status, JSON, text)
     }
 
     /// Text for a person.

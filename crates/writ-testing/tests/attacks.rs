@@ -88,7 +88,7 @@ fn a_value_is_opened_as_what_it_is() {
     draft.fields.request.digest = draft.fields.action.digest;
     rig.refused(draft.proposal(), Code::CommitmentMismatch);
     let mut grant = rig.grant();
-    grant.openings.push(rig.domain.opening(CommitmentKind::Text, b"nobody asked".to_vec()));
+    grant.openings.push(rig.domain.opening(CommitmentKind::Text, b"nobody asked".to_vec()).into());
     rig.refused(grant, Code::CommitmentMismatch);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use writ_ledger::audit::audit;
 use writ_ledger::{Ledger, Options, Place, Receipt};
-use writ_protocol::action::CommitmentKind;
+use writ_protocol::action::{CommitmentKind, Opening};
 use writ_protocol::{EntryType, WritVerifier};
 use writ_testing::scenario::{Domain, Recorded, Standing, run_script, script};
 
@@ -92,7 +92,7 @@ fn what_was_erased_is_in_no_file_of_the_store_while_the_node_runs() {
     Ledger::create(&home.place(), &domain.genesis(), &domain.ledger_signer()).unwrap();
     let ledger = open(&home.place(), &domain);
     let draft = domain.grant(&Standing::of(&ledger.published())).to_group(domain.group()).proposal();
-    let openings = draft.openings.clone();
+    let openings: Vec<Opening> = draft.openings.iter().cloned().map(Into::into).collect();
     let salt = openings.iter().find(|opening| opening.kind == CommitmentKind::Facts).unwrap().salt;
     let granted = Recorded::of(&ledger.append(draft).unwrap(), domain.origin(), openings);
     assert!(stored(&home, &salt), "the salt is there before it is erased, or this test shows nothing");

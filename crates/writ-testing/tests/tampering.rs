@@ -476,71 +476,88 @@ fn changed_tiles_and_checkpoints_are_named() {
     ]);
 }
 
-/// Table, a changed row, a row added, a row removed. `projected` has one row, and no place for another.
-const PROJECTIONS: [(&str, &str, Option<&str>, &str); 10] = [
-    ("projected", "UPDATE projected SET size = size - 2", None, "DELETE FROM projected"),
+/// Table, a changed row, a row added, a row removed.
+const PROJECTIONS: [(&str, [&str; 3]); 9] = [
     (
         "control",
-        "UPDATE control SET idx = idx + 1 WHERE seq = 3",
-        Some("INSERT INTO control SELECT max(seq) + 1, max(idx) + 1 FROM control"),
-        "DELETE FROM control WHERE seq = 3",
+        [
+            "UPDATE control SET idx = idx + 1 WHERE seq = 3",
+            "INSERT INTO control SELECT max(seq) + 1, max(idx) + 1 FROM control",
+            "DELETE FROM control WHERE seq = 3",
+        ],
     ),
     (
         "request",
-        "UPDATE request SET digest = randomblob(32) WHERE idx = (SELECT max(idx) FROM request)",
-        Some("INSERT INTO request VALUES (randomblob(16), randomblob(32), 9)"),
-        "DELETE FROM request WHERE idx = (SELECT max(idx) FROM request)",
+        [
+            "UPDATE request SET digest = randomblob(32) WHERE idx = (SELECT max(idx) FROM request)",
+            "INSERT INTO request VALUES (randomblob(16), randomblob(32), 9)",
+            "DELETE FROM request WHERE idx = (SELECT max(idx) FROM request)",
+        ],
     ),
     (
         "used_id",
-        "UPDATE used_id SET idx = idx + 1 WHERE idx = (SELECT max(idx) FROM used_id)",
-        Some("INSERT INTO used_id VALUES (randomblob(16), 9)"),
-        "DELETE FROM used_id WHERE idx = (SELECT min(idx) FROM used_id)",
+        [
+            "UPDATE used_id SET idx = idx + 1 WHERE idx = (SELECT max(idx) FROM used_id)",
+            "INSERT INTO used_id VALUES (randomblob(16), 9)",
+            "DELETE FROM used_id WHERE idx = (SELECT min(idx) FROM used_id)",
+        ],
     ),
     (
         "execution",
-        "UPDATE execution SET state = 'started', result = NULL, ended_idx = NULL
+        [
+            "UPDATE execution SET state = 'started', result = NULL, ended_idx = NULL
          WHERE id = (SELECT min(id) FROM execution WHERE state = 'ended')",
-        Some("INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL)"),
-        "DELETE FROM execution WHERE id = (SELECT min(id) FROM execution)",
+            "INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL)",
+            "DELETE FROM execution WHERE id = (SELECT min(id) FROM execution)",
+        ],
     ),
     (
         "spent",
-        "UPDATE spent SET execution = randomblob(16) WHERE grant_idx = (SELECT max(grant_idx) FROM spent)",
-        Some("INSERT INTO spent VALUES (5, 77, randomblob(16))"),
-        "DELETE FROM spent WHERE grant_idx = (SELECT max(grant_idx) FROM spent)",
+        [
+            "UPDATE spent SET execution = randomblob(16) WHERE grant_idx = (SELECT max(grant_idx) FROM spent)",
+            "INSERT INTO spent VALUES (5, 77, randomblob(16))",
+            "DELETE FROM spent WHERE grant_idx = (SELECT max(grant_idx) FROM spent)",
+        ],
     ),
     (
         "budget",
-        "UPDATE budget SET drawn = 0 WHERE counter = 'calls/builder'",
-        Some("INSERT INTO budget VALUES ('calls/nobody', 1)"),
-        "DELETE FROM budget WHERE counter = 'calls/builder'",
+        [
+            "UPDATE budget SET drawn = 0 WHERE counter = 'calls/builder'",
+            "INSERT INTO budget VALUES ('calls/nobody', 1)",
+            "DELETE FROM budget WHERE counter = 'calls/builder'",
+        ],
     ),
     (
         "hold",
-        "UPDATE hold SET resolved_idx = NULL WHERE idx = (SELECT min(idx) FROM hold)",
-        Some("INSERT INTO hold VALUES (9, NULL)"),
-        "DELETE FROM hold WHERE idx = (SELECT min(idx) FROM hold)",
+        [
+            "UPDATE hold SET resolved_idx = NULL WHERE idx = (SELECT min(idx) FROM hold)",
+            "INSERT INTO hold VALUES (9, NULL)",
+            "DELETE FROM hold WHERE idx = (SELECT min(idx) FROM hold)",
+        ],
     ),
     (
         "statement",
-        "UPDATE statement SET idx = idx + 1 WHERE idx = (SELECT max(idx) FROM statement)",
-        Some("INSERT INTO statement VALUES ('gateway-9', 1, 1, 9)"),
-        "DELETE FROM statement WHERE idx = (SELECT max(idx) FROM statement)",
+        [
+            "UPDATE statement SET idx = idx + 1 WHERE idx = (SELECT max(idx) FROM statement)",
+            "INSERT INTO statement VALUES ('gateway-9', 1, 1, 9)",
+            "DELETE FROM statement WHERE idx = (SELECT max(idx) FROM statement)",
+        ],
     ),
     (
         "erased",
-        "UPDATE erased SET by_idx = by_idx + 1 WHERE idx = (SELECT max(idx) FROM erased)",
-        Some("INSERT INTO erased VALUES (9, randomblob(32), 10)"),
-        "DELETE FROM erased WHERE idx = (SELECT max(idx) FROM erased)",
+        [
+            "UPDATE erased SET by_idx = by_idx + 1 WHERE idx = (SELECT max(idx) FROM erased)",
+            "INSERT INTO erased VALUES (9, randomblob(32), 10)",
+            "DELETE FROM erased WHERE idx = (SELECT max(idx) FROM erased)",
+        ],
     ),
 ];
 
 #[test]
 fn changed_projections_are_named() {
     let mut unnamed = Vec::new();
-    for (table, changed, added, removed) in PROJECTIONS {
-        for edit in [Some(changed), added, Some(removed)].into_iter().flatten() {
+    for (table, edits) in PROJECTIONS {
+        for edit in edits {
             let store = Edited::new();
             store.run(edit, []);
             let found: Vec<String> = match store.report() {
@@ -560,52 +577,67 @@ fn a_changed_vault_is_named() {
     check(&[
         ("a value changed", |store| {
             let at = store.find(FULL, EntryType::Grant);
-            store.run("UPDATE vault SET value = x'00' WHERE idx = ?1", [at as i64]);
+            store.run(
+                "UPDATE vault SET action = CAST(substr(action, 1, 32) || x'00' AS BLOB) WHERE idx = ?1",
+                [at as i64],
+            );
             vec![format!("vault_changed {at}")]
         }),
         ("a salt changed", |store| {
             let at = store.find(PARTIAL, EntryType::Grant);
-            store.run("UPDATE vault SET salt = randomblob(32) WHERE idx = ?1 AND kind = 'facts'", [at as i64]);
+            store.run(
+                "UPDATE vault SET facts = CAST(randomblob(32) || substr(facts, 33) AS BLOB) WHERE idx = ?1",
+                [at as i64],
+            );
             vec![format!("vault_changed {at}")]
         }),
         ("a kind changed", |store| {
             let at = store.find(PARTIAL, EntryType::Grant);
-            store.run("UPDATE vault SET kind = 'action' WHERE idx = ?1 AND kind = 'facts'", [at as i64]);
+            store.run("UPDATE vault SET action = facts, facts = action WHERE idx = ?1", [at as i64]);
             vec![format!("vault_changed {at}")]
         }),
-        ("a value halved: salt without value", |store| {
+        ("a value without the whole of its salt", |store| {
             let at = store.find(FULL, EntryType::Grant);
-            store.run("UPDATE vault SET value = NULL WHERE idx = ?1", [at as i64]);
+            store.run("UPDATE vault SET action = substr(action, 1, 31) WHERE idx = ?1", [at as i64]);
             vec![format!("vault_changed {at}")]
         }),
-        ("a value removed with its row", |store| {
+        ("a value removed", |store| {
             let at = store.find(FULL, EntryType::Grant);
-            store.run("DELETE FROM vault WHERE idx = ?1 AND kind = 'facts'", [at as i64]);
+            store.run("UPDATE vault SET facts = NULL WHERE idx = ?1", [at as i64]);
             vec![format!("vault_missing {at}")]
         }),
         ("a value erased without an erasure", |store| {
             let at = store.find(FULL, EntryType::Grant);
-            store.run("UPDATE vault SET salt = NULL, value = NULL WHERE idx = ?1 AND kind = 'facts'", [at as i64]);
+            store.run("UPDATE vault SET facts = x'' WHERE idx = ?1", [at as i64]);
             vec![format!("vault_missing {at}")]
         }),
         ("a value erased without an erasure, which the projection claims", |store| {
             let at = store.find(FULL, EntryType::Grant);
-            store.run("UPDATE vault SET salt = NULL, value = NULL WHERE idx = ?1 AND kind = 'facts'", [at as i64]);
-            let claim =
-                "INSERT INTO erased SELECT idx, commitment, idx + 1 FROM vault WHERE idx = ?1 AND kind = 'facts'";
-            store.run(claim, [at as i64]);
+            store.run("UPDATE vault SET facts = x'' WHERE idx = ?1", [at as i64]);
+            let Body::Grant(grant) = store.body(at) else { panic!("entry {at} is a grant") };
+            let claim = "INSERT INTO erased (idx, commitment, by_idx) VALUES (?1, ?2, ?1 + 1)";
+            store.run(claim, (at as i64, grant.facts.as_bytes()));
             vec!["projection_changed erased".to_owned()]
         }),
         ("an erased value put back", |store| {
             let at = store.number("SELECT max(idx) FROM erased");
-            let back = "UPDATE vault SET salt = zeroblob(32), value = x'00' WHERE idx = ?1 AND kind = 'facts'";
+            let back = "UPDATE vault SET facts = zeroblob(33) WHERE idx = ?1";
             store.run(back, [at as i64]);
             vec![format!("vault_not_erased {at}")]
         }),
         ("a value that nothing commits to", |store| {
-            let add = "INSERT INTO vault VALUES (300, randomblob(32), 'text', zeroblob(32), x'00')";
-            store.run(add, []);
-            vec!["vault_changed 300".to_owned()]
+            let at = store.find(FULL, EntryType::Grant);
+            store.run("UPDATE vault SET text = zeroblob(33) WHERE idx = ?1", [at as i64]);
+            vec![format!("vault_changed {at}")]
+        }),
+        ("values of no entry", |store| {
+            store.run("INSERT INTO vault (idx, text) VALUES (100000, zeroblob(33))", []);
+            vec!["vault_changed 100000".to_owned()]
+        }),
+        ("all values of an entry removed", |store| {
+            let at = store.find(FULL, EntryType::Grant);
+            store.run("DELETE FROM vault WHERE idx = ?1", [at as i64]);
+            vec![format!("vault_missing {at}"), format!("vault_missing {at}")]
         }),
     ]);
 }

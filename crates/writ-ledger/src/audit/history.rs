@@ -2,7 +2,7 @@
 
 use super::{Finding, StoredRow};
 use crate::error::LedgerError;
-use crate::store::{sql, unsql};
+use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 use writ_protocol::{Refusal, TrustRoot};
@@ -194,10 +194,7 @@ impl<'a> History<'a> {
         size: TreeSize,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<VerifiedCheckpoint>, LedgerError> {
-        let note: Vec<u8> = self
-            .connection
-            .prepare_cached("SELECT note FROM checkpoint WHERE size = ?1")?
-            .query_row([sql(size.get())], |row| row.get(0))?;
+        let note = store::checkpoint(self.connection, size)?.unwrap_or_default();
         let opened = self.trust.open_checkpoint(&note).and_then(|opened| match opened.checkpoint().size {
             found if found == size => Ok(opened),
             found => Err(Refusal::malformed(format_args!("it is a checkpoint of {found}"))),

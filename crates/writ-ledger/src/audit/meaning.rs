@@ -2,16 +2,17 @@
 
 use super::{Finding, StoredRow};
 use crate::error::LedgerError;
-use crate::records::{StoredRecords, project, projected};
+use crate::records::{StoredRecords, project};
 use crate::schema::{self, PROJECTED_TABLES};
 use crate::store::{self, sql, unsql};
 use crate::vault::{self, Kept};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
+use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::Seal;
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
 use writ_protocol::{Body, Code, Entry, PinnedLedger, Refusal};
-use writ_tlog::{Hash, LeafIndex, Origin, TreeSize};
+use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// How many rows of one projection are named one by one.
 const NAMED_MAX: usize = 16;
@@ -20,15 +21,13 @@ pub(super) struct Meaning<'a> {
     store: &'a Connection,
     /// Filled from the entries alone.
     rebuilt: Connection,
-    /// How far.
-    filled: TreeSize,
     origin: &'a Origin,
     pinned: &'a PinnedLedger,
     control: Option<ControlState>,
     seal: Option<Seal>,
     /// Every commitment whose value the vault must hold or an erasure name.
     values: u64,
-    /// Rows of the vault that an entry commits to.
+    /// Values of the vault, or places of erased ones, that an entry commits to.
     held: u64,
 }
 
@@ -40,17 +39,7 @@ impl<'a> Meaning<'a> {
     ) -> Result<Self, LedgerError> {
         let rebuilt = schema::projections_in_memory()?;
         rebuilt.execute_batch("BEGIN")?;
-        Ok(Self {
-            store,
-            rebuilt,
-            filled: TreeSize::new(0),
-            origin,
-            pinned,
-            control: None,
-            seal: None,
-            values: 0,
-            held: 0,
-        })
+        Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0, held: 0 })
     }
 
     pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
@@ -66,7 +55,6 @@ impl<'a> Meaning<'a> {
             Ok(accepted) => {
                 project(&self.rebuilt, at, &entry.body, &accepted)
                     .or_else(|error| against_rules(at, &error, findings))?;
-                self.filled = TreeSize::new(at.get() + 1);
                 if let Some(control) = &mut self.control {
                     control.apply(at, row.hash, &entry.body, accepted.root());
                 }
@@ -90,7 +78,6 @@ impl<'a> Meaning<'a> {
         if self.control.is_none() {
             findings.push(Finding::OtherGenesis);
         }
-        projected(&self.rebuilt, self.filled)?;
         for &(table, order) in PROJECTED_TABLES {
             compare(self.store, &self.rebuilt, table, order, findings)?;
         }
@@ -142,13 +129,11 @@ impl<'a> Meaning<'a> {
     /// Values that are there open their commitments; values that must be there are, or an erasure names them.
     fn vault(&mut self, at: LeafIndex, body: &Body, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
         for (kind, commitment) in body.commitments() {
-            let found = vault::lookup(self.store, at, &commitment);
+            let found = vault::lookup(self.store, at, kind, &commitment);
             self.held += u64::from(!matches!(found, Ok(Kept::Nothing)));
             match found {
-                Ok(Kept::Value(opening)) if opening.commitment() == commitment && opening.kind == kind => {
-                    self.values += 1
-                }
-                Ok(Kept::Value(_)) | Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
+                Ok(Kept::Value(_)) => self.values += 1,
+                Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
                 Ok(Kept::Erased | Kept::Nothing) if vault::required(kind) && !self.is_erased(at, &commitment)? => {
                     findings.push(Finding::VaultMissing(at));
                 }
@@ -168,29 +153,41 @@ impl<'a> Meaning<'a> {
     }
 
     fn not_erased(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
-        let mut query = self.store.prepare(
-            "SELECT vault.idx FROM vault JOIN erased ON erased.idx = vault.idx AND erased.commitment = vault.commitment
-             WHERE vault.value IS NOT NULL OR vault.salt IS NOT NULL",
-        )?;
-        for index in query.query_map([], |row| row.get::<_, i64>(0))? {
-            findings.push(Finding::VaultNotErased(LeafIndex::new(unsql(index?)?)));
+        let mut query = self.store.prepare("SELECT idx, commitment FROM erased ORDER BY idx")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        for row in rows {
+            let (index, commitment) = row?;
+            let at = LeafIndex::new(unsql(index)?);
+            // A row that is not of an erasure is found where the projection is compared.
+            let Some(commitment) = Hash::from_slice(&commitment) else { continue };
+            let kept = match vault::kind_of(self.store, self.origin, at, &commitment) {
+                Ok(Some(kind)) => vault::lookup(self.store, at, kind, &commitment),
+                // What is wrong with the entry was said before.
+                Ok(None) | Err(LedgerError::Inconsistent(_)) => continue,
+                Err(error) => Err(error),
+            };
+            match kept {
+                Ok(Kept::Erased | Kept::Nothing) => {}
+                Ok(Kept::Value(_)) | Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultNotErased(at)),
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
 
     /// A value that nothing commits to could never be erased by an order (Invariant 10).
     fn not_committed_to(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
-        let rows: i64 = self.store.query_row("SELECT count(*) FROM vault", [], |row| row.get(0))?;
-        if unsql(rows)? == self.held {
+        let there = CommitmentKind::ALL.iter().map(|kind| format!("({} IS NOT NULL)", kind.as_str()));
+        let count = format!("SELECT coalesce(sum({}), 0) FROM vault", there.collect::<Vec<_>>().join(" + "));
+        let there: i64 = self.store.query_row(&count, [], |row| row.get(0))?;
+        if unsql(there)? == self.held {
             return Ok(());
         }
-        let mut query = self.store.prepare("SELECT idx, commitment FROM vault ORDER BY idx")?;
-        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut query = self.store.prepare("SELECT idx FROM vault ORDER BY idx")?;
         let mut named = 0;
-        for row in rows {
-            let (index, commitment) = row?;
-            let at = LeafIndex::new(u64::try_from(index).unwrap_or(u64::MAX));
-            if named < NAMED_MAX && !self.is_committed_to(at, &commitment)? {
+        for index in query.query_map([], |row| row.get::<_, i64>(0))? {
+            let at = LeafIndex::new(u64::try_from(index?).unwrap_or(u64::MAX));
+            if named < NAMED_MAX && !self.is_committed_to(at)? {
                 findings.push(Finding::VaultChanged(at));
                 named += 1;
             }
@@ -198,9 +195,14 @@ impl<'a> Meaning<'a> {
         Ok(())
     }
 
-    fn is_committed_to(&self, at: LeafIndex, commitment: &[u8]) -> Result<bool, LedgerError> {
+    /// Whether the entry commits to whatever the vault's row of it holds.
+    fn is_committed_to(&self, at: LeafIndex) -> Result<bool, LedgerError> {
         match store::entry(self.store, at).and_then(|stored| stored.map(|it| it.decode(self.origin)).transpose()) {
-            Ok(Some(entry)) => Ok(entry.body.commitments().iter().any(|(_, held)| held.as_bytes() == commitment)),
+            Ok(Some(entry)) => {
+                let held = entry.body.commitments();
+                let kinds = vault::kinds(self.store, at)?;
+                Ok(kinds.iter().all(|kind| held.iter().any(|(held, _)| held == kind)))
+            }
             Ok(None) => Ok(false),
             // What is wrong with the entry was said before.
             Err(LedgerError::Inconsistent(_)) => Ok(true),

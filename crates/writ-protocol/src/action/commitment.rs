@@ -17,7 +17,9 @@ pub enum CommitmentKind {
 }
 
 impl CommitmentKind {
-    const ALL: &'static [Self] = &[Self::Action, Self::Facts, Self::Request, Self::Policy, Self::Text, Self::Output];
+    /// Every kind.
+    pub const ALL: &'static [Self] =
+        &[Self::Action, Self::Facts, Self::Request, Self::Policy, Self::Text, Self::Output];
 
     /// The stable string.
     pub const fn as_str(self) -> &'static str {
@@ -78,6 +80,40 @@ impl Opening {
             | CommitmentKind::Text
             | CommitmentKind::Output => Ok(()),
         }
+    }
+}
+
+/// An opening with the commitment that was computed of it, so that nobody needs to compute it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    opening: Opening,
+    commitment: Hash,
+}
+
+impl From<Opening> for Committed {
+    fn from(opening: Opening) -> Self {
+        Self { commitment: opening.commitment(), opening }
+    }
+}
+
+impl From<Committed> for Opening {
+    fn from(committed: Committed) -> Self {
+        committed.opening
+    }
+}
+
+impl Committed {
+    /// The commitment that the opening opens.
+    pub fn commitment(&self) -> Hash {
+        self.commitment
+    }
+}
+
+impl std::ops::Deref for Committed {
+    type Target = Opening;
+
+    fn deref(&self) -> &Opening {
+        &self.opening
     }
 }
 

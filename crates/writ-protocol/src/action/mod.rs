@@ -4,7 +4,7 @@ mod commitment;
 mod exec;
 mod order;
 
-pub use commitment::{CommitmentKind, Opening};
+pub use commitment::{CommitmentKind, Committed, Opening};
 pub use exec::{Exec, ExecFields, Interpreter, Stdin, Variables};
 pub use order::{Command, Order};
 

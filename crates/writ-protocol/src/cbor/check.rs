@@ -121,11 +121,14 @@ impl<'a> Cursor<'a> {
             let offset = self.at;
             let faulty = |fault| Faulty { fault, offset };
             // The head of the key is judged as any head is, before its type.
-            let probe = Cursor { bytes: self.bytes, at: self.at }.head()?;
-            if probe.major != 3 {
+            let head = self.head()?;
+            if head.major != 3 {
                 return Err(faulty(Fault::KeyNotText));
             }
-            self.item(depth)?;
+            let text = self.take(head.argument, offset)?;
+            if std::str::from_utf8(text).is_err() {
+                return Err(faulty(Fault::InvalidUtf8));
+            }
             let key = self.bytes.get(offset..self.at).unwrap_or_default();
             if let Some(previous) = previous {
                 match previous.cmp(key) {

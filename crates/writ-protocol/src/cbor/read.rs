@@ -219,14 +219,20 @@ impl MapReader<'_, '_> {
         if self.left == 0 {
             return false;
         }
-        let mut ahead = self.reader.clone();
-        if ahead.text() != Ok(key) {
-            return false;
-        }
-        *self.reader = ahead;
+        let Some(rest) = after_text(self.reader.rest, key) else { return false };
+        self.reader.rest = rest;
         self.left -= 1;
         true
     }
+}
+
+/// What follows, if the next item is this text.
+fn after_text<'a>(bytes: &'a [u8], text: &str) -> Option<&'a [u8]> {
+    let (head, length) = read_head(bytes).ok()?;
+    if head.major != 3 || head.argument != text.len() as u64 {
+        return None;
+    }
+    bytes.get(length..)?.strip_prefix(text.as_bytes())
 }
 
 impl Decode for u64 {

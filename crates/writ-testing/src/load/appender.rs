@@ -40,7 +40,7 @@ impl<'a> Appender<'a> {
         let mut before = Vec::new();
         for step in 0..story.steps() {
             let proposal = story.proposal(step, &Standing::of(&ledger.published()), &before);
-            let openings = proposal.openings.clone();
+            let openings = proposal.openings.iter().cloned().map(Into::into).collect();
             let asked = story.asked(step);
             match ledger.append(proposal) {
                 Ok(receipt) => {

@@ -37,7 +37,7 @@ pub fn run_script(ledger: &Ledger, domain: &Domain) -> Vec<Receipt> {
     let mut receipts = Vec::new();
     for step in script(domain) {
         let proposal = step.proposal(domain, &told);
-        let openings = proposal.openings.clone();
+        let openings = proposal.openings.iter().cloned().map(Into::into).collect();
         let receipt =
             ledger.append(proposal).unwrap_or_else(|error| panic!("the ledger refused `{}`: {error}", step.name));
         let recorded = Recorded::of(&receipt, domain.origin(), openings);

@@ -58,7 +58,7 @@ impl<'d> Assembly<'d> {
     /// An entry, not sealed yet.
     pub(super) fn push(&mut self, proposal: Proposal) -> Recorded {
         let body = self.body_of(proposal.draft);
-        self.push_body(body, proposal.openings)
+        self.push_body(body, proposal.openings.into_iter().map(Into::into).collect())
     }
 
     /// Any body, not sealed yet.
