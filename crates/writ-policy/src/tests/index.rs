@@ -158,6 +158,60 @@ proptest! {
     }
 }
 
+/// What conditions are made of: comparisons that a selection is made by, others, and one that fails below an execution.
+const ATOMS: [&str; 11] = [
+    "context.path == \"/usr/bin/cargo\"",
+    "\"/usr/bin/dd\" == context.path",
+    "context.path == \"/opt/tool\"",
+    "context.command == \"cargo x\"",
+    "context.auth == \"key\"",
+    "context.stdin == \"null\"",
+    "context.cwd == context.path",
+    "context.path like \"/usr/*\"",
+    "context has arg1 && context.arg1 == \"x\"",
+    "context.depth > 0",
+    "context.depth + 9223372036854775807 > 0",
+];
+
+fn condition() -> impl Strategy<Value = String> {
+    let atom = prop::sample::select(&ATOMS[..]).prop_map(|atom| format!("({atom})"));
+    atom.prop_recursive(3, 8, 3, |part| {
+        prop_oneof![
+            4 => (part.clone(), part.clone()).prop_map(|(left, right)| format!("({left} && {right})")),
+            2 => (part.clone(), part.clone()).prop_map(|(left, right)| format!("({left} || {right})")),
+            1 => part.clone().prop_map(|part| format!("!({part})")),
+            1 => (part.clone(), part.clone(), part)
+                .prop_map(|(asked, then, other)| format!("(if {asked} then {then} else {other})")),
+        ]
+    })
+}
+
+fn conditioned() -> impl Strategy<Value = String> {
+    let clause = (prop::sample::select(&["when", "unless"][..]), condition())
+        .prop_map(|(kind, condition)| format!("{kind} {{ {condition} }}"));
+    let effect = prop::sample::select(&["permit", "forbid"][..]);
+    (effect, prop::collection::vec(clause, 1..4)).prop_map(|(effect, clauses)| {
+        format!("{effect} (principal, action == Action::\"exec\", resource) {};", clauses.join(" "))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn conditions_of_any_form_are_decided_as_over_all_policies(policies in prop::collection::vec(conditioned(), 1..16)) {
+        let mut text = String::new();
+        for (number, policy) in policies.iter().enumerate() {
+            writeln!(text, "@id(\"p{number}\") {policy}").unwrap();
+        }
+        let set = compile(&[("entities.json", ENTITIES), ("p.cedar", &text)]).unwrap();
+        for (action, facts) in questions().into_iter().filter(|(action, _)| matches!(action, Action::Exec(_))) {
+            let decision = decide(&set, &action, &facts);
+            prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text);
+        }
+    }
+}
+
 #[test]
 fn a_policy_that_begins_with_another_text_is_not_selected() {
     let mut text = String::new();
