@@ -166,11 +166,11 @@ fn parse_extra(text: &str) -> Result<Vec<u8>, TlogProofError> {
 }
 
 fn parse_hashes<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Result<InclusionProof, TlogProofError> {
-    let found = lines.clone().count();
-    if found > PROOF_HASHES_MAX {
-        return Err(TlogProofError::TooManyHashes { found });
+    let texts: Vec<&str> = lines.clone().take(PROOF_HASHES_MAX + 1).collect();
+    if texts.len() > PROOF_HASHES_MAX {
+        return Err(TlogProofError::TooManyHashes { found: lines.count() });
     }
-    let hashes = (1..).zip(lines).map(|(line, text)| Hash::from_base64(text).ok_or(TlogProofError::Hash { line }));
+    let hashes = (1..).zip(texts).map(|(line, text)| Hash::from_base64(text).ok_or(TlogProofError::Hash { line }));
     hashes.collect::<Result<_, _>>().map(InclusionProof::new)
 }
 
