@@ -24,11 +24,12 @@ CREATE TABLE entry (idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, bytes BLOB NOT 
 -- Full tiles only; `root` stands first so that a partial tile above is read without their hashes.
 CREATE TABLE tile (level INTEGER, n INTEGER, root BLOB NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT;
 -- The newest checkpoint of each 256 entries, by what their sizes are divided by 256. One that is superseded is overwritten in its place.
-CREATE TABLE checkpoint (tile INTEGER PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL) STRICT;
+CREATE TABLE checkpoint (tile INTEGER PRIMARY KEY, size INTEGER NOT NULL CHECK (size / 256 = tile), note BLOB NOT NULL) STRICT;
 -- What is behind the commitments of an entry: of each kind 32 bytes of salt and then the value; no bytes once it is erased. Not derivable
 -- from the entries, by design.
 CREATE TABLE vault (
-    idx INTEGER PRIMARY KEY, action BLOB, facts BLOB, request BLOB, policy BLOB, text BLOB, output BLOB
+    idx INTEGER PRIMARY KEY, action BLOB, facts BLOB, request BLOB, policy BLOB, text BLOB, output BLOB,
+    CHECK (coalesce(action, facts, request, policy, text, output) IS NOT NULL)
 ) STRICT;
 ";
 
@@ -159,4 +160,31 @@ pub(crate) fn identify(connection: &Connection) -> Result<String, LedgerError> {
     }
     nothing_foreign(connection)?;
     Ok(connection.query_row("SELECT origin FROM ledger", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_protocol::action::CommitmentKind;
+
+    fn texts(query: &str) -> Vec<String> {
+        let connection = projections_in_memory().unwrap();
+        let mut query = connection.prepare(query).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn the_vault_has_a_column_for_each_kind_of_value() {
+        let columns = texts("SELECT name FROM pragma_table_info('vault') WHERE name != 'idx'");
+        assert_eq!(columns, CommitmentKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn sqlite_is_built_with_what_a_ledger_needs_and_no_more() {
+        let options = texts("PRAGMA compile_options");
+        assert!(options.iter().any(|option| option == "OMIT_LOAD_EXTENSION"), "{options:?}");
+        let unwanted = ["ENABLE_LOAD_EXTENSION", "ENABLE_FTS", "ENABLE_RTREE"];
+        let found = options.iter().find(|option| unwanted.iter().any(|unwanted| option.starts_with(unwanted)));
+        assert_eq!(found, None);
+    }
 }

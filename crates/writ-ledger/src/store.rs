@@ -108,13 +108,19 @@ pub(crate) fn size(connection: &Connection) -> Result<TreeSize, LedgerError> {
 
 /// The newest checkpoint: its size and its note.
 pub(crate) fn newest_checkpoint(connection: &Connection) -> Result<Option<(TreeSize, Vec<u8>)>, LedgerError> {
-    let mut query = connection.prepare_cached("SELECT size, note FROM checkpoint ORDER BY tile DESC LIMIT 1")?;
-    let found = query.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
-    found.map(|(size, note)| Ok((TreeSize::new(unsql(size)?), note))).transpose()
+    let mut query = connection.prepare_cached("SELECT tile, size, note FROM checkpoint ORDER BY tile DESC LIMIT 1")?;
+    let found =
+        query.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))).optional()?;
+    let Some((tile, size, note)) = found else { return Ok(None) };
+    let size = TreeSize::new(unsql(size)?);
+    if tile_of(size) != tile {
+        return Err(LedgerError::inconsistent(format!("a checkpoint of {size} entries is kept as number {tile}")));
+    }
+    Ok(Some((size, note)))
 }
 
 /// Which of the kept checkpoints one of this size is.
-fn tile_of(size: TreeSize) -> i64 {
+pub(crate) fn tile_of(size: TreeSize) -> i64 {
     sql(size.get() / u64::from(TILE_WIDTH))
 }
 

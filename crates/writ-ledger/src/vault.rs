@@ -3,14 +3,22 @@
 
 use crate::error::LedgerError;
 use crate::store::{self, sql};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use std::sync::LazyLock;
 use writ_protocol::action::{ACTION_BYTES_MAX, CommitmentKind, Committed, Opening};
 use writ_protocol::entry::Erasure;
 use writ_protocol::{Body, Code, Refusal};
 use writ_tlog::{Hash, LeafIndex, Origin};
 
 const SALT_BYTES: usize = 32;
+
+/// Each kind has a column of its name.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let columns = CommitmentKind::ALL.iter().map(|kind| format!(", {}", kind.as_str())).collect::<String>();
+    let places = ", ?".repeat(CommitmentKind::ALL.len());
+    format!("INSERT INTO vault (idx{columns}) VALUES (?{places})")
+});
 
 /// The openings of a proposal must be exactly those of the action, the facts and the policy set its entry commits to; a request's may come
 /// along. An entry has at most one commitment of each kind.
@@ -59,21 +67,12 @@ pub(crate) fn deposit(connection: &Connection, at: LeafIndex, openings: &[Commit
     if openings.is_empty() {
         return Ok(());
     }
-    let kept = |kind| {
-        let opening = openings.iter().find(|opening| opening.kind == kind)?;
-        Some([opening.salt.as_slice(), &opening.value].concat())
+    let kept = |kind: &CommitmentKind| {
+        let opening = openings.iter().find(|opening| opening.kind == *kind);
+        opening.map_or(Value::Null, |opening| Value::Blob([opening.salt.as_slice(), &opening.value].concat()))
     };
-    let insert =
-        "INSERT INTO vault (idx, action, facts, request, policy, text, output) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    connection.prepare_cached(insert)?.execute((
-        sql(at.get()),
-        kept(CommitmentKind::Action),
-        kept(CommitmentKind::Facts),
-        kept(CommitmentKind::Request),
-        kept(CommitmentKind::Policy),
-        kept(CommitmentKind::Text),
-        kept(CommitmentKind::Output),
-    ))?;
+    let values = std::iter::once(Value::Integer(sql(at.get()))).chain(CommitmentKind::ALL.iter().map(kept));
+    connection.prepare_cached(&INSERT)?.execute(params_from_iter(values))?;
     Ok(())
 }
 

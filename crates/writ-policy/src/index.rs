@@ -15,10 +15,9 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Kinds of questions that are kept. Principals and resources that no policy tells apart share one, so few are ever made.
-const KINDS_MAX: usize = 256;
-/// Selections that are kept; another one is made from the policies in it alone.
-const SELECTIONS_MAX: usize = 1024;
+/// How many policies are kept together in what was made for kinds of questions, and in selections for questions. Callers choose what
+/// they ask, so it is memory that is bounded and not their number.
+pub(crate) const KEPT_MAX: usize = 16 * 1024;
 
 /// The policies of a set, and for each kind of question those that can apply to it.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub(crate) struct Index {
     /// Named by the scopes as a principal or a group of them, and as a resource.
     principals: BTreeSet<EntityUid>,
     resources: BTreeSet<EntityUid>,
-    kinds: RwLock<HashMap<Kind, Arc<Applicable>>>,
-    selections: RwLock<HashMap<Asked, Arc<Selection>>>,
+    kinds: RwLock<Kept<Kind, Applicable>>,
+    selections: RwLock<Kept<Asked, Selection>>,
     made: AtomicU64,
 }
 
@@ -253,9 +252,15 @@ impl Index {
             action: action.clone(),
             resource: Class::of(resource, entities, &self.resources),
         };
-        let applicable = kept(&self.kinds, KINDS_MAX, kind, |kind| Ok::<_, String>(self.applicable(entities, kind)))?;
+        let applicable = kept(&self.kinds, kind, |kind| Ok(self.applicable(entities, kind)))?;
         let asked = Asked { applicable: applicable.number, met: applicable.meets(texts) };
-        kept(&self.selections, SELECTIONS_MAX, asked, |asked| self.select(applicable.policies(&asked.met)))
+        kept(&self.selections, asked, |asked| self.select(applicable.policies(&asked.met)))
+    }
+
+    /// How many policies are kept in selections.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.selections.read().unwrap().policies
     }
 
     /// All policies, as if there were no index.
@@ -293,22 +298,55 @@ impl Index {
     }
 }
 
-/// What was made for this key before, or is made now.
-fn kept<K: Eq + Hash, V>(
-    all: &RwLock<HashMap<K, Arc<V>>>,
-    most: usize,
+/// What was made before, and how many policies all of it has.
+#[derive(Debug)]
+struct Kept<K, V> {
+    all: HashMap<K, Arc<V>>,
+    policies: usize,
+}
+
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self { all: HashMap::new(), policies: 0 }
+    }
+}
+
+trait Policies {
+    fn count(&self) -> usize;
+}
+
+impl Policies for Applicable {
+    fn count(&self) -> usize {
+        let guarded = self.guarded.iter().flat_map(|(_, values)| values.values());
+        self.always.len() + guarded.map(|(_, places)| places.len()).sum::<usize>()
+    }
+}
+
+impl Policies for Selection {
+    fn count(&self) -> usize {
+        self.engine.num_of_policies()
+    }
+}
+
+/// What was made for this key before, or is made now. The newest is always kept, and with it what fits.
+fn kept<K: Eq + Hash, V: Policies>(
+    before: &RwLock<Kept<K, V>>,
     key: K,
     make: impl FnOnce(&K) -> Result<V, String>,
 ) -> Result<Arc<V>, String> {
-    if let Some(known) = all.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    if let Some(known) = before.read().unwrap_or_else(PoisonError::into_inner).all.get(&key) {
         return Ok(known.clone());
     }
     let made = Arc::new(make(&key)?);
-    let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
-    if all.len() >= most {
-        all.clear();
+    // One that has no policies takes room too.
+    let room = made.count() + 1;
+    let mut kept = before.write().unwrap_or_else(PoisonError::into_inner);
+    if kept.policies + room > KEPT_MAX {
+        *kept = Kept::default();
     }
-    all.insert(key, made.clone());
+    let replaced = kept.all.insert(key, made.clone());
+    kept.policies += room;
+    kept.policies -= replaced.map_or(0, |replaced| replaced.count() + 1);
     Ok(made)
 }
 

@@ -469,6 +469,22 @@ fn changed_tiles_and_checkpoints_are_named() {
             store.run("DELETE FROM checkpoint WHERE size = ?1", [first as i64]);
             vec![format!("checkpoint_missing {first}")]
         }),
+        ("the newest checkpoint kept twice, once where none belongs", |store| {
+            store.store.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+            let again = "INSERT INTO checkpoint SELECT 9999, size, note FROM checkpoint WHERE size = ?1";
+            store.run(again, [store.sample.size as i64]);
+            vec!["store_damaged".to_owned()]
+        }),
+        ("an earlier checkpoint in the place of the newest one", |store| {
+            let [first, .., last] = store.checkpoints()[..] else { panic!("there are three checkpoints") };
+            store.store.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+            let older = "(SELECT size, note FROM checkpoint WHERE size = ?1)";
+            store.run(
+                &format!("UPDATE checkpoint SET (size, note) = {older} WHERE size = ?2"),
+                [first, last].map(|it| it as i64),
+            );
+            vec!["store_damaged".to_owned(), format!("checkpoint_missing {last}")]
+        }),
         ("all checkpoints deleted", |store| {
             store.run("DELETE FROM checkpoint", []);
             vec![format!("checkpoint_missing {}", store.sample.size)]
@@ -629,6 +645,17 @@ fn a_changed_vault_is_named() {
             let at = store.find(FULL, EntryType::Grant);
             store.run("UPDATE vault SET text = zeroblob(33) WHERE idx = ?1", [at as i64]);
             vec![format!("vault_changed {at}")]
+        }),
+        ("a row without values where the next entry will be", |store| {
+            store.store.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+            let next = store.sample.size;
+            store.run("INSERT INTO vault (idx) VALUES (?1)", [next as i64]);
+            vec![format!("vault_changed {next}")]
+        }),
+        ("a request emptied without an erasure", |store| {
+            let at = store.find(FULL, EntryType::Grant);
+            store.run("UPDATE vault SET request = x'' WHERE idx = ?1", [at as i64]);
+            vec![format!("vault_missing {at}")]
         }),
         ("values of no entry", |store| {
             store.run("INSERT INTO vault (idx, text) VALUES (100000, zeroblob(33))", []);

@@ -2,7 +2,7 @@
 
 use super::{Finding, StoredRow};
 use crate::error::LedgerError;
-use crate::store::{self, sql, unsql};
+use crate::store::{self, sql};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 use writ_protocol::{Refusal, TrustRoot};
@@ -41,12 +41,22 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    pub(super) fn new(connection: &'a Connection, trust: &'a TrustRoot) -> Result<Self, LedgerError> {
-        let checkpoints = connection
-            .prepare("SELECT size FROM checkpoint ORDER BY size")?
-            .query_map([], |row| row.get::<_, i64>(0))?
-            .map(|size| Ok(TreeSize::new(unsql(size?)?)))
-            .collect::<Result<VecDeque<_>, LedgerError>>()?;
+    pub(super) fn new(
+        connection: &'a Connection,
+        trust: &'a TrustRoot,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Self, LedgerError> {
+        let mut checkpoints = VecDeque::new();
+        let mut query = connection.prepare("SELECT tile, size FROM checkpoint ORDER BY size")?;
+        for row in query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))? {
+            let (tile, stored) = row?;
+            match u64::try_from(stored).map(TreeSize::new) {
+                Ok(size) if store::tile_of(size) == tile => checkpoints.push_back(size),
+                Ok(_) | Err(_) => findings.push(Finding::StoreDamaged(format!(
+                    "a checkpoint of {stored} entries is kept as number {tile}, where none of that size belongs"
+                ))),
+            }
+        }
         Ok(Self {
             connection,
             trust,

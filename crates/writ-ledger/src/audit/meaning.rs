@@ -134,7 +134,10 @@ impl<'a> Meaning<'a> {
             match found {
                 Ok(Kept::Value(_)) => self.values += 1,
                 Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
-                Ok(Kept::Erased | Kept::Nothing) if vault::required(kind) && !self.is_erased(at, &commitment)? => {
+                // What may never have been there may be missing; only an erasure leaves an empty place.
+                Ok(kept @ (Kept::Erased | Kept::Nothing))
+                    if (kept == Kept::Erased || vault::required(kind)) && !self.is_erased(at, &commitment)? =>
+                {
                     findings.push(Finding::VaultMissing(at));
                 }
                 Ok(Kept::Erased | Kept::Nothing) => {}
@@ -157,9 +160,9 @@ impl<'a> Meaning<'a> {
         let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         for row in rows {
             let (index, commitment) = row?;
-            let at = LeafIndex::new(unsql(index)?);
             // A row that is not of an erasure is found where the projection is compared.
-            let Some(commitment) = Hash::from_slice(&commitment) else { continue };
+            let (Ok(place), Some(commitment)) = (u64::try_from(index), Hash::from_slice(&commitment)) else { continue };
+            let at = LeafIndex::new(place);
             let kept = match vault::kind_of(self.store, self.origin, at, &commitment) {
                 Ok(Some(kind)) => vault::lookup(self.store, at, kind, &commitment),
                 // What is wrong with the entry was said before.
@@ -175,12 +178,13 @@ impl<'a> Meaning<'a> {
         Ok(())
     }
 
-    /// A value that nothing commits to could never be erased by an order (Invariant 10).
+    /// A value that nothing commits to could never be erased by an order (Invariant 10), and a row without any is in the way of an entry.
     fn not_committed_to(&self, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
         let there = CommitmentKind::ALL.iter().map(|kind| format!("({} IS NOT NULL)", kind.as_str()));
-        let count = format!("SELECT coalesce(sum({}), 0) FROM vault", there.collect::<Vec<_>>().join(" + "));
-        let there: i64 = self.store.query_row(&count, [], |row| row.get(0))?;
-        if unsql(there)? == self.held {
+        let there = there.collect::<Vec<_>>().join(" + ");
+        let count = format!("SELECT coalesce(sum({there}), 0), coalesce(sum({there} = 0), 0) FROM vault");
+        let (there, bare): (i64, i64) = self.store.query_row(&count, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if unsql(there)? == self.held && bare == 0 {
             return Ok(());
         }
         let mut query = self.store.prepare("SELECT idx FROM vault ORDER BY idx")?;
@@ -201,7 +205,7 @@ impl<'a> Meaning<'a> {
             Ok(Some(entry)) => {
                 let held = entry.body.commitments();
                 let kinds = vault::kinds(self.store, at)?;
-                Ok(kinds.iter().all(|kind| held.iter().any(|(held, _)| held == kind)))
+                Ok(!kinds.is_empty() && kinds.iter().all(|kind| held.iter().any(|(held, _)| held == kind)))
             }
             Ok(None) => Ok(false),
             // What is wrong with the entry was said before.

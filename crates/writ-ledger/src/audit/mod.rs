@@ -55,7 +55,7 @@ pub fn audit(
     connection.execute_batch("BEGIN")?;
     let mut findings = damage(&connection)?;
     let mut report = Report { origin: origin.clone(), entries: 0, checkpoints: 0, values: 0, findings: Vec::new() };
-    let mut history = history::History::new(&connection, trust)?;
+    let mut history = history::History::new(&connection, trust, &mut findings)?;
     let mut meaning = meaning::Meaning::new(&connection, &origin, pinned)?;
     let total = count(&connection)?;
     let mut query = connection.prepare("SELECT idx, hash, bytes FROM entry ORDER BY idx")?;

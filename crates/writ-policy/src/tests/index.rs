@@ -2,6 +2,7 @@
 
 use super::fixture::*;
 use crate::decide::answer;
+use crate::index::KEPT_MAX;
 use crate::request::Question;
 use crate::{Decision, Facts, PolicySet, decide};
 use proptest::prelude::*;
@@ -239,6 +240,26 @@ fn a_policy_that_begins_with_another_text_is_not_selected() {
     assert_eq!(selected("/opt/0"), always + 50);
     assert_eq!(selected("/opt/1"), always + 50);
     assert_eq!(selected("/opt/none"), always);
+}
+
+#[test]
+fn whoever_asks_for_many_things_fills_no_memory() {
+    let scope = "principal, action == Action::\"exec\", resource";
+    let mut text = String::new();
+    for number in 0..200 {
+        writeln!(text, "@id(\"p{number}\") permit ({scope}) when {{ context.path == \"/opt/{number}\" }};").unwrap();
+        writeln!(text, "@id(\"q{number}\") forbid ({scope}) when {{ context.argc > {number} }};").unwrap();
+    }
+    let set = policies(&text);
+    let mut most = 0;
+    for number in 0..200 {
+        let path = format!("/opt/{number}").into_bytes();
+        let fields = writ_protocol::action::ExecFields { path, ..fields(&["x"]) };
+        let question = Question::new(&set, &exec_of(fields), &facts()).unwrap();
+        assert_eq!(question.selection.engine.num_of_policies(), 201);
+        most = most.max(set.index.kept());
+    }
+    assert!((KEPT_MAX / 2..=KEPT_MAX).contains(&most), "{most}");
 }
 
 #[test]
