@@ -78,6 +78,10 @@ faults: ## a disk that fails and forgets, below the real store and below governe
 fuzz: ## fuzz every parser: TIME=60 seconds each, TARGET="a b" for some
 	@scripts/fuzz --seconds $(TIME) $(TARGET)
 
+.PHONY: release
+release: ## the binary as it is installed, statically linked
+	@scripts/release
+
 .PHONY: bench
 bench: ## measure, and print the table (bench-authorize: one group)
 	@scripts/bench

@@ -13,6 +13,32 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// `writ run` and nothing else. To describe every command takes longer than to start a program.
+#[derive(Parser)]
+#[command(name = "writ")]
+struct OnlyRun {
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: RunCommand,
+}
+
+#[derive(Subcommand)]
+enum RunCommand {
+    Run(Run),
+}
+
+impl Args {
+    /// Reads the arguments of this process. What is no complete `writ run` is read with all commands in view, which say what is wrong.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let may_be_run = std::env::args_os().any(|word| word == "run");
+        match may_be_run.then(OnlyRun::try_parse) {
+            Some(Ok(OnlyRun { json, command: RunCommand::Run(run) })) => Ok(Self { json, command: Command::Run(run) }),
+            Some(Err(_)) | None => Self::try_parse(),
+        }
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or something found, 2 wrong usage, 3 could not be done. \
 `writ run` ends as its command does; it has codes of its own, see `writ run --help`";
 

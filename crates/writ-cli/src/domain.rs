@@ -61,11 +61,7 @@ impl Domain {
 
     /// The ledger, as the trust root names it.
     pub(crate) fn origin(&self) -> Result<Origin, CliError> {
-        let trust = read_trust_root(&self.trust_root())?;
-        let ledger = trust.ledgers().first();
-        ledger
-            .map(|ledger| ledger.origin().clone())
-            .ok_or_else(|| CliError::Failed("no ledger in the trust root".to_owned()))
+        origin_of(&read_trust_root(&self.trust_root())?)
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -133,6 +129,14 @@ fn user(uid: u32) -> String {
 /// The ledger's file in a domain's folder.
 pub(crate) fn store_in(dir: &Path) -> PathBuf {
     dir.join("ledger.db")
+}
+
+/// The ledger that a trust root names.
+pub(crate) fn origin_of(trust: &TrustRoot) -> Result<Origin, CliError> {
+    let ledger = trust.ledgers().first();
+    ledger
+        .map(|ledger| ledger.origin().clone())
+        .ok_or_else(|| CliError::Failed("no ledger in the trust root".to_owned()))
 }
 
 /// Reads a trust root.

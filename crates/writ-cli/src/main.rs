@@ -24,22 +24,29 @@ mod verify;
 mod who;
 
 use args::{Args, Command, KeyCommand, LogCommand, PolicyCommand, RootCommand};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use error::CliError;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
+use writ_gateway_process::Memory;
 
-/// What one thread of a node allocates another frees, thousands of times a second, which the system's allocator is slow at.
+/// What one thread of a node allocates another frees, thousands of times a second, which the system's allocator is slow at. What only starts
+/// something has no use for that.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static MEMORY: Memory<MiMalloc> = Memory::new(MiMalloc);
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => return misused(&error),
     };
     let json = args.json;
     let runs = matches!(args.command, Command::Run(_));
+    if runs {
+        MEMORY.stay_small()
+    } else {
+        MEMORY.grow_large()
+    }
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -1,7 +1,7 @@
 //! `writ run`: a command as a governed execution. Its streams, its terminal and its exit status are the command's own.
 
 use crate::args;
-use crate::domain::{Domain, read, read_trust_root};
+use crate::domain::{Domain, origin_of, read, read_trust_root};
 use crate::error::{CliError, harmless};
 use crate::keys::{action_salt, read_seed};
 use crate::refused::{explained, next_step};
@@ -76,7 +76,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
         principal,
         writ,
         endpoint: endpoint(&args.reach, &domain)?,
-        origin: domain.origin()?,
+        origin: origin_of(&trust)?,
         trust,
         slots: domain.slots(),
         hidden,

@@ -11,14 +11,23 @@ use crate::gateway::GatewayPlace;
 use hyper::body::Bytes;
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinHandle, yield_now};
+
+/// How often whoever is ready gets its turn, until a request is on its way: whoever asks, and the connection that it asks on.
+const TURNS: usize = 4;
 
 /// A node that can be asked.
 pub struct Client {
     // Dropped first: its connections end in the runtime.
-    client: crate::client::Client,
+    client: Arc<crate::client::Client>,
     runtime: Runtime,
 }
+
+/// A question that is on its way. Its answer can be taken later, by the client that asks; until then nothing happens on this side.
+#[must_use = "an answer is taken with `Client::answer`"]
+pub struct Asking<T>(JoinHandle<Result<T, ClientError>>);
 
 impl Client {
     /// Connects, and waits no longer than the endpoint says.
@@ -31,7 +40,7 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(ClientError::Start)?;
         let known = look_up(endpoint)?;
         let client = runtime.block_on(crate::client::Client::connect_to(endpoint, known, timeouts))?;
-        Ok(Self { client, runtime })
+        Ok(Self { client: Arc::new(client), runtime })
     }
 
     /// Asks for a writ.
@@ -67,6 +76,26 @@ impl Client {
     /// The node's status, as it tells it.
     pub fn status(&self) -> Result<Value, ClientError> {
         self.runtime.block_on(self.client.status())
+    }
+
+    /// Asks what the node knows of a gateway, and does not wait.
+    pub fn ask_gateway(&self, name: &str) -> Asking<GatewayPlace> {
+        let (client, name) = (Arc::clone(&self.client), name.to_owned());
+        let asking = self.runtime.spawn(async move { client.gateway(&name).await });
+        self.runtime.block_on(async {
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        });
+        Asking(asking)
+    }
+
+    /// Waits for the answer to what was asked.
+    pub fn answer<T>(&self, Asking(asking): Asking<T>) -> Result<T, ClientError> {
+        match self.runtime.block_on(asking) {
+            Ok(answered) => answered,
+            Err(why) => Err(ClientError::Closed { place: self.client.endpoint().to_string(), why: why.to_string() }),
+        }
     }
 
     /// What the node knows of a gateway.

@@ -303,6 +303,20 @@ fn the_blocking_client_starts_no_thread() {
     assert_eq!(asked.unwrap().join().unwrap(), (1, 0));
 }
 
+#[test]
+fn a_question_is_on_its_way_before_its_answer_is_taken() {
+    let place = r#"{"epoch":1,"last_seq":7,"open":[]}"#;
+    let node = local(vec![vec![Step::Say(answer(200, place)), Step::Say(answer(200, "{}"))]]);
+    let client = Client::connect(&node.endpoint).unwrap();
+    let asking = client.ask_gateway("process/01");
+    let request = node.requests.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(request.line.contains("/v1/gateways/process/01"), "{}", request.line);
+    assert_eq!(client.answer(asking).unwrap().last_seq, 7);
+    // The same connection is asked again.
+    client.status().unwrap();
+    assert_eq!(node.requests.recv().unwrap().connection, request.connection);
+}
+
 // TLS.
 
 #[test]

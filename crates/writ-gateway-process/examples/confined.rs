@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use writ_gateway_process::{Confinement, Executable, Held, Plan, end_like, measure, prepare};
+use writ_gateway_process::{Confinement, Executable, Held, Inherited, Plan, end_like, measure, prepare};
 use writ_protocol::statement::Ending;
 
 fn main() -> ExitCode {
@@ -31,22 +31,25 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let path = std::env::var_os("PATH");
     let executable = Executable::open(program, path.as_deref())?;
     let cwd = std::env::current_dir()?;
-    let exec = measure(&executable, &argv, &variables, cwd.as_os_str())?;
+    measure(&executable, &argv, &variables, cwd.as_os_str())?;
     if let Some(between) = std::env::var_os("CONFINED_BETWEEN") {
         Command::new("sh").arg("-c").arg(between).status()?;
     }
     let (hidden, kept) = folders.split_at(folders.len().min(1));
     let confinement = Confinement::new(hidden, kept)?;
     let plan = Plan {
-        executable: &executable,
+        program: executable.program(),
         argv: &argv,
         variables: &variables,
         cwd: &cwd,
         confinement: &confinement,
-        expected: &exec,
     };
-    let held = Held::take()?;
-    let ending = prepare(&plan, &held)?.release()?.wait()?;
+    let inherited = Inherited::take()?;
+    let preparing = prepare(&plan, &inherited)?;
+    let held = Held::take(inherited)?;
+    let ended = preparing.poised(&held, &executable)?.release()?.wait()?;
+    let ending = ended.ending();
+    drop(ended);
     drop(held);
     if std::env::var_os("CONFINED_ALIKE").is_some() {
         end_like(ending);

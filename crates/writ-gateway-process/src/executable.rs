@@ -19,6 +19,8 @@ use writ_tlog::Hash;
 const SEARCH_PATH_UNSET: &str = "/bin:/usr/bin";
 /// What the kernel reads of a first line (`BINPRM_BUF_SIZE`), less its final zero byte.
 const FIRST_LINE_BYTES: usize = 255;
+/// What is read at once to be hashed. New memory costs more than calls, and this much stays in the cache of one core.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Why a file cannot be what runs.
 #[derive(Debug, thiserror::Error)]
@@ -66,61 +68,54 @@ impl ExecutableError {
     }
 }
 
-/// An opened and hashed file; what runs is this descriptor, never the name again.
+/// An opened file that the kernel could execute; what runs is this descriptor, never the name again.
+#[derive(Debug)]
+pub struct Program {
+    asked: PathBuf,
+    file: Image,
+    script: Option<Script>,
+}
+
+/// A program that was hashed, through the descriptor that runs.
 #[derive(Debug)]
 pub struct Executable {
-    asked: PathBuf,
-    image: Image,
-    script: Option<Script>,
+    program: Program,
+    image: Hash,
 }
 
 #[derive(Debug)]
 struct Image {
     file: File,
     path: PathBuf,
-    digest: Hash,
-    head: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Script {
+    digest: Hash,
     interpreter: Image,
     name: Vec<u8>,
     argument: Option<Vec<u8>>,
 }
 
-impl Executable {
-    /// Resolves `program` as `execvp` does, opens and hashes it, and its interpreter if it is a script.
-    pub fn open(program: &OsStr, search_path: Option<&OsStr>) -> Result<Self, ExecutableError> {
-        let (asked, image) = resolve(program, search_path)?;
-        let script = match interpreter_line(&image)? {
-            None => None,
-            Some((name, argument)) => {
-                // Its private copy must fit.
-                let length =
-                    image.file.metadata().map_err(|error| ExecutableError::Read(image.path.clone(), error))?.len();
-                if length > SCRIPT_BYTES_MAX as u64 {
-                    return Err(ExecutableError::ScriptTooLarge(image.path));
-                }
-                Some(Script::open(&image, name, argument)?)
-            }
-        };
-        Ok(Self { asked, image, script })
+impl Program {
+    /// Resolves `program` as `execvp` does and opens it, and its interpreter if it is a script. A script is hashed now: what its first line
+    /// says and its digest are of the same content.
+    pub fn find(program: &OsStr, search_path: Option<&OsStr>) -> Result<Self, ExecutableError> {
+        let (asked, file) = resolve(program, search_path)?;
+        let script = if file.is_script()? { Some(Script::open(&file)?) } else { None };
+        Ok(Self { asked, file, script })
     }
 
-    /// SHA-256 of the file asked for.
-    pub fn digest(&self) -> &Hash {
-        &self.image.digest
+    /// Hashes what the kernel is to execute. Until it does, somebody may write to it, so that what is then held is hashed again.
+    pub fn measured(self) -> Result<Executable, ExecutableError> {
+        let image = self.image_file();
+        let digest = hash(&image.file).map_err(|error| ExecutableError::Read(image.path.clone(), error))?.0;
+        Ok(Executable { image: digest, program: self })
     }
 
     /// Its absolute path, links resolved.
     pub fn path(&self) -> &Path {
-        &self.image.path
-    }
-
-    /// Path and digest of the interpreter, for a script.
-    pub fn interpreter(&self) -> Option<(&Path, &Hash)> {
-        self.script.as_ref().map(|script| (script.interpreter.path.as_path(), &script.interpreter.digest))
+        &self.file.path
     }
 
     /// The name that an interpreter is given for its script.
@@ -128,14 +123,23 @@ impl Executable {
         &self.asked
     }
 
+    /// SHA-256 of a script.
+    pub(crate) fn script(&self) -> Option<&Hash> {
+        self.script.as_ref().map(|script| &script.digest)
+    }
+
+    fn image_file(&self) -> &Image {
+        self.script.as_ref().map_or(&self.file, |script| &script.interpreter)
+    }
+
     /// The descriptor of the binary that the kernel is to execute: the interpreter's for a script.
-    pub fn image(&self) -> BorrowedFd<'_> {
-        self.script.as_ref().map_or(&self.image, |script| &script.interpreter).file.as_fd()
+    pub(crate) fn image(&self) -> BorrowedFd<'_> {
+        self.image_file().file.as_fd()
     }
 
     /// The descriptor of the file asked for.
-    pub fn asked_file(&self) -> BorrowedFd<'_> {
-        self.image.file.as_fd()
+    pub(crate) fn asked_file(&self) -> BorrowedFd<'_> {
+        self.file.file.as_fd()
     }
 
     /// The arguments as the kernel builds them: for a script, its interpreter and path take the place of `argv[0]`.
@@ -149,15 +153,54 @@ impl Executable {
     }
 }
 
+impl Executable {
+    /// Finds a program and measures it.
+    pub fn open(program: &OsStr, search_path: Option<&OsStr>) -> Result<Self, ExecutableError> {
+        Program::find(program, search_path)?.measured()
+    }
+
+    /// The opened file.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// SHA-256 of the file asked for.
+    pub fn digest(&self) -> &Hash {
+        self.program.script().unwrap_or(&self.image)
+    }
+
+    /// SHA-256 of the binary that the kernel is to execute.
+    pub fn image_digest(&self) -> &Hash {
+        &self.image
+    }
+
+    /// Its absolute path, links resolved.
+    pub fn path(&self) -> &Path {
+        self.program.path()
+    }
+
+    /// Path and digest of the interpreter, for a script.
+    pub fn interpreter(&self) -> Option<(&Path, &Hash)> {
+        self.program.script.as_ref().map(|script| (script.interpreter.path.as_path(), &self.image))
+    }
+}
+
 impl Script {
-    fn open(script: &Image, name: Vec<u8>, argument: Option<Vec<u8>>) -> Result<Self, ExecutableError> {
+    fn open(script: &Image) -> Result<Self, ExecutableError> {
+        let unread = |error| ExecutableError::Read(script.path.clone(), error);
+        // Its private copy must fit.
+        if script.file.metadata().map_err(unread)?.len() > SCRIPT_BYTES_MAX as u64 {
+            return Err(ExecutableError::ScriptTooLarge(script.path.clone()));
+        }
+        let (digest, head) = hash(&script.file).map_err(unread)?;
+        let (name, argument) = interpreter_line(&head).ok_or(ExecutableError::InterpreterLine(script.path.clone()))?;
         let path = PathBuf::from(OsString::from_vec(name.clone()));
         let interpreter =
             Image::open(&path).map_err(|error| ExecutableError::Interpreter(script.path.clone(), Box::new(error)))?;
-        if interpreter.head.starts_with(b"#!") {
+        if interpreter.is_script()? {
             return Err(ExecutableError::NestedScript(script.path.clone(), interpreter.path));
         }
-        Ok(Self { interpreter, name, argument })
+        Ok(Self { digest, interpreter, name, argument })
     }
 }
 
@@ -219,15 +262,21 @@ impl Image {
         if resolved.as_os_str().as_bytes().ends_with(b" (deleted)") {
             return Err(ExecutableError::Vanished(path.into()));
         }
-        let (digest, head) = hash(&file).map_err(|error| ExecutableError::Read(path.into(), error))?;
-        Ok(Self { file, path: resolved, digest, head })
+        Ok(Self { file, path: resolved })
+    }
+
+    fn is_script(&self) -> Result<bool, ExecutableError> {
+        let mut first = [0; 2];
+        let read = self.file.read_at(&mut first, 0);
+        let read = read.map_err(|error| ExecutableError::Read(self.path.clone(), error))?;
+        Ok(first.get(..read) == Some(b"#!"))
     }
 }
 
 /// SHA-256 of the whole file and its first bytes, read once so that both are of the same content.
-fn hash(file: &File) -> std::io::Result<(Hash, Vec<u8>)> {
+pub(crate) fn hash(file: &File) -> std::io::Result<(Hash, Vec<u8>)> {
     let mut context = digest::Context::new(&digest::SHA256);
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; READ_BYTES];
     let (mut offset, mut head) = (0_u64, Vec::new());
     loop {
         let read = file.read_at(&mut buffer, offset)?;
@@ -247,23 +296,22 @@ fn hash(file: &File) -> std::io::Result<(Hash, Vec<u8>)> {
 
 type Line = (Vec<u8>, Option<Vec<u8>>);
 
-/// The interpreter and its single argument, parsed as the kernel does: the argument may hold blanks.
-fn interpreter_line(image: &Image) -> Result<Option<Line>, ExecutableError> {
-    let Some(rest) = image.head.strip_prefix(b"#!") else { return Ok(None) };
-    let refused = || ExecutableError::InterpreterLine(image.path.clone());
+/// The interpreter and its single argument, parsed as the kernel does: the argument may hold blanks. Nothing where no interpreter is named.
+fn interpreter_line(head: &[u8]) -> Option<Line> {
+    let rest = head.strip_prefix(b"#!")?;
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let newline = rest.iter().position(|byte| *byte == b'\n');
     let line = rest.get(..newline.unwrap_or(rest.len())).unwrap_or_default();
-    let start = line.iter().position(|byte| !blank(byte)).ok_or_else(refused)?;
+    let start = line.iter().position(|byte| !blank(byte))?;
     let line = line.get(start..).unwrap_or_default();
     let end = line.iter().position(|byte| blank(byte) || *byte == 0);
     // A name that the kernel would have to cut is not the name that was written.
-    if newline.is_none() && end.is_none() && image.head.len() == FIRST_LINE_BYTES {
-        return Err(refused());
+    if newline.is_none() && end.is_none() && head.len() == FIRST_LINE_BYTES {
+        return None;
     }
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
     if name.is_empty() {
-        return Err(refused());
+        return None;
     }
     let argument: Vec<u8> = match rest.first() {
         None | Some(0) => Vec::new(),
@@ -271,5 +319,5 @@ fn interpreter_line(image: &Image) -> Result<Option<Line>, ExecutableError> {
     };
     let length = argument.iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);
     let argument = argument.get(..length).filter(|argument| !argument.is_empty()).map(<[u8]>::to_vec);
-    Ok(Some((name.to_vec(), argument)))
+    Some((name.to_vec(), argument))
 }

@@ -8,6 +8,10 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use writ_protocol::statement::{Ending, Signal as SignalNumber};
+use writ_tlog::Hash;
+
+/// A datagram: its kind, a small number, an error number, a hash.
+const BYTES: usize = 38;
 
 /// One end of the line between the two. The other end being closed means that the other process is gone.
 #[derive(Debug)]
@@ -16,8 +20,9 @@ pub(crate) struct Channel(OwnedFd);
 /// From the watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FromWatcher {
-    /// The command is held at its first instruction, and is what was measured.
-    Ready,
+    /// The command is held at its first instruction: the file that was opened, with the arguments that were asked for, and with this content,
+    /// to which nobody can write any more.
+    Ready(Hash),
     /// It could not be brought there.
     Failed { step: Step, errno: Errno },
     /// It is something else. Told before `Ready`, nothing ran; told later, its tree is gone.
@@ -55,6 +60,8 @@ impl Difference {
 /// From the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ToWatcher {
+    /// From here on the gateway reads the signals that are meant for the command. What was sent to the job before was for the gateway.
+    Held,
     /// The command may run, for the first time or after the gateway has stopped likewise.
     Go,
     Signal(Signal),
@@ -82,8 +89,8 @@ impl Channel {
         }
     }
 
-    fn take(&self) -> Result<Option<[u8; 8]>, Errno> {
-        let mut bytes = [0; 8];
+    fn take(&self) -> Result<Option<[u8; BYTES]>, Errno> {
+        let mut bytes = [0; BYTES];
         loop {
             match recv(self.0.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
                 Ok(0) => return Ok(None),
@@ -95,17 +102,20 @@ impl Channel {
         }
     }
 
-    fn put(&self, bytes: [u8; 8]) -> Result<(), Errno> {
+    fn put(&self, kind: u8, one: u8, number: i32, hash: Option<Hash>) -> Result<(), Errno> {
+        let mut bytes = vec![kind, one];
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(hash.map_or([0; 32], |hash| *hash.as_bytes()).as_slice());
         send(self.0.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL).map(|_| ())
     }
 
     /// For the gateway.
     pub(crate) fn receive(&self) -> Result<Option<FromWatcher>, Errno> {
-        let Some([kind, one, a, b, c, d, ..]) = self.take()? else { return Ok(None) };
+        let Some([kind, one, a, b, c, d, hash @ ..]) = self.take()? else { return Ok(None) };
         let number = i32::from_le_bytes([a, b, c, d]);
         let signal = || Signal::try_from(i32::from(one)).map_err(|_| Errno::EBADMSG);
         Ok(Some(match kind {
-            1 => FromWatcher::Ready,
+            1 => FromWatcher::Ready(Hash::from_bytes(hash)),
             2 => FromWatcher::Failed {
                 step: Step::from_number(one).ok_or(Errno::EBADMSG)?,
                 errno: Errno::from_raw(number),
@@ -127,12 +137,8 @@ impl Channel {
 
     /// For the watcher.
     pub(crate) fn tell(&self, news: FromWatcher) -> Result<(), Errno> {
-        let [a, b, c, d] = match news {
-            FromWatcher::Failed { errno, .. } => (errno as i32).to_le_bytes(),
-            FromWatcher::Ready | FromWatcher::Differs(_) | FromWatcher::Stopped(_) | FromWatcher::Ended(_) => [0; 4],
-        };
         let (kind, one) = match news {
-            FromWatcher::Ready => (1, 0),
+            FromWatcher::Ready(_) => (1, 0),
             FromWatcher::Failed { step, .. } => (2, step as u8),
             FromWatcher::Differs(Difference::Image) => (3, 1),
             FromWatcher::Differs(Difference::Content) => (3, 2),
@@ -144,7 +150,9 @@ impl Channel {
             FromWatcher::Ended(Ending::Signaled(signal)) => (6, signal.get()),
             FromWatcher::Ended(Ending::Terminated(_) | Ending::Unknown) => return Err(Errno::EINVAL),
         };
-        self.put([kind, one, a, b, c, d, 0, 0])
+        let number = if let FromWatcher::Failed { errno, .. } = news { errno as i32 } else { 0 };
+        let hash = if let FromWatcher::Ready(content) = news { Some(content) } else { None };
+        self.put(kind, one, number, hash)
     }
 
     /// For the watcher.
@@ -153,6 +161,7 @@ impl Channel {
         match kind {
             1 => Ok(Some(ToWatcher::Go)),
             2 => Ok(Some(ToWatcher::Signal(Signal::try_from(i32::from(one)).map_err(|_| Errno::EBADMSG)?))),
+            3 => Ok(Some(ToWatcher::Held)),
             _ => Err(Errno::EBADMSG),
         }
     }
@@ -162,7 +171,8 @@ impl Channel {
         let (kind, one) = match order {
             ToWatcher::Go => (1, 0),
             ToWatcher::Signal(signal) => (2, u8::try_from(signal as i32).unwrap_or(0)),
+            ToWatcher::Held => (3, 0),
         };
-        self.put([kind, one, 0, 0, 0, 0, 0, 0])
+        self.put(kind, one, 0, None)
     }
 }

@@ -1,22 +1,22 @@
 //! `writ run`: one execution, from what a person typed to what it left behind.
 //!
-//! Measure, ask, verify, spend, bring the program to its first instruction, record that it starts, let it go, wait, record how it ended. Each
-//! step needs the one before it; whatever fails ends in a refusal and nothing runs.
+//! Measure, ask, verify, spend, record that it starts, let it go, wait, record how it ended. Each step needs the one before it; whatever fails
+//! ends in a refusal and nothing runs. Beside the first of them, other processes bring the program to its first instruction and hold it there.
 
 use crate::confinement::Confinement;
-use crate::executable::{Executable, ExecutableError};
+use crate::executable::{Executable, ExecutableError, Program};
 use crate::measure::measure;
 use crate::node::{Refused, Voice, proved};
 use crate::slot::{Slot, SlotError};
 use crate::surroundings;
-use crate::terminal::Held;
-use crate::tree::{Plan, Poised, Running, StartError, prepare};
+use crate::terminal::{Held, Inherited};
+use crate::tree::{Plan, Poised, Preparing, Running, StartError, prepare};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
-use writ_protocol::action::{Action, CommitmentKind, Exec, Opening};
+use writ_protocol::action::{Action, CommitmentKind, Opening};
 use writ_protocol::entry::{Audience, Positive, PrincipalRef};
 use writ_protocol::statement::{Ask, Authorize, Claim, Component, Ending, Presentation, Request};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Refusal, RequestKey, TrustRoot};
@@ -89,16 +89,20 @@ pub fn run(run: Run) -> Ran {
         Ok(slot) => slot,
         Err(error) => return refused(slot_refusal(&error)),
     };
+    // In this order: other processes bring the program to its first instruction while this one asks and measures.
+    let found = Found::of(&run);
     let client = match Client::connect(&run.endpoint) {
         Ok(client) => client,
         Err(error) => return refused(error.refusal()),
     };
-    let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, wall_ms);
+    let place = client.ask_gateway(slot.name().as_str());
+    let brought = found.and_then(|found| found.measured(&run));
+    let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, place, wall_ms);
     let (voice, enforcer) = match begun {
         Ok(begun) => begun,
         Err(error) => return refused(error.refusal()),
     };
-    Gateway { run, voice, enforcer }.go()
+    Gateway { run, voice, enforcer }.go(brought)
 }
 
 fn slot_refusal(error: &SlotError) -> Refusal {
@@ -115,14 +119,56 @@ struct Gateway {
     enforcer: Enforcer,
 }
 
-/// What was measured, as it will be asked for, compared and run.
-struct Measured {
-    executable: Executable,
-    exec: Exec,
-    action: Action,
-    surroundings: Vec<Component>,
+/// A program that was found and is on its way to its first instruction. Why it cannot get there is told after the node's answer: first comes
+/// whether it may.
+struct Found {
+    program: Program,
     variables: Vec<(OsString, OsString)>,
     cwd: PathBuf,
+    preparing: Result<Bringing, StartError>,
+}
+
+/// On its way, and what it is to find there.
+struct Bringing {
+    preparing: Preparing,
+    inherited: Inherited,
+}
+
+/// What was measured, as it will be asked for and compared.
+struct Measured {
+    executable: Executable,
+    action: Action,
+    surroundings: Vec<Component>,
+}
+
+impl Found {
+    fn of(run: &Run) -> Result<Self, Stop> {
+        let program = run.argv.first().ok_or_else(|| Refusal::malformed("expected a program to run"))?;
+        let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let program = Program::find(program, path).map_err(|error| stop_at(&error))?;
+        let cwd = std::env::current_dir().map_err(|error| {
+            Refusal::new(Code::IntegrityFailure, format!("the working folder cannot be read: {error}"))
+        })?;
+        let preparing = Bringing::begin(run, &program, &variables, &cwd);
+        Ok(Self { program, variables, cwd, preparing })
+    }
+
+    fn measured(self, run: &Run) -> Result<(Measured, Result<Bringing, StartError>), Stop> {
+        let executable = self.program.measured().map_err(|error| stop_at(&error))?;
+        let exec = measure(&executable, &run.argv, &self.variables, self.cwd.as_os_str())?;
+        let surroundings = surroundings::measure(&run.slots)?;
+        Ok((Measured { executable, action: Action::Exec(exec), surroundings }, self.preparing))
+    }
+}
+
+impl Bringing {
+    fn begin(run: &Run, program: &Program, variables: &[(OsString, OsString)], cwd: &Path) -> Result<Self, StartError> {
+        let inherited = Inherited::take()?;
+        let confinement = Confinement::new(&run.hidden, &run.kept)?;
+        let plan = Plan { program, argv: &run.argv, variables, cwd, confinement: &confinement };
+        Ok(Self { preparing: prepare(&plan, &inherited)?, inherited })
+    }
 }
 
 /// How a way to an admission can end.
@@ -147,9 +193,13 @@ impl From<ClientError> for Stop {
 }
 
 impl Gateway {
-    fn go(mut self) -> Ran {
-        match self.admitted() {
-            Ok((measured, admission)) => self.execute(&measured, admission),
+    fn go(mut self, brought: Result<(Measured, Result<Bringing, StartError>), Stop>) -> Ran {
+        let admitted = brought.and_then(|(measured, bringing)| {
+            let admission = self.admitted(&measured)?;
+            Ok((measured, bringing, admission))
+        });
+        match admitted {
+            Ok((measured, bringing, admission)) => self.execute(&measured, bringing, admission),
             Err(Stop::Denied(deny)) => Ran::Denied(deny),
             Err(Stop::Refused(refusal)) => Ran::Refused(self.refuse(refusal)),
             Err(Stop::Spent(refusal)) => Ran::Refused(self.refuse_and_close(refusal)),
@@ -173,31 +223,11 @@ impl Gateway {
         self.run.writ.as_ref().map(|handed| writ_tlog::sha256(&handed.writ))
     }
 
-    fn admitted(&mut self) -> Result<(Measured, Admission), Stop> {
-        let measured = self.measure()?;
-        let admission = match self.run.writ.take() {
-            None => self.ask(&measured)?,
-            Some(handed) => {
-                let admission = self.present(&measured, &handed);
-                self.run.writ = Some(handed);
-                admission?
-            }
-        };
-        Ok((measured, admission))
-    }
-
-    fn measure(&self) -> Result<Measured, Stop> {
-        let program = self.run.argv.first().ok_or_else(|| Refusal::malformed("expected a program to run"))?;
-        let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-        let executable = Executable::open(program, path).map_err(|error| stop_at(&error))?;
-        let cwd = std::env::current_dir().map_err(|error| {
-            Refusal::new(Code::IntegrityFailure, format!("the working folder cannot be read: {error}"))
-        })?;
-        let exec = measure(&executable, &self.run.argv, &variables, cwd.as_os_str())?;
-        let action = Action::Exec(exec.clone());
-        let surroundings = surroundings::measure(&self.run.slots)?;
-        Ok(Measured { executable, exec, action, surroundings, variables, cwd })
+    fn admitted(&mut self, measured: &Measured) -> Result<Admission, Stop> {
+        let Some(handed) = self.run.writ.take() else { return self.ask(measured) };
+        let admission = self.present(measured, &handed);
+        self.run.writ = Some(handed);
+        admission
     }
 
     /// Asks for a writ that is spent by its own entry, for this process alone.
@@ -281,17 +311,26 @@ impl Gateway {
         Ok(view)
     }
 
-    fn execute(mut self, measured: &Measured, admission: Admission) -> Ran {
+    fn execute(mut self, measured: &Measured, bringing: Result<Bringing, StartError>, admission: Admission) -> Ran {
+        let held = bringing.and_then(|Bringing { preparing, inherited }| Ok((preparing, Held::take(inherited)?)));
+        match held {
+            Ok((preparing, held)) => self.start(preparing, &held, measured, admission),
+            Err(error) => self.not_brought(&error, admission),
+        }
+    }
+
+    /// Nothing runs, though it might have: the execution that was granted is closed.
+    fn not_brought(&mut self, error: &StartError, admission: Admission) -> Ran {
+        let refused = self.refuse(error.refusal());
+        self.voice.say(admission.abandon(), None).ok();
+        Ran::Refused(refused)
+    }
+
+    fn start(&mut self, preparing: Preparing, held: &Held, measured: &Measured, admission: Admission) -> Ran {
         let grant = admission.writ().index().get();
-        let held = Held::take();
-        let poised = held.as_ref().map_err(|errno| StartError::System(*errno));
-        let poised = match poised.and_then(|held| poise(&self.run, measured, held)) {
+        let poised = match preparing.poised(held, &measured.executable) {
             Ok(poised) => poised,
-            Err(error) => {
-                let refused = self.refuse(error.refusal());
-                self.voice.say(admission.abandon(), None).ok();
-                return Ran::Refused(refused);
-            }
+            Err(error) => return self.not_brought(&error, admission),
         };
         let (claim, begun) = admission.start();
         let statement = self.voice.sign(claim);
@@ -310,30 +349,18 @@ impl Gateway {
                 return Ran::Refused(refused);
             }
         };
-        let ending = match running.wait() {
-            Ok(ending) => ending,
+        let ended = match running.wait() {
+            Ok(ended) => ended,
             Err(error) => {
                 self.voice.say(begun.terminated(error.ending()), None).ok();
                 return Ran::Refused(self.refuse(error.refusal()));
             }
         };
+        let ending = ended.ending();
         let recorded = self.voice.say(begun.ended(ending), None);
         let recorded = recorded.map(|recorded| recorded.index).map_err(|error| error.refusal());
         Ran::Ended { grant, ending, recorded }
     }
-}
-
-fn poise<'held>(run: &Run, measured: &Measured, held: &'held Held) -> Result<Poised<'held>, StartError> {
-    let confinement = Confinement::new(&run.hidden, &run.kept)?;
-    let plan = Plan {
-        executable: &measured.executable,
-        argv: &run.argv,
-        variables: &measured.variables,
-        cwd: &measured.cwd,
-        confinement: &confinement,
-        expected: &measured.exec,
-    };
-    prepare(&plan, held)
 }
 
 /// Lets go what is held, unless this process was itself stopped for too long since it sent the start.

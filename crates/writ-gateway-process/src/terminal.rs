@@ -75,13 +75,20 @@ pub struct Held {
 
 /// What a command is to find as if there were no gateway.
 #[derive(Debug)]
-pub(crate) struct Inherited {
+pub struct Inherited {
     blocked: SigSet,
     /// Where whoever started the gateway ignored this, the kernel would tell nobody how a child ended.
     of_children: SigAction,
 }
 
 impl Inherited {
+    /// Remembers it. From now on the kernel tells how a child ended; everything else acts as before.
+    pub fn take() -> Result<Self, Errno> {
+        // SAFETY: the default action runs no code of ours.
+        let of_children = unsafe { sigaction(Signal::SIGCHLD, &default_action()) }?;
+        Ok(Self { blocked: SigSet::thread_get_mask()?, of_children })
+    }
+
     pub(crate) fn restore(&self) -> Result<(), Errno> {
         // SAFETY: it is what was there before the first instruction of this crate.
         unsafe { sigaction(Signal::SIGCHLD, &self.of_children) }?;
@@ -91,23 +98,16 @@ impl Inherited {
 
 impl Held {
     /// Begins to read them.
-    pub fn take() -> Result<Self, Errno> {
+    pub fn take(inherited: Inherited) -> Result<Self, Errno> {
         let descriptor = SignalFd::with_flags(&set(FORWARDED), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        // SAFETY: the default action runs no code of ours.
-        let of_children = unsafe { sigaction(Signal::SIGCHLD, &default_action()) }?;
-        let mut blocked = SigSet::empty();
         let mut taken = set(FORWARDED);
         taken.extend(set(HELD_BACK).iter());
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&taken), Some(&mut blocked))?;
-        Ok(Self { descriptor, inherited: Inherited { blocked, of_children } })
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&taken), None)?;
+        Ok(Self { descriptor, inherited })
     }
 
     pub(crate) fn descriptor(&self) -> &SignalFd {
         &self.descriptor
-    }
-
-    pub(crate) fn inherited(&self) -> &Inherited {
-        &self.inherited
     }
 
     /// The next signal, if there is one.

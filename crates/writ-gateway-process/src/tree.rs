@@ -4,10 +4,10 @@
 //! below them. When the gateway dies, the watcher ends the tree; when the watcher dies, the gateway does; the tree itself can signal neither.
 
 use crate::confinement::{Confinement, Fault, Step};
-use crate::executable::Executable;
+use crate::executable::{Executable, Program};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::{end_descendants, own_children};
-use crate::terminal::{Held, Terminal, take_pending};
+use crate::terminal::{Held, Inherited, Terminal, take_pending};
 use crate::watcher;
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
@@ -16,7 +16,6 @@ use nix::unistd::{ForkResult, Pid, fork, getpgrp};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use writ_protocol::action::Exec;
 use writ_protocol::statement::Ending;
 use writ_protocol::{Code, Refusal};
 
@@ -24,7 +23,7 @@ use writ_protocol::{Code, Refusal};
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// The opened file.
-    pub executable: &'a Executable,
+    pub program: &'a Program,
     /// The arguments, as they were asked for.
     pub argv: &'a [OsString],
     /// All variables.
@@ -33,8 +32,6 @@ pub struct Plan<'a> {
     pub cwd: &'a Path,
     /// What it cannot reach.
     pub confinement: &'a Confinement,
-    /// What was granted.
-    pub expected: &'a Exec,
 }
 
 /// Why nothing was started, or what is known no more of what was.
@@ -106,8 +103,9 @@ impl StartError {
     }
 }
 
-/// Brings the program to where its first instruction would run, confined and verified, and holds it there.
-pub fn prepare<'held>(plan: &Plan<'_>, held: &'held Held) -> Result<Poised<'held>, StartError> {
+/// Begins to bring the program to where its first instruction would run, confined and verified, where it is held. That goes on in other
+/// processes while this one asks whether it may run at all.
+pub fn prepare(plan: &Plan<'_>, inherited: &Inherited) -> Result<Preparing, StartError> {
     plan.confinement.admits(plan.cwd)?;
     streams_lead_nowhere()?;
     let spared = own_children()?;
@@ -120,18 +118,11 @@ pub fn prepare<'held>(plan: &Plan<'_>, held: &'held Held) -> Result<Poised<'held
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             drop(ours);
-            watcher::watch(plan, &theirs, held.inherited())
+            watcher::watch(plan, &theirs, inherited)
         }
     };
     drop(theirs);
-    let mut poised = Poised(Some(Tree { channel: ours, watcher, spared, held, terminal, foreground }));
-    match poised.tree()?.channel.receive()? {
-        Some(FromWatcher::Ready) => Ok(poised),
-        Some(FromWatcher::Failed { step: Step::ScriptChanged, .. }) => Err(StartError::Changed("the script")),
-        Some(FromWatcher::Failed { step, errno }) => Err(StartError::Step { step: StepName(step), errno }),
-        Some(FromWatcher::Differs(what)) => Err(StartError::Changed(what.as_str())),
-        Some(FromWatcher::Stopped(_) | FromWatcher::Ended(_)) | None => Err(StartError::WatcherGone),
-    }
+    Ok(Preparing(Tree { channel: Some(ours), watcher, spared, terminal, foreground }))
 }
 
 /// A folder as a stream would lead past the covers.
@@ -147,99 +138,123 @@ fn streams_lead_nowhere() -> Result<(), StartError> {
     Ok(())
 }
 
+/// A program on its way to its first instruction. Dropped, it is ended before that.
+#[derive(Debug)]
+#[must_use = "dropping it ends the program before it began"]
+pub struct Preparing(Tree);
+
 /// A program at its first instruction. Dropped, it is ended there.
 #[derive(Debug)]
 #[must_use = "dropping it ends the program before it began"]
-pub struct Poised<'held>(Option<Tree<'held>>);
+pub struct Poised<'held> {
+    tree: Tree,
+    held: &'held Held,
+}
 
 /// A program that runs.
 #[derive(Debug)]
 #[must_use = "dropping it ends the program"]
-pub struct Running<'held>(Option<Tree<'held>>);
+pub struct Running<'held> {
+    tree: Tree,
+    held: &'held Held,
+}
+
+/// A program that has ended, and its whole tree with it. What is left is the watcher, which is reaped when this is dropped.
+#[derive(Debug)]
+pub struct Ended {
+    ending: Ending,
+    _tree: Tree,
+}
+
+impl Ended {
+    /// How it ended.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+}
 
 #[derive(Debug)]
-struct Tree<'held> {
-    channel: Channel,
+struct Tree {
+    /// Until the watcher is let go.
+    channel: Option<Channel>,
     watcher: Pid,
     spared: BTreeSet<Pid>,
-    held: &'held Held,
     terminal: Terminal,
     /// Its job had the terminal when it was last let go.
     foreground: bool,
 }
 
-impl<'held> Poised<'held> {
-    fn tree(&mut self) -> Result<&mut Tree<'held>, StartError> {
-        self.0.as_mut().ok_or(StartError::WatcherGone)
+impl Preparing {
+    /// Waits until it stands there, and compares it with what was measured. Signals are held from before that, so that none is lost between
+    /// the gateway and the command.
+    pub fn poised<'held>(self, held: &'held Held, measured: &Executable) -> Result<Poised<'held>, StartError> {
+        let channel = self.0.channel()?;
+        channel.send(ToWatcher::Held).map_err(|_| StartError::WatcherGone)?;
+        match channel.receive()? {
+            Some(FromWatcher::Ready(content)) if content == *measured.image_digest() => {
+                Ok(Poised { tree: self.0, held })
+            }
+            Some(FromWatcher::Ready(_)) => Err(StartError::Changed(Difference::Content.as_str())),
+            Some(FromWatcher::Failed { step: Step::ScriptChanged, .. }) => Err(StartError::Changed("the script")),
+            Some(FromWatcher::Failed { step, errno }) => Err(StartError::Step { step: StepName(step), errno }),
+            Some(FromWatcher::Differs(what)) => Err(StartError::Changed(what.as_str())),
+            Some(FromWatcher::Stopped(_) | FromWatcher::Ended(_)) | None => Err(StartError::WatcherGone),
+        }
     }
+}
 
+impl<'held> Poised<'held> {
     /// The process that everything in the tree descends from.
     pub fn watcher_pid(&self) -> u32 {
-        self.0.as_ref().and_then(|tree| u32::try_from(tree.watcher.as_raw()).ok()).unwrap_or(0)
+        u32::try_from(self.tree.watcher.as_raw()).unwrap_or(0)
     }
 
     /// Lets it run.
-    pub fn release(mut self) -> Result<Running<'held>, StartError> {
-        let tree = self.0.take().ok_or(StartError::WatcherGone)?;
-        let mut running = Running(Some(tree));
-        running.tree()?.channel.send(ToWatcher::Go).map_err(|_| StartError::WatcherGone)?;
-        Ok(running)
+    pub fn release(self) -> Result<Running<'held>, StartError> {
+        self.tree.channel()?.send(ToWatcher::Go).map_err(|_| StartError::WatcherGone)?;
+        Ok(Running { tree: self.tree, held: self.held })
     }
 }
 
-impl Drop for Poised<'_> {
+impl Drop for Tree {
+    /// Nothing of the tree is left after this.
     fn drop(&mut self) {
-        if let Some(tree) = self.0.take() {
-            tree.end().ok();
+        self.let_go();
+        // Whatever the watcher leaves, this process ends.
+        end_descendants(&self.spared).ok();
+        if self.foreground {
+            self.terminal.take_back();
         }
     }
 }
 
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        if let Some(tree) = self.0.take() {
-            tree.end().ok();
-        }
-    }
-}
-
-impl<'held> Running<'held> {
-    fn tree(&mut self) -> Result<&mut Tree<'held>, StartError> {
-        self.0.as_mut().ok_or(StartError::WatcherGone)
-    }
-
+impl Running<'_> {
     /// Waits until the command has ended and its whole tree is gone, passing signals on meanwhile.
-    pub fn wait(mut self) -> Result<Ending, StartError> {
-        let tree = self.tree()?;
-        let ended = loop {
-            match tree.next()? {
-                Next::Signal(signal) => {
-                    // A watcher that is gone is seen by the next look.
-                    tree.channel.send(ToWatcher::Signal(signal)).ok();
-                }
-                Next::News(FromWatcher::Stopped(signal)) => tree.stop_likewise(signal)?,
-                Next::News(FromWatcher::Ended(ending)) => break Ok(ending),
-                Next::News(FromWatcher::Differs(what)) => break Err(StartError::Ended(Lost(what))),
-                Next::News(FromWatcher::Ready | FromWatcher::Failed { .. }) => {}
+    pub fn wait(mut self) -> Result<Ended, StartError> {
+        let ending = loop {
+            match self.next()? {
+                Next::Signal(signal) => self.send(ToWatcher::Signal(signal)),
+                Next::News(FromWatcher::Stopped(signal)) => self.stop_likewise(signal)?,
+                Next::News(FromWatcher::Ended(ending)) => break ending,
+                Next::News(FromWatcher::Differs(what)) => return Err(StartError::Ended(Lost(what))),
+                Next::News(FromWatcher::Ready(_) | FromWatcher::Failed { .. }) => {}
             }
         };
-        if let Some(tree) = self.0.take() {
-            tree.end()?;
-        }
-        ended
+        // The watcher, of which nothing else is left, ends by itself now, while the end is being recorded.
+        self.tree.let_go();
+        Ok(Ended { ending, _tree: self.tree })
     }
-}
 
-enum Next {
-    Signal(Signal),
-    News(FromWatcher),
-}
+    /// A watcher that is gone is seen by the next look; it may have told before how the command ended.
+    fn send(&self, order: ToWatcher) {
+        self.tree.channel().and_then(|channel| Ok(channel.send(order)?)).ok();
+    }
 
-impl Tree<'_> {
     fn next(&self) -> Result<Next, StartError> {
+        let channel = self.tree.channel()?;
         loop {
-            if self.channel.wait_beside(self.held.descriptor())? {
-                return match self.channel.receive()? {
+            if channel.wait_beside(self.held.descriptor())? {
+                return match channel.receive()? {
                     Some(news) => Ok(Next::News(news)),
                     None => Err(StartError::WatcherGone),
                 };
@@ -253,41 +268,44 @@ impl Tree<'_> {
     /// The command has stopped itself, or was stopped: whoever runs this process sees it stop by the same signal, and can let both go on.
     fn stop_likewise(&mut self, signal: Signal) -> Result<(), StartError> {
         let asked_for_terminal = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);
-        // A watcher that is gone is seen by the next look, here and below; it may have told before how the command ended.
-        let send = |order| self.channel.send(order).ok();
-        if asked_for_terminal && self.terminal.is_ours() {
+        if asked_for_terminal && self.tree.terminal.is_ours() {
             // Its job was brought to the foreground before the shell could see it stop, or it has left the group that was. It goes on at once,
             // by what a shell would send, since no shell will: for it the job runs.
-            send(ToWatcher::Go);
+            self.send(ToWatcher::Go);
             return Ok(killpg(getpgrp(), Signal::SIGCONT)?);
         }
         let stopped = self.held.stop_by(signal)?;
-        send(ToWatcher::Go);
+        self.send(ToWatcher::Go);
         // Before anything else is heard of: it belongs to this stop and not to the next.
         if take_pending(&[Signal::SIGCONT]) {
-            send(ToWatcher::Signal(Signal::SIGCONT));
+            self.send(ToWatcher::Signal(Signal::SIGCONT));
         }
         if !stopped {
             // No shell is left that could continue it: to ask for the terminal is then its end, as where the kernel finds such a job.
             let told =
                 if asked_for_terminal { [Signal::SIGHUP, Signal::SIGCONT].as_slice() } else { &[Signal::SIGCONT] };
             for signal in told {
-                send(ToWatcher::Signal(*signal));
+                self.send(ToWatcher::Signal(*signal));
             }
         }
-        self.foreground = self.terminal.is_ours();
+        self.tree.foreground = self.tree.terminal.is_ours();
         Ok(())
     }
+}
 
-    /// Nothing of the tree is left when this returns.
-    fn end(self) -> Result<(), StartError> {
-        // The watcher ends the tree when nobody holds the other end; whatever it leaves, this process ends.
-        drop(self.channel);
-        let ended = end_descendants(&self.spared);
-        if self.foreground {
-            self.terminal.take_back();
-        }
-        Ok(ended?)
+enum Next {
+    Signal(Signal),
+    News(FromWatcher),
+}
+
+impl Tree {
+    fn channel(&self) -> Result<&Channel, StartError> {
+        self.channel.as_ref().ok_or(StartError::WatcherGone)
+    }
+
+    /// The watcher ends the tree, and itself, when nobody holds the other end.
+    fn let_go(&mut self) {
+        self.channel = None;
     }
 }
 

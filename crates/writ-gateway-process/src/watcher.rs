@@ -2,6 +2,7 @@
 //! is orphaned below it, and ends the tree when the command has ended or the gateway is gone.
 
 use crate::confinement::{Fault, Step, landlock};
+use crate::executable::hash;
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
 use crate::processes::end_domain;
 use crate::script::{Awaited, Identity, Look};
@@ -23,8 +24,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use writ_protocol::statement::{Ending, Signal as SignalNumber};
+use writ_tlog::Hash;
 
 /// Looks at a traced command without sleeping in between: to be woken takes longer than most calls do.
 const LOOKS_MAX: u32 = 200;
@@ -59,6 +60,7 @@ struct Watcher {
     /// A script that the command has not opened yet; until it has, the command is traced.
     awaited: Option<Awaited>,
     steering: Steering,
+    _mounts: Option<File>,
 }
 
 impl Watcher {
@@ -86,7 +88,6 @@ impl Watcher {
             }
         };
         drop((writing, seized));
-        forget_pending();
         // Seized and not told to trace itself, it can be stopped as any other while it is traced.
         let options = ptrace::Options::PTRACE_O_EXITKILL
             | ptrace::Options::PTRACE_O_TRACEEXEC
@@ -98,20 +99,24 @@ impl Watcher {
         let held = held(command);
         let copy = reported(reading)?;
         held?;
-        verified(plan, command)?;
-        let (asked, resolved) = (plan.executable.asked(), plan.executable.path());
+        // Held here, what is mounted for the tree is taken down when the watcher ends, while the end of the command is being recorded.
+        let mounts = File::open(format!("/proc/{command}/ns/mnt")).ok();
+        let content = verified(plan, command)?;
+        let (asked, resolved) = (plan.program.asked(), plan.program.path());
         let awaited = copy.map(|copy| Awaited::new(command, plan.cwd, asked, resolved, copy)).transpose();
         let awaited = awaited.map_err(failed(Step::Trace))?;
-        gateway.tell(FromWatcher::Ready).map_err(failed(Step::Parent))?;
-        match gateway.told() {
-            Ok(Some(ToWatcher::Go)) => {
-                let pace = if awaited.is_some() { Pace::Calls } else { Pace::Detached };
-                go_on(command, pace, 0).map_err(failed(Step::Trace))?;
-                Ok(Self { command, children, awaited, steering: Steering::of(command) })
+        gateway.tell(FromWatcher::Ready(content)).map_err(failed(Step::Parent))?;
+        loop {
+            match gateway.told() {
+                Ok(Some(ToWatcher::Held)) => forget_pending(),
+                Ok(Some(ToWatcher::Go)) => break,
+                // The gateway is gone, or wants something that only a running command can do.
+                Ok(Some(ToWatcher::Signal(_)) | None) | Err(_) => return Err(failed(Step::Parent)(Errno::ESRCH)),
             }
-            // The gateway is gone, or wants something that only a running command can do.
-            Ok(Some(ToWatcher::Signal(_)) | None) | Err(_) => Err(failed(Step::Parent)(Errno::ESRCH)),
         }
+        let pace = if awaited.is_some() { Pace::Calls } else { Pace::Detached };
+        go_on(command, pace, 0).map_err(failed(Step::Trace))?;
+        Ok(Self { command, children, awaited, steering: Steering::of(command), _mounts: mounts })
     }
 
     /// Until the command has ended or the gateway is gone.
@@ -127,6 +132,8 @@ impl Watcher {
                 match gateway.told().map_err(failed)? {
                     Some(ToWatcher::Signal(signal)) => self.steering.pass_on(signal),
                     Some(ToWatcher::Go) => self.steering.goes_on(),
+                    // Told once, before the first instruction.
+                    Some(ToWatcher::Held) => {}
                     // Invariant 7: an execution never outlives its gateway.
                     None => return Ok(()),
                 }
@@ -221,54 +228,31 @@ fn held(command: Pid) -> Result<(), FromWatcher> {
     }
 }
 
-/// Invariant 12: what stands at its first instruction is the file that was opened, with the content that was hashed, and the arguments that were
-/// asked for. From the exec on the kernel lets nobody write to it.
-fn verified(plan: &Plan<'_>, command: Pid) -> Result<(), FromWatcher> {
+/// Invariant 12: what stands at its first instruction is the file that was opened, with the arguments that were asked for. From the exec on the
+/// kernel lets nobody write to it; returned is its content, which the gateway compares with what was granted.
+fn verified(plan: &Plan<'_>, command: Pid) -> Result<Hash, FromWatcher> {
     let failed = |errno| FromWatcher::Failed { step: Step::Trace, errno };
     let differs = |what| Err(FromWatcher::Differs(what));
-    let image = plan.executable.image();
+    let image = plan.program.image();
     let opened = fstat(image).map_err(failed)?;
     let running = File::open(format!("/proc/{command}/exe")).map_err(|_| failed(Errno::EACCES))?;
     let found = fstat(running.as_fd()).map_err(failed)?;
     if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino) {
         return differs(Difference::Image);
     }
-    let expected = match &plan.expected.interpreter {
-        Some(interpreter) => interpreter.digest,
-        None => plan.expected.executable,
-    };
-    if digest(&running).map_err(|_| failed(Errno::EIO))? != expected {
-        return differs(Difference::Content);
-    }
     let mut cmdline = Vec::new();
     let read = File::open(format!("/proc/{command}/cmdline")).and_then(|mut file| file.read_to_end(&mut cmdline));
     read.map_err(|_| failed(Errno::EACCES))?;
     let argv: Vec<Vec<u8>> = plan.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     let mut wanted: Vec<u8> = Vec::new();
-    for argument in plan.executable.kernel_argv(&argv) {
+    for argument in plan.program.kernel_argv(&argv) {
         wanted.extend_from_slice(&argument);
         wanted.push(0);
     }
-    if cmdline == wanted { Ok(()) } else { differs(Difference::Arguments) }
-}
-
-fn digest(file: &File) -> std::io::Result<writ_tlog::Hash> {
-    use aws_lc_rs::digest::{Context, SHA256};
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; 1 << 20];
-    let mut offset = 0_u64;
-    loop {
-        let read = file.read_at(&mut buffer, offset)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
-        context.update(bytes);
-        offset = offset.saturating_add(bytes.len() as u64);
+    if cmdline != wanted {
+        return differs(Difference::Arguments);
     }
-    let mut found = [0; 32];
-    found.copy_from_slice(context.finish().as_ref());
-    Ok(writ_tlog::Hash::from_bytes(found))
+    Ok(hash(&running).map_err(|_| failed(Errno::EIO))?.0)
 }
 
 /// Becomes the command: confined, held by the watcher, with the streams, variables, limits and signals that the gateway was given.
@@ -286,9 +270,9 @@ fn become_command(
     }
     File::from(seized).read_exact(&mut [0]).map_err(|_| at(Step::Trace)(Errno::EPERM))?;
     let asked =
-        File::from(plan.executable.asked_file().try_clone_to_owned().map_err(|_| at(Step::Script)(Errno::EMFILE))?);
-    let path = plan.executable.path();
-    let script = plan.expected.interpreter.as_ref().map(|_| (path, &asked, &plan.expected.executable));
+        File::from(plan.program.asked_file().try_clone_to_owned().map_err(|_| at(Step::Script)(Errno::EMFILE))?);
+    let path = plan.program.path();
+    let script = plan.program.script().map(|digest| (path, &asked, digest));
     if let Some(copy) = plan.confinement.apply(script)? {
         report.write_all(&copy.to_bytes()).map_err(|_| at(Step::Script)(Errno::EPIPE))?;
     }
@@ -296,12 +280,12 @@ fn become_command(
     // SAFETY: the default action runs no code of ours.
     unsafe { sigaction(Signal::SIGPIPE, &default_action()) }.map_err(at(Step::Exec))?;
     let argv: Vec<Vec<u8>> = plan.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
-    let argv = strings(plan.executable.kernel_argv(&argv)).map_err(at(Step::Exec))?;
+    let argv = strings(plan.program.kernel_argv(&argv)).map_err(at(Step::Exec))?;
     let joined = plan.variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let variables = strings(joined).map_err(at(Step::Exec))?;
     close_others(plan).map_err(at(Step::Exec))?;
     inherited.restore().map_err(at(Step::Exec))?;
-    execveat(plan.executable.image(), c"", &argv, &variables, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Exec))
+    execveat(plan.program.image(), c"", &argv, &variables, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Exec))
 }
 
 fn strings(parts: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>, Errno> {

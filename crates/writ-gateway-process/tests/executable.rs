@@ -51,7 +51,7 @@ fn a_script_becomes_its_interpreter_with_one_argument() {
     file(&at.join("tool"), "#! /bin/sh  -e -u \necho\n", 0o755);
     let tool = Executable::open(OsStr::new("tool"), Some(at.as_os_str())).unwrap();
     let path = at.join("tool").into_os_string().into_string().unwrap();
-    let argv = tool.kernel_argv(&[b"tool".to_vec(), b"\xff".to_vec()]);
+    let argv = tool.program().kernel_argv(&[b"tool".to_vec(), b"\xff".to_vec()]);
     assert_eq!(argv, [b"/bin/sh".to_vec(), b"-e -u".to_vec(), path.into_bytes(), b"\xff".to_vec()]);
     assert_eq!(*tool.digest(), writ_tlog::sha256(&std::fs::read(at.join("tool")).unwrap()));
     assert!(tool.interpreter().is_some());
