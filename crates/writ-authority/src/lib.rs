@@ -26,6 +26,6 @@ pub use error::AuthorityError;
 pub use folder::read_policy_folder;
 pub use policies::ActiveSet;
 pub use rate::Rate;
-pub use replay::{Replay, ReplayFinding, replay};
+pub use replay::{Replay, Replayed, replay};
 pub use trees::Descent;
 pub use writ_policy::{Clause, Effect, PolicyError, PolicySet, SEMANTICS, Snapshot};

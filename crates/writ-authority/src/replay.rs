@@ -1,236 +1,280 @@
 //! Replay: every decision of a ledger is derived again from what it was recorded to stand on (Invariant 4).
+//!
+//! The audit gives each entry on as it has read and verified it, so that nothing is read twice; deciding goes on beside it, on a thread
+//! of its own.
 
 use crate::decision::Terms;
-use crate::error::AuthorityError;
 use std::collections::BTreeMap;
 use std::path::Path;
-use writ_ledger::{Kept, Reader, StoredEntry};
+use std::sync::mpsc::sync_channel;
+use writ_ledger::audit::{Audited, Report, audit_each};
+use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
-use writ_protocol::action::{Action, CommitmentKind, Opening};
-use writ_protocol::cbor::Decode;
-use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Limits, Policy, Principal};
+use writ_protocol::action::Action;
+use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Hold, Limits, Policy, Principal};
 use writ_protocol::statement::{Component, surroundings_digest};
-use writ_protocol::{Code, Name};
-use writ_tlog::{Hash, LeafIndex};
+use writ_protocol::{Code, Name, Refusal, TrustRoot};
+use writ_tlog::Hash;
 
-/// Findings that are told; more are only counted.
-const FINDINGS_MAX: usize = 100;
+/// Of each kind so many are named; more are only counted.
+const NAMED_MAX: usize = 100;
+/// Entries that are handed over at a time, and how many such heaps wait at most.
+const HEAP: usize = 64;
+const HEAPS_MAX: usize = 64;
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// Entries that were read.
-    pub entries: u64,
     /// Decisions that came out the same.
     pub same: u64,
     /// Decisions whose facts, action or policy set were erased, so that nobody can derive them any more.
     pub erased: u64,
+    /// The first of them.
+    pub not_replayable: Vec<Replayed>,
     /// Refusals that were made before policy was asked.
     pub before_policy: u64,
     /// Decisions that did not come out the same.
     pub different: u64,
     /// The first of them.
-    pub findings: Vec<ReplayFinding>,
+    pub findings: Vec<Replayed>,
 }
 
-/// A decision that did not come out the same.
+/// What is to be said of one decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplayFinding {
+pub struct Replayed {
     /// Its index.
     pub index: u64,
-    /// What differs.
+    /// What differs, or is not there any more.
     pub what: String,
 }
 
-/// Derives every decision of the ledger in `store` again. `progress` is told how far it is: entries done, entries in all.
-pub fn replay(store: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Replay, AuthorityError> {
-    let reader = Reader::open(store)?;
-    let view = reader.view()?;
-    let size = view.size().get();
-    let limits = view.control.limits().clone();
-    let mut run = Run { reader, limits, sets: BTreeMap::new(), found: Replay::default() };
-    for index in 0..size {
-        run.entry(LeafIndex::new(index))?;
-        progress(index + 1, size);
-    }
-    Ok(run.found)
+/// Audits the ledger in `store` and derives every decision again. What came of that may be believed only where the audit found nothing:
+/// decisions are derived from a ledger that is as it was signed, or not at all. `progress` is told how far it is: entries done, entries in all.
+pub fn replay(
+    store: &Path,
+    mark: Option<&Path>,
+    trust: &TrustRoot,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Report, Replay), LedgerError> {
+    std::thread::scope(|scope| {
+        let (audited, entries) = sync_channel::<Vec<Audited>>(HEAPS_MAX);
+        let deriving = scope.spawn(move || {
+            let mut run = Run::default();
+            entries.iter().flatten().for_each(|entry| run.entry(&entry));
+            run.found
+        });
+        let mut heap = Vec::with_capacity(HEAP);
+        let report = audit_each(store, mark, trust, progress, &mut |entry| {
+            if matters(&entry.body) {
+                heap.push(entry);
+            }
+            if heap.len() == HEAP {
+                // The other side takes until there are no more.
+                audited.send(std::mem::replace(&mut heap, Vec::with_capacity(HEAP))).ok();
+            }
+        });
+        audited.send(heap).ok();
+        drop(audited);
+        let found = deriving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((report?, found))
+    })
 }
 
+/// Whether a replay needs to see it. Most entries tell what was done, and nothing was decided.
+fn matters(body: &Body) -> bool {
+    match body {
+        Body::Genesis(_) | Body::Policy(_) | Body::Grant(_) | Body::Denial(_) | Body::Hold(_) => true,
+        Body::Gateway(_)
+        | Body::Revocation(_)
+        | Body::Halt(_)
+        | Body::RootOrder(_)
+        | Body::Tally(_)
+        | Body::Spend(_)
+        | Body::Start(_)
+        | Body::Outcome(_)
+        | Body::Report(_)
+        | Body::Erasure(_)
+        | Body::Seal(_) => false,
+    }
+}
+
+#[derive(Default)]
 struct Run {
-    reader: Reader,
-    limits: Limits,
+    limits: Option<Limits>,
     /// Compiled sets by digest; `None` for one that was erased.
     sets: BTreeMap<Hash, Option<PolicySet>>,
     found: Replay,
 }
 
-/// What became of one decision.
+/// Why a decision cannot be called the same.
 enum Verdict {
-    Same,
-    Erased,
+    /// What was erased.
+    Erased(&'static str),
     BeforePolicy,
     Differs(String),
 }
 
+impl Verdict {
+    fn differs(what: impl Into<String>) -> Self {
+        Self::Differs(what.into())
+    }
+}
+
 impl Run {
-    fn entry(&mut self, index: LeafIndex) -> Result<(), AuthorityError> {
-        let stored = self.reader.entry(index)?.ok_or(writ_ledger::LedgerError::NoEntry(index))?;
-        self.found.entries += 1;
-        let body = stored.decode(self.reader.origin())?.body;
-        let verdict = match &body {
-            Body::Policy(activation) => match self.activation(&stored, activation)? {
-                None => return Ok(()),
-                Some(what) => Verdict::Differs(what),
+    fn entry(&mut self, entry: &Audited) {
+        let values = &entry.values;
+        let judged = match &entry.body {
+            Body::Genesis(genesis) => {
+                self.limits = Some(genesis.limits.clone());
+                return;
+            }
+            Body::Policy(activation) => match self.activation(activation, values) {
+                Ok(()) => return,
+                Err(what) => Err(Verdict::Differs(what)),
             },
-            Body::Grant(grant) => self.grant(&stored, grant)?,
-            Body::Denial(denial) => self.denial(&stored, denial)?,
-            Body::Genesis(_)
-            | Body::Gateway(_)
+            Body::Grant(grant) => self.grant(grant, values),
+            Body::Denial(denial) => self.denial(denial, values),
+            Body::Hold(hold) => self.hold(hold, values),
+            Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
             | Body::RootOrder(_)
-            | Body::Hold(_)
             | Body::Tally(_)
             | Body::Spend(_)
             | Body::Start(_)
             | Body::Outcome(_)
             | Body::Report(_)
             | Body::Erasure(_)
-            | Body::Seal(_) => return Ok(()),
+            | Body::Seal(_) => return,
         };
-        match verdict {
-            Verdict::Same => self.found.same += 1,
-            Verdict::Erased => self.found.erased += 1,
-            Verdict::BeforePolicy => self.found.before_policy += 1,
-            Verdict::Differs(what) => {
+        let index = entry.index.get();
+        let name = |named: &mut Vec<Replayed>, what: String| {
+            if named.len() < NAMED_MAX {
+                named.push(Replayed { index, what });
+            }
+        };
+        match judged {
+            Ok(()) => self.found.same += 1,
+            Err(Verdict::BeforePolicy) => self.found.before_policy += 1,
+            Err(Verdict::Erased(what)) => {
+                self.found.erased += 1;
+                name(&mut self.found.not_replayable, what.to_owned());
+            }
+            Err(Verdict::Differs(what)) => {
                 self.found.different += 1;
-                if self.found.findings.len() < FINDINGS_MAX {
-                    self.found.findings.push(ReplayFinding { index: index.get(), what });
-                }
+                name(&mut self.found.findings, what);
             }
         }
+    }
+
+    /// Takes in a policy set, or says what is wrong with it.
+    fn activation(&mut self, activation: &Activation, values: &[(Hash, Kept)]) -> Result<(), String> {
+        let content = match values.iter().find(|(held, _)| *held == activation.content) {
+            Some((_, Kept::Value(opening))) => &opening.value,
+            Some((_, Kept::Erased | Kept::Nothing)) => {
+                // It may have been in force before, and be kept from then.
+                self.sets.entry(activation.set).or_insert(None);
+                return Ok(());
+            }
+            None => return Err("the policy set in the vault is not the one of the entry".to_owned()),
+        };
+        let unread = |why: String| format!("the policy set in the vault does not compile: {why}");
+        let snapshot = Snapshot::decode(content).map_err(|refusal| unread(refusal.to_string()))?;
+        let set = PolicySet::compile(&snapshot).map_err(|errors| unread(format!("{} errors", errors.len())))?;
+        if *set.digest() != activation.set {
+            return Err("the policy set in the vault does not have the digest of the entry".to_owned());
+        }
+        self.sets.insert(activation.set, Some(set));
         Ok(())
     }
 
-    /// Takes in a policy set; returns what is wrong with it.
-    fn activation(&mut self, stored: &StoredEntry, activation: &Activation) -> Result<Option<String>, AuthorityError> {
-        let content = match self.reader.kept(stored.index, CommitmentKind::Policy, &activation.content)? {
-            Kept::Value(opening) => opening,
-            Kept::Erased => {
-                self.sets.insert(activation.set, None);
-                return Ok(None);
-            }
-            Kept::Nothing => return Ok(Some("the policy set is not in the vault".to_owned())),
-        };
-        let compiled = Snapshot::decode(&content.value)
-            .map_err(|refusal| refusal.to_string())
-            .and_then(|snapshot| PolicySet::compile(&snapshot).map_err(|errors| format!("{} errors", errors.len())));
-        Ok(match compiled {
-            Ok(set) if *set.digest() == activation.set => {
-                self.sets.insert(activation.set, Some(set));
-                None
-            }
-            Ok(_) => Some("the policy set in the vault does not have the digest of the entry".to_owned()),
-            Err(why) => Some(format!("the policy set in the vault does not compile: {why}")),
-        })
-    }
-
-    fn grant(&mut self, stored: &StoredEntry, grant: &Grant) -> Result<Verdict, AuthorityError> {
-        let subject = Subject {
+    fn grant(&self, grant: &Grant, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
+        let (decision, facts) = self.derive(&Subject {
+            values,
             policy: &grant.policy,
             facts: grant.facts,
             action: grant.action.digest,
             principal: &grant.principal,
             cause: &grant.cause,
             time_ms: grant.time_ms,
-        };
-        let (decision, facts) = match self.derive(stored, &subject)? {
-            Ok(derived) => derived,
-            Err(verdict) => return Ok(verdict),
-        };
+        })?;
         let permit = match decision {
             Decision::Permit(permit) => permit,
             Decision::Deny(deny) => {
-                return Ok(Verdict::Differs(format!("recorded is a permit, derived is {}", deny.code)));
+                return Err(Verdict::Differs(format!("recorded is a permit, derived is {}", deny.code)));
             }
         };
-        if permit.reasons != grant.policy.reasons.as_slice() {
-            return Ok(Verdict::Differs(reasons(grant.policy.reasons.as_slice(), &permit.reasons)));
-        }
-        let terms = Terms::of(&permit, &self.limits, grant.time_ms)?;
+        agree_on_reasons(grant.policy.reasons.as_slice(), &permit.reasons)?;
+        let limits = self.limits.as_ref().ok_or_else(|| Verdict::differs("there is no genesis before it"))?;
+        let terms = Terms::of(&permit, limits, grant.time_ms);
+        let terms = terms.map_err(|refusal| Verdict::Differs(format!("what policy demands: {refusal}")))?;
         let same = terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations;
         if !same {
-            return Ok(Verdict::Differs("lease, window or obligations are not those that policy gives".to_owned()));
+            return Err(Verdict::differs("lease, window or obligations are not those that policy gives"));
         }
-        Ok(place(grant, &facts)?.map_or(Verdict::Same, Verdict::Differs))
+        agrees_on_place(grant, &facts)
     }
 
-    fn denial(&mut self, stored: &StoredEntry, denial: &Denial) -> Result<Verdict, AuthorityError> {
-        let (Some(policy), Some(facts)) = (&denial.policy, denial.facts) else { return Ok(Verdict::BeforePolicy) };
-        let subject = Subject {
+    fn denial(&self, denial: &Denial, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
+        let (Some(policy), Some(facts)) = (&denial.policy, denial.facts) else { return Err(Verdict::BeforePolicy) };
+        let (decision, _) = self.derive(&Subject {
+            values,
             policy,
             facts,
             action: denial.action.digest,
             principal: &denial.principal,
             cause: &denial.cause,
             time_ms: denial.time_ms,
-        };
-        let decision = match self.derive(stored, &subject)? {
-            Ok((decision, _)) => decision,
-            Err(verdict) => return Ok(verdict),
-        };
+        })?;
         let by_policy = matches!(denial.code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure);
-        Ok(match decision {
-            Decision::Deny(deny) if deny.code == denial.code && deny.reasons == policy.reasons.as_slice() => {
-                Verdict::Same
-            }
+        match decision {
             Decision::Deny(deny) if deny.code == denial.code => {
-                Verdict::Differs(reasons(policy.reasons.as_slice(), &deny.reasons))
+                agree_on_reasons(policy.reasons.as_slice(), &deny.reasons)
             }
-            Decision::Deny(deny) => Verdict::Differs(format!("recorded is {}, derived is {}", denial.code, deny.code)),
+            Decision::Deny(deny) => {
+                Err(Verdict::Differs(format!("recorded is {}, derived is {}", denial.code, deny.code)))
+            }
             // Policy permitted it, and the order of the ledger did not: the audit judges that.
-            Decision::Permit(_) if !by_policy => Verdict::Same,
-            Decision::Permit(_) => Verdict::Differs(format!("recorded is {}, derived is a permit", denial.code)),
-        })
+            Decision::Permit(_) if !by_policy => Ok(()),
+            Decision::Permit(_) => Err(Verdict::Differs(format!("recorded is {}, derived is a permit", denial.code))),
+        }
     }
 
-    fn derive(
-        &self,
-        stored: &StoredEntry,
-        subject: &Subject<'_>,
-    ) -> Result<Result<(Decision, Facts), Verdict>, AuthorityError> {
+    /// No policy of these semantics asks for approvals, so whatever comes out is not what is recorded.
+    fn hold(&self, hold: &Hold, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
+        let (decision, _) = self.derive(&Subject {
+            values,
+            policy: &hold.policy,
+            facts: hold.facts,
+            action: hold.action.digest,
+            principal: &hold.principal,
+            cause: &hold.cause,
+            time_ms: hold.time_ms,
+        })?;
+        match decision {
+            Decision::Permit(_) => Err(Verdict::differs("recorded is a hold, derived is a permit")),
+            Decision::Deny(deny) => Err(Verdict::Differs(format!("recorded is a hold, derived is {}", deny.code))),
+        }
+    }
+
+    fn derive(&self, subject: &Subject<'_>) -> Result<(Decision, Facts), Verdict> {
         let set = match self.sets.get(&subject.policy.set) {
             Some(Some(set)) => set,
-            Some(None) => return Ok(Err(Verdict::Erased)),
-            None => return Ok(Err(Verdict::Differs("its policy set was never in force".to_owned()))),
+            Some(None) => return Err(Verdict::Erased("its policy set is erased")),
+            None => return Err(Verdict::differs("its policy set was never in force")),
         };
         if subject.policy.semantics.as_str() != SEMANTICS {
             let found = &subject.policy.semantics;
-            return Ok(Err(Verdict::Differs(format!("it was decided by `{found}`, this release knows `{SEMANTICS}`"))));
+            return Err(Verdict::Differs(format!("it was decided by `{found}`, this release knows `{SEMANTICS}`")));
         }
-        let mut kept = Vec::new();
-        for (kind, commitment) in [(CommitmentKind::Action, &subject.action), (CommitmentKind::Facts, &subject.facts)] {
-            match self.reader.kept(stored.index, kind, commitment)? {
-                Kept::Value(Opening { value, .. }) => kept.push(value),
-                Kept::Erased => return Ok(Err(Verdict::Erased)),
-                Kept::Nothing => return Ok(Err(Verdict::Differs("a value it stood on is missing".to_owned()))),
-            }
-        }
-        let [action, facts] = kept.as_slice() else { return Ok(Err(Verdict::Erased)) };
-        let read = Action::decode(action).and_then(|action| Ok((action, Facts::from_cbor(facts)?)));
-        let (action, facts) = match read {
-            Ok(read) => read,
-            Err(refusal) => return Ok(Err(Verdict::Differs(format!("a value it stood on: {refusal}")))),
-        };
-        if !subject.agrees(&facts) {
-            return Ok(Err(Verdict::Differs("the facts are of another principal, time or lineage".to_owned())));
-        }
-        Ok(Ok((decide(set, &action, &facts), facts)))
+        let (action, facts) = subject.read()?;
+        Ok((decide(set, &action, &facts), facts))
     }
 }
 
-/// What grants and denials have in common here.
+/// What all decisions have in common here.
 struct Subject<'a> {
+    values: &'a [(Hash, Kept)],
     policy: &'a Policy,
     facts: Hash,
     action: Hash,
@@ -240,6 +284,28 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// The action and the facts that were decided on.
+    fn read(&self) -> Result<(Action, Facts), Verdict> {
+        let unread = |what: &str, refusal: Refusal| Verdict::differs(format!("{what} it stood on: {refusal}"));
+        let action = self.value(self.action, "its action is erased")?;
+        let action = Action::decode(action).map_err(|refusal| unread("the action", refusal))?;
+        let facts = self.value(self.facts, "its facts are erased")?;
+        let facts = Facts::decode(facts).map_err(|refusal| unread("the facts", refusal))?;
+        match self.agrees(&facts) {
+            true => Ok((action, facts)),
+            false => Err(Verdict::differs("the facts are of another principal, time or lineage")),
+        }
+    }
+
+    fn value(&self, commitment: Hash, erased: &'static str) -> Result<&[u8], Verdict> {
+        match self.values.iter().find(|(held, _)| *held == commitment) {
+            Some((_, Kept::Value(opening))) => Ok(&opening.value),
+            // Where there is nothing, an erasure says so; the audit holds that.
+            Some((_, Kept::Erased | Kept::Nothing)) => Err(Verdict::Erased(erased)),
+            None => Err(Verdict::differs("a value it stood on is not what it commits to")),
+        }
+    }
+
     fn agrees(&self, facts: &Facts) -> bool {
         facts.principal.kind == self.principal.kind
             && facts.principal.id == self.principal.id
@@ -249,26 +315,29 @@ impl Subject<'_> {
     }
 }
 
-/// What differs between where a grant may be executed and what the decision was told.
-fn place(grant: &Grant, facts: &Facts) -> Result<Option<String>, AuthorityError> {
+/// That a grant may be executed where the decision was told it would be, and nowhere else.
+fn agrees_on_place(grant: &Grant, facts: &Facts) -> Result<(), Verdict> {
     let audience: &Name = match &grant.audience {
         Audience::Gateway { gateway, .. } => gateway,
         Audience::Group(group) => group,
     };
     if facts.gateway.as_ref() != Some(audience) {
-        return Ok(Some("it is for another gateway than was decided on".to_owned()));
+        return Err(Verdict::differs("it is for another gateway than was decided on"));
     }
     let components = facts.surroundings.iter();
     let components: Vec<Component> =
         components.map(|(name, value)| Component { name: name.clone(), value: value.clone() }).collect();
-    let digest = surroundings_digest(&components).map_err(writ_protocol::Refusal::from)?;
-    if digest == grant.surroundings.digest {
-        return Ok(None);
+    match surroundings_digest(&components) {
+        Ok(digest) if digest == grant.surroundings.digest => Ok(()),
+        Ok(_) => Err(Verdict::differs("it is for other surroundings than were decided on")),
+        Err(error) => Err(Verdict::differs(format!("the surroundings it was decided on: {error}"))),
     }
-    Ok(Some("it is for other surroundings than were decided on".to_owned()))
 }
 
-fn reasons(recorded: &[Name], derived: &[Name]) -> String {
+fn agree_on_reasons(recorded: &[Name], derived: &[Name]) -> Result<(), Verdict> {
+    if recorded == derived {
+        return Ok(());
+    }
     let list = |names: &[Name]| names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
-    format!("recorded policies are [{}], derived are [{}]", list(recorded), list(derived))
+    Err(Verdict::differs(format!("recorded policies are [{}], derived are [{}]", list(recorded), list(derived))))
 }

@@ -205,7 +205,8 @@ pub(crate) struct Audit {
     /// The trust root to hold the ledger against, best from a safe place [default: DIR/trust-root]
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Derive every decision again, from the policy, the action and the facts it was recorded to stand on
+    /// Derive every grant, denial and hold again, from the policy, the action and the facts it was recorded to stand on; one that
+    /// does not come out the same is a finding, one that rests on erased values is named
     #[arg(long)]
     pub(crate) replay: bool,
     /// Audit without the mark: an older copy of the store is then not noticed

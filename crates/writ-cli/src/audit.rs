@@ -1,4 +1,4 @@
-//! `writ audit`: the whole ledger, against the trust root and the mark.
+//! `writ audit`: the whole ledger, against the trust root and the mark; with `--replay` every decision is derived again.
 
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
@@ -7,7 +7,7 @@ use crate::render::counted;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use writ_ledger::audit::{Report, audit};
-use writ_server::{Replay, replay};
+use writ_server::{Replay, Replayed, replay};
 
 pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
@@ -20,53 +20,56 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
             write!(std::io::stderr(), "\raudited {read} of {total} entries").ok();
         }
     };
-    let report = audit(&domain.store(), mark, &trust, &mut progress)?;
+    let (report, replayed) = if args.replay {
+        let (report, replayed) = replay(&domain.store(), mark, &trust, &mut progress)?;
+        // Decisions are derived from a ledger that is as it was signed, or not at all.
+        let replayed = report.findings.is_empty().then_some(replayed);
+        (report, replayed)
+    } else {
+        (audit(&domain.store(), mark, &trust, &mut progress)?, None)
+    };
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
     }
-    // Decisions are derived from a ledger that is as it was signed, or not at all.
-    let replayed = match args.replay && report.findings.is_empty() {
-        true => Some(derive(&domain, shows_progress)?),
-        false => None,
-    };
     if as_json {
         tell_json(&report, replayed.as_ref())?
     } else {
         tell(&report, args.no_mark)?;
-        replayed.as_ref().map_or(Ok(()), tell_replay)?;
+        match &replayed {
+            Some(replayed) => tell_replay(replayed)?,
+            None if args.replay => line("replay: not done, since the ledger is not as it was signed")?,
+            None => {}
+        }
     }
-    let different = replayed.map_or(0, |replayed| usize::try_from(replayed.different).unwrap_or(usize::MAX));
-    match report.findings.len().saturating_add(different) {
-        0 => Ok(()),
-        found => Err(CliError::Found(format!(
-            "{}: this ledger is not as it was signed",
-            counted(found as u64, "finding", "findings")
-        ))),
-    }
+    verdict(&report, replayed.as_ref())
 }
 
-fn derive(domain: &Domain, shows_progress: bool) -> Result<Replay, CliError> {
-    let told = |read: u64, total: u64| {
-        if shows_progress && read.is_multiple_of(64) {
-            write!(std::io::stderr(), "\rreplayed {read} of {total} entries").ok();
-        }
-    };
-    let replayed = replay(&domain.store(), told).map_err(|error| CliError::Failed(error.to_string()))?;
-    if shows_progress {
-        write!(std::io::stderr(), "\r\x1b[K").ok();
+/// The exit code says whether there is anything to look at.
+fn verdict(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
+    let found = counted(report.findings.len() as u64, "finding", "findings");
+    match (report.findings.is_empty(), replayed.map_or(0, |replayed| replayed.different)) {
+        (true, 0) => Ok(()),
+        (true, different) => Err(CliError::Found(format!(
+            "{} not come out the same: what is recorded is not what the recorded policy says",
+            counted(different, "decision does", "decisions do")
+        ))),
+        (false, _) => Err(CliError::Found(format!("{found}: this ledger is not as it was signed"))),
     }
-    Ok(replayed)
 }
 
 fn tell_replay(replayed: &Replay) -> Result<(), CliError> {
-    for finding in &replayed.findings {
-        line(format_args!(
-            "{:<21} entry {}: {}",
-            "decision_differs",
-            finding.index,
-            finding.what.replace('\n', "\\n")
-        ))?;
-    }
+    let named = |name: &str, all: &[Replayed], count: u64| {
+        for one in all {
+            // It quotes what an entry says: it must not look like another line.
+            line(format_args!("{name:<21} entry {}: {}", one.index, one.what.replace('\n', "\\n")))?;
+        }
+        match count.saturating_sub(all.len() as u64) {
+            0 => Ok(()),
+            more => line(format_args!("{name:<21} and {more} more")),
+        }
+    };
+    named("decision_differs", &replayed.findings, replayed.different)?;
+    named("not_replayable", &replayed.not_replayable, replayed.erased)?;
     line(format_args!(
         "replay: {} derived again, {} the same; {} were refused before policy was asked, {} rest on erased values",
         counted(replayed.same + replayed.different, "decision", "decisions"),
@@ -78,13 +81,16 @@ fn tell_replay(replayed: &Replay) -> Result<(), CliError> {
 
 fn tell_json(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
     let replay = replayed.map(|replayed| {
-        let findings = replayed.findings.iter().map(|one| json!({ "index": one.index, "what": one.what }));
+        let named = |all: &[Replayed]| {
+            all.iter().map(|one| json!({ "index": one.index, "what": one.what })).collect::<Vec<_>>()
+        };
         json!({
             "same": replayed.same,
             "different": replayed.different,
             "before_policy": replayed.before_policy,
             "erased": replayed.erased,
-            "findings": findings.collect::<Vec<_>>(),
+            "not_replayable": named(&replayed.not_replayable),
+            "findings": named(&replayed.findings),
         })
     });
     let findings: Vec<_> =

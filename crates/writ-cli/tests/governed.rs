@@ -5,6 +5,8 @@
 mod orders;
 #[path = "governed/principals.rs"]
 mod principals;
+#[path = "governed/replayed.rs"]
+mod replayed;
 mod site;
 #[path = "governed/telling.rs"]
 mod telling;

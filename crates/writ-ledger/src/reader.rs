@@ -87,8 +87,11 @@ impl Reader {
 
     /// The entry at an index with its proof in a view.
     pub fn receipt(&self, index: LeafIndex, view: &View) -> Result<Receipt, LedgerError> {
-        let stored = self.require(index)?;
+        let stored = store::entry(&self.connection, index)?;
+        let stored = stored.filter(|_| index.get() < view.size().get()).ok_or(LedgerError::NoEntry(index))?;
+        // The same nodes for both: the tile with the leaf is read once.
         let nodes = StoredNodes::new(&self.connection, view.size());
+        store::require_in_tree(&stored, &nodes)?;
         let proof = prove_inclusion(index, view.size(), &nodes)
             .map_err(|error| LedgerError::inconsistent(error.to_string()))?;
         Ok(Receipt { index, entry: stored.bytes.into(), proof, checkpoint: view.checkpoint.clone(), repeated: true })

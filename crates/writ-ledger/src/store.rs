@@ -55,12 +55,18 @@ pub(crate) fn entry(connection: &Connection, index: LeafIndex) -> Result<Option<
     Ok(Some(StoredEntry { index, hash, bytes }))
 }
 
-/// The entry at an index, if it is the one that the tree has there. Bytes and hash of a row agree even when a flipped bit in its key lets
-/// it answer for another index.
+/// The entry at an index, if it is the one that the tree has there.
 pub(crate) fn entry_in_tree(connection: &Connection, index: LeafIndex) -> Result<Option<StoredEntry>, LedgerError> {
     let Some(stored) = entry(connection, index)? else { return Ok(None) };
-    if StoredNodes::new(connection, size(connection)?).node(0, index.get())? == stored.hash {
-        return Ok(Some(stored));
+    require_in_tree(&stored, &StoredNodes::new(connection, size(connection)?))?;
+    Ok(Some(stored))
+}
+
+/// Bytes and hash of a row agree even when a flipped bit in its key lets it answer for another index.
+pub(crate) fn require_in_tree(stored: &StoredEntry, nodes: &StoredNodes<'_>) -> Result<(), LedgerError> {
+    let index = stored.index;
+    if nodes.node(0, index.get())? == stored.hash {
+        return Ok(());
     }
     Err(LedgerError::inconsistent(format!("what is stored as entry {index} is not what the tree has there")))
 }

@@ -36,8 +36,16 @@ pub(crate) struct Index {
 struct Applicable {
     number: u64,
     always: Vec<usize>,
-    /// Those that begin with a comparison: for each text that is compared, what it is compared with, and the policies that do.
-    guarded: Vec<(&'static str, HashMap<String, (usize, Vec<usize>)>)>,
+    /// Those that begin with a comparison, by the text that is compared.
+    guarded: Vec<Guarded>,
+}
+
+/// The policies that begin by comparing one text.
+#[derive(Debug)]
+struct Guarded {
+    text: &'static str,
+    /// What it is compared with: a number for it, and the policies that do.
+    values: HashMap<String, (usize, Vec<usize>)>,
 }
 
 /// Two questions that are alike in this are answered by the same policies.
@@ -317,7 +325,7 @@ trait Policies {
 
 impl Policies for Applicable {
     fn count(&self) -> usize {
-        let guarded = self.guarded.iter().flat_map(|(_, values)| values.values());
+        let guarded = self.guarded.iter().flat_map(|guarded| guarded.values.values());
         self.always.len() + guarded.map(|(_, places)| places.len()).sum::<usize>()
     }
 }
@@ -352,27 +360,27 @@ fn kept<K: Eq + Hash, V: Policies>(
 
 impl Applicable {
     fn guarded_by(&mut self, guard: &Guard, place: usize) {
-        let at = self.guarded.iter().position(|(text, _)| *text == guard.text).unwrap_or_else(|| {
-            self.guarded.push((guard.text, HashMap::new()));
+        let at = self.guarded.iter().position(|guarded| guarded.text == guard.text).unwrap_or_else(|| {
+            self.guarded.push(Guarded { text: guard.text, values: HashMap::new() });
             self.guarded.len() - 1
         });
-        if let Some((_, values)) = self.guarded.get_mut(at) {
+        if let Some(Guarded { values, .. }) = self.guarded.get_mut(at) {
             let number = values.len();
             values.entry(guard.value.clone()).or_insert_with(|| (number, Vec::new())).1.push(place);
         }
     }
 
     fn meets(&self, texts: &Texts<'_>) -> Vec<Met> {
-        let met = |(text, values): &(&'static str, HashMap<String, (usize, Vec<usize>)>)| match texts.get(text) {
+        let met = |guarded: &Guarded| match texts.get(guarded.text) {
             None => Met::Missing,
-            Some(found) => values.get(&*found).map_or(Met::Other, |(number, _)| Met::Value(*number)),
+            Some(found) => guarded.values.get(&*found).map_or(Met::Other, |(number, _)| Met::Value(*number)),
         };
         self.guarded.iter().map(met).collect()
     }
 
     /// Those that can apply to whoever meets this.
     fn policies<'a>(&'a self, met: &'a [Met]) -> impl Iterator<Item = usize> + 'a {
-        let guarded = self.guarded.iter().zip(met).flat_map(|((_, values), met)| {
+        let guarded = self.guarded.iter().zip(met).flat_map(|(Guarded { values, .. }, met)| {
             let is_met = move |number: usize| match *met {
                 Met::Missing => true,
                 Met::Other => false,

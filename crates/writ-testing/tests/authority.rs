@@ -21,5 +21,7 @@ mod decisions;
 mod orders;
 #[path = "authority/policy.rs"]
 mod policy;
+#[path = "authority/replay.rs"]
+mod replay;
 #[path = "authority/trees.rs"]
 mod trees;

@@ -6,7 +6,6 @@ use super::table::Table;
 use crate::error::CliError;
 use crate::keys::{SECRET_FILE, write_new};
 use std::collections::BTreeMap;
-use writ_ledger::audit::audit;
 use writ_ledger::{Disclosure, LedgerError, Reader};
 use writ_protocol::{Body, Bundle};
 use writ_server::replay;
@@ -15,8 +14,7 @@ use writ_tlog::LeafIndex;
 pub(super) fn play(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
     table.section("evidence", "The node is gone; what it leaves")?;
     bundles(stage, table)?;
-    audited(stage, table)?;
-    replayed(stage, table)
+    audited(stage, table)
 }
 
 /// The bundle of each grant and each denial, kept as a file for the other verifier.
@@ -51,15 +49,15 @@ fn bundles(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
 
 fn audited(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
     let domain = &stage.place.domain;
-    let report = audit(&domain.store(), Some(domain.mark()), &stage.trust, &mut |_, _| ())?;
+    let (report, replayed) = replay(&domain.store(), Some(domain.mark()), &stage.trust, &mut |_, _| ())?;
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     let wrong = (!findings.is_empty()).then(|| findings.join("; "));
-    table.done("audit", &format!("{} entries audited: hashes, signatures, order, mark", report.entries), None, wrong)
-}
-
-fn replayed(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
-    let told = |_: u64, _: u64| ();
-    let replayed = replay(&stage.place.domain.store(), told).map_err(|error| CliError::Failed(error.to_string()))?;
+    table.done(
+        "audit",
+        &format!("{} entries audited: hashes, signatures, order, mark", report.entries),
+        None,
+        wrong,
+    )?;
     let differs = replayed.findings.iter().map(|one| format!("{}: {}", one.index, one.what)).collect::<Vec<_>>();
     let wrong = match (replayed.same, differs.as_slice()) {
         (0, []) => Some("nothing was derived again".to_owned()),

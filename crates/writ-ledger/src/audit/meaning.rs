@@ -1,6 +1,6 @@
 //! What the entries mean, derived again: the rules of order, the batches, the projections, the vault.
 
-use super::{Finding, StoredRow};
+use super::{Audited, Finding, StoredRow};
 use crate::error::LedgerError;
 use crate::records::{StoredRecords, project};
 use crate::schema::{self, PROJECTED_TABLES};
@@ -42,13 +42,18 @@ impl<'a> Meaning<'a> {
         Ok(Self { store, rebuilt, origin, pinned, control: None, seal: None, values: 0, held: 0 })
     }
 
-    pub(super) fn read(&mut self, row: &StoredRow, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+    /// Returns the entry with its values, if it can be read.
+    pub(super) fn read(
+        &mut self,
+        row: &StoredRow,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<Audited>, LedgerError> {
         let at = row.index;
         let entry = match Entry::decode(&row.bytes, self.origin) {
             Ok(entry) => entry,
             Err(refusal) => {
                 findings.push(Finding::AgainstRules { at, refusal });
-                return Ok(());
+                return Ok(None);
             }
         };
         match self.judge(at, row.hash, &entry) {
@@ -65,7 +70,8 @@ impl<'a> Meaning<'a> {
             }
             Err(OrderError::Records(error)) => return Err(error),
         }
-        self.vault(at, &entry.body, findings)
+        let values = self.vault(at, &entry.body, findings)?;
+        Ok(Some(Audited { index: at, body: entry.body, values }))
     }
 
     /// Whether this entry is a seal that ends a batch as it must.
@@ -126,13 +132,22 @@ impl<'a> Meaning<'a> {
         Ok(Accepted::AsItStands)
     }
 
-    /// Values that are there open their commitments; values that must be there are, or an erasure names them.
-    fn vault(&mut self, at: LeafIndex, body: &Body, findings: &mut Vec<Finding>) -> Result<(), LedgerError> {
+    /// Values that are there open their commitments; values that must be there are, or an erasure names them. Returns those that do.
+    fn vault(
+        &mut self,
+        at: LeafIndex,
+        body: &Body,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Vec<(Hash, Kept)>, LedgerError> {
+        let mut values = Vec::new();
         for (kind, commitment) in body.commitments() {
             let found = vault::lookup(self.store, at, kind, &commitment);
             self.held += u64::from(!matches!(found, Ok(Kept::Nothing)));
             match found {
-                Ok(Kept::Value(_)) => self.values += 1,
+                Ok(Kept::Value(opening)) => {
+                    self.values += 1;
+                    values.push((commitment, Kept::Value(opening)));
+                }
                 Err(LedgerError::Inconsistent(_)) => findings.push(Finding::VaultChanged(at)),
                 // What may never have been there may be missing; only an erasure leaves an empty place.
                 Ok(kept @ (Kept::Erased | Kept::Nothing))
@@ -140,11 +155,11 @@ impl<'a> Meaning<'a> {
                 {
                     findings.push(Finding::VaultMissing(at));
                 }
-                Ok(Kept::Erased | Kept::Nothing) => {}
+                Ok(found @ (Kept::Erased | Kept::Nothing)) => values.push((commitment, found)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(values)
     }
 
     /// Whether an erasure names it: one further on, so the stored projection is asked; that projection itself is compared at the end.

@@ -14,9 +14,10 @@ use crate::mark::{Mark, MarkFile};
 use crate::place::require_store;
 use crate::schema;
 use crate::store::{StoredNodes, unsql};
+use crate::vault::Kept;
 use rusqlite::Connection;
 use std::path::Path;
-use writ_protocol::TrustRoot;
+use writ_protocol::{Body, PinnedLedger, TrustRoot};
 use writ_tlog::{Hash, LeafIndex, Origin, TreeSize, leaf_hash, root_at};
 
 /// What an audit found.
@@ -34,12 +35,35 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// An entry that was audited, with what stands behind it.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// Its index.
+    pub index: LeafIndex,
+    /// What it says.
+    pub body: Body,
+    /// What the vault holds for each of its commitments. A value opens its commitment, or it is a finding and not here.
+    pub values: Vec<(Hash, Kept)>,
+}
+
 /// Audits the store at `store` against the pins, and against the mark if its path is given. `progress` is told how many of how many entries are read.
 pub fn audit(
     store: &Path,
     mark: Option<&Path>,
     trust: &TrustRoot,
     progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, LedgerError> {
+    audit_each(store, mark, trust, progress, &mut drop)
+}
+
+/// Audits as [`audit`] does, and gives every entry that can be read to `next`, in order. Nothing that `next` makes of them may be believed
+/// before the audit has ended, and ended without a finding.
+pub fn audit_each(
+    store: &Path,
+    mark: Option<&Path>,
+    trust: &TrustRoot,
+    progress: &mut dyn FnMut(u64, u64),
+    next: &mut dyn FnMut(Audited),
 ) -> Result<Report, LedgerError> {
     require_store(store)?;
     let connection = schema::open_reader(store)?;
@@ -53,17 +77,42 @@ pub fn audit(
     let marked = mark.map(MarkFile::peek);
     // One read transaction, for the same reason.
     connection.execute_batch("BEGIN")?;
-    let mut findings = damage(&connection)?;
+    let (mut findings, mut report) = std::thread::scope(|scope| {
+        // SQLite reads the whole file for that, and need not be waited for.
+        let damaged = scope.spawn(|| damage(store));
+        let read = read_all(&connection, trust, pinned, progress, next);
+        let damaged = damaged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, LedgerError>((damaged?, read?))
+    })?;
+    findings.append(&mut report.findings);
+    if let Some(marked) = marked {
+        hold_against_mark(&connection, TreeSize::new(report.entries), marked, &mut findings)?;
+    }
+    report.findings = findings;
+    Ok(report)
+}
+
+/// Everything but the mark.
+fn read_all(
+    connection: &Connection,
+    trust: &TrustRoot,
+    pinned: &PinnedLedger,
+    progress: &mut dyn FnMut(u64, u64),
+    next: &mut dyn FnMut(Audited),
+) -> Result<Report, LedgerError> {
+    let (origin, mut findings) = (pinned.origin(), Vec::new());
     let mut report = Report { origin: origin.clone(), entries: 0, checkpoints: 0, values: 0, findings: Vec::new() };
-    let mut history = history::History::new(&connection, trust, &mut findings)?;
-    let mut meaning = meaning::Meaning::new(&connection, &origin, pinned)?;
-    let total = count(&connection)?;
+    let mut history = history::History::new(connection, trust, &mut findings)?;
+    let mut meaning = meaning::Meaning::new(connection, origin, pinned)?;
+    let total = count(connection)?;
     let mut query = connection.prepare("SELECT idx, hash, bytes FROM entry ORDER BY idx")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let Some(one) = stored_row(row, &mut findings)? else { continue };
         history.read(&one, &mut findings)?;
-        meaning.read(&one, &mut findings)?;
+        if let Some(audited) = meaning.read(&one, &mut findings)? {
+            next(audited);
+        }
         if meaning.ends_batch(one.index) {
             history.batch_ended(&mut findings);
         }
@@ -75,9 +124,6 @@ pub fn audit(
     progress(report.entries, total);
     report.checkpoints = history.finish(&mut findings)?;
     report.values = meaning.finish(&mut findings)?;
-    if let Some(marked) = marked {
-        hold_against_mark(&connection, TreeSize::new(report.entries), marked, &mut findings)?;
-    }
     report.findings = findings;
     Ok(report)
 }
@@ -110,8 +156,8 @@ fn count(connection: &Connection) -> Result<u64, LedgerError> {
     unsql(connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0))?)
 }
 
-fn damage(connection: &Connection) -> Result<Vec<Finding>, LedgerError> {
-    let lines = connection
+fn damage(store: &Path) -> Result<Vec<Finding>, LedgerError> {
+    let lines = schema::open_reader(store)?
         .prepare("PRAGMA integrity_check(10)")?
         .query_map([], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;

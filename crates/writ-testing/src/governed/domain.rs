@@ -6,7 +6,7 @@ use super::policies::PolicyFiles;
 use crate::scenario::{Domain, Secret};
 use tempfile::TempDir;
 use writ_authority::{Answer, Authority, Caller, Rate, Received, Setting};
-use writ_ledger::{Ledger, LedgerError, Options, Receipt};
+use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
 use writ_protocol::action::Command;
 use writ_protocol::entry::{Positive, Target};
 use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request, RootCommand};
@@ -202,6 +202,21 @@ impl GovernedDomain {
         ledger.close()?;
         self.open(policies);
         receipt
+    }
+
+    /// Stops the node and has its ledger record these, whatever the authority would have said.
+    ///
+    /// # Panics
+    /// If the rules of order refuse one.
+    pub fn slips_in(&mut self, proposals: impl IntoIterator<Item = Proposal>) {
+        self.close();
+        let clock = self.clock.clone();
+        let options = Options::new(move || clock.now_ms());
+        let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options).unwrap();
+        for proposal in proposals {
+            ledger.append(proposal).unwrap();
+        }
+        ledger.close().unwrap();
     }
 
     /// Every entry so far.

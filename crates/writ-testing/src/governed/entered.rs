@@ -1,6 +1,6 @@
 use std::path::Path;
 use writ_authority::{Replay, replay};
-use writ_ledger::audit::{Finding, audit};
+use writ_ledger::audit::Finding;
 use writ_ledger::{Place, Reader};
 use writ_protocol::{Body, TrustRoot};
 use writ_tlog::{Hash, LeafIndex};
@@ -53,6 +53,6 @@ impl Judgement {
 /// # Panics
 /// If it cannot be read.
 pub fn judged(place: &Place, trust: &TrustRoot) -> Judgement {
-    let report = audit(&place.store, Some(&place.mark), trust, &mut |_, _| {}).unwrap();
-    Judgement { findings: report.findings, replay: replay(&place.store, |_, _| {}).unwrap() }
+    let (report, replay) = replay(&place.store, Some(&place.mark), trust, &mut |_, _| {}).unwrap();
+    Judgement { findings: report.findings, replay }
 }

@@ -5,6 +5,7 @@
 
 mod decisions;
 mod domain;
+mod folder;
 mod orders;
 mod recorded;
 mod requests;

@@ -1,7 +1,8 @@
 //! Authorizations as callers see them: a real node, durable, logged and proved, beside Cerbos with its audit log in a file.
 
+use super::cedar_agent::{self, CedarAgent};
 use super::cerbos::{self, Cerbos};
-use super::domain::Node;
+use super::domain::{CONNECTIONS, Node};
 use super::load::{Round, round};
 use super::row::{Goal, ROUNDS, Row};
 use std::path::Path;
@@ -9,8 +10,6 @@ use std::time::Instant;
 use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, Endpoint};
 use writ_protocol::WritVerifier;
-
-const CONNECTIONS: usize = 64;
 
 fn is_permitted(body: &[u8]) -> bool {
     body.starts_with(b"{\"outcome\":\"permit\"") || body.windows(18).any(|found| found == b"\"outcome\":\"permit\"")
@@ -23,25 +22,31 @@ pub(crate) fn rows(home: &Path) -> Vec<Row> {
     let mut late = Row::new("authorize_p99_64_10", "the same, p99", "ms", Goal::AtMost(1.0));
     let what = "the same, every request signed and verified";
     let mut signed = Row::new("authorize_signed_64_10", what, "/s", Goal::AtLeast(2.5));
-    let what = "as the first, 1,000 policies, 50 of them to be evaluated";
+    let what = "as the first, 1,000 policies, 50 of them for this principal and action";
     let mut thousand = Row::new("authorize_http_64_1000", what, "/s", Goal::AtLeast(5.0));
+    let what = "as the first / cedar-agent: the same engine, policies in memory, nothing logged";
+    let mut engine = Row::new("authorize_http_64_10_cedar_agent", what, "/s", Goal::None);
     let mut memory = Row::new("rss_mb", "resident memory of the node after this load", "MiB", Goal::AtMost(64.0));
     for (count, name) in [(10, "ten"), (1_000, "thousand")] {
-        let mut node = Node::start(&home.join(name), count, count.min(50));
+        let node = Node::start(&home.join(name), count, count.min(50));
         let peer = Cerbos::start(&home.join(format!("{name}-cerbos")), &cerbos::policies(count, count.min(50)));
+        let agent = (count == 10).then(|| CedarAgent::start(&home.join("cedar-agent"), count, count));
         for turn in 0..=ROUNDS {
-            let theirs = peers_round(&peer, 6_000);
-            let ours = ours_round(&mut node, 12_000, Node::bare);
+            let theirs = peers_round(&peer, CONNECTIONS, 6_000);
+            let engines = agent.as_ref().map(|agent| engines_round(agent, 6_000));
+            let ours = ours_round(&node, CONNECTIONS, 12_000, Node::bare);
             // The first turn warms both up.
             if turn == 0 {
                 continue;
             }
             if count == 10 {
-                let asked = ours_round(&mut node, 12_000, Node::signed);
+                let asked = ours_round(&node, CONNECTIONS, 12_000, Node::signed);
                 signed.ours.push(asked.per_second());
                 signed.peer.push(theirs.per_second());
                 late.ours.push(ours.percentile_ms(99));
                 late.peer.push(theirs.percentile_ms(99));
+                engine.ours.push(ours.per_second());
+                engine.peer.extend(engines.map(|theirs| theirs.per_second()));
                 ten.ours.push(ours.per_second());
                 ten.peer.push(theirs.per_second());
             } else {
@@ -51,26 +56,30 @@ pub(crate) fn rows(home: &Path) -> Vec<Row> {
         }
         memory.ours.push(node.resident_mib());
     }
-    vec![ten, late, signed, thousand, memory]
+    vec![ten, late, signed, thousand, engine, memory]
 }
 
-fn peers_round(peer: &Cerbos, count: usize) -> Round {
-    round(peer.socket(), CONNECTIONS, (0..count).map(cerbos::ask).collect(), cerbos::is_permitted)
+pub(crate) fn peers_round(peer: &Cerbos, callers: usize, count: usize) -> Round {
+    round(&peer.place(), callers, (0..count).map(cerbos::ask).collect(), cerbos::is_permitted)
 }
 
-fn ours_round(node: &mut Node, count: usize, ask: fn(&mut Node) -> Vec<u8>) -> Round {
+fn engines_round(agent: &CedarAgent, count: usize) -> Round {
+    round(&agent.place(), CONNECTIONS, (0..count).map(|_| cedar_agent::ask()).collect(), cedar_agent::is_permitted)
+}
+
+pub(crate) fn ours_round(node: &Node, callers: usize, count: usize, ask: fn(&Node) -> Vec<u8>) -> Round {
     let requests = (0..count).map(|_| ask(node)).collect();
-    round(&node.socket(), CONNECTIONS, requests, is_permitted)
+    round(&node.place(), callers, requests, is_permitted)
 }
 
 /// Where the processor's time goes: prints what each thread of the node spends on one authorization.
 pub(crate) fn threads(home: &Path) -> Vec<Row> {
-    let mut node = Node::start(&home.join("threads"), 10, 10);
-    ours_round(&mut node, 4_000, Node::bare);
-    for (name, ask) in [("bare", Node::bare as fn(&mut Node) -> Vec<u8>), ("signed", Node::signed)] {
-        let requests = (0..40_000).map(|_| ask(&mut node)).collect();
+    let node = Node::start(&home.join("threads"), 10, 10);
+    ours_round(&node, CONNECTIONS, 4_000, Node::bare);
+    for (name, ask) in [("bare", Node::bare as fn(&Node) -> Vec<u8>), ("signed", Node::signed)] {
+        let requests = (0..40_000).map(|_| ask(&node)).collect();
         let (before, begun) = (node.spent(), Instant::now());
-        let measured = round(&node.socket(), CONNECTIONS, requests, is_permitted);
+        let measured = round(&node.place(), CONNECTIONS, requests, is_permitted);
         let count = measured.latencies.len() as f64;
         println!(
             "{name}: {:.1} µs and {:.0}/s, of which",
@@ -89,7 +98,7 @@ pub(crate) fn threads(home: &Path) -> Vec<Row> {
 pub(crate) fn sequential(home: &Path) -> Vec<Row> {
     let what = "asked over the local socket, answered, the writ verified: median";
     let mut row = Row::new("authorize_uds_1_p50_ms", what, "ms", Goal::AtMost(0.3));
-    let mut node = Node::start(&home.join("sequential"), 10, 10);
+    let node = Node::start(&home.join("sequential"), 10, 10);
     let client = Client::connect(&Endpoint::unix(&node.socket())).unwrap();
     let mut verifier = WritVerifier::new(node.trust());
     for turn in 0..=ROUNDS {

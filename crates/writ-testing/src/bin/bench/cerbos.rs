@@ -1,6 +1,6 @@
 //! Cerbos with its audit log in a file, on the same question.
 
-use super::load::post;
+use super::load::{Place, post};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ impl Cerbos {
         Self { socket, child }
     }
 
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
+    pub(crate) fn place(&self) -> Place {
+        Place::Local(self.socket.clone())
     }
 }
 

@@ -1,14 +1,16 @@
 //! A real domain with a real node, made and run by the binary as a person would.
 
-use super::load::post;
+use super::load::{Place, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use writ_protocol::action::{Action, Exec, ExecFields, Stdin, Variables};
 use writ_protocol::entry::{Audience, Positive};
 use writ_protocol::statement::{Ask, Authorize, Component, Request};
@@ -16,6 +18,10 @@ use writ_protocol::{Ed25519Key, Key, Label, Name, RequestKey, TrustRoot};
 use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
 
 pub(crate) const ORIGIN: &str = "bench.example/ledger";
+/// Callers at a time, wherever there is a crowd.
+pub(crate) const CONNECTIONS: usize = 64;
+/// Gateway slots of a node, as many as it has by default.
+pub(crate) const SLOTS: usize = 16;
 
 /// Lets the program run that does nothing; it applies to whoever asks for anything.
 const NOTHING: &str = "@id(\"nothing\")\npermit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
@@ -26,39 +32,62 @@ pub(crate) struct Node {
     pub(crate) dir: PathBuf,
     pub(crate) origin: Origin,
     child: Child,
-    made: u64,
+    made: AtomicU64,
 }
 
 pub(crate) fn writ() -> PathBuf {
     std::env::var_os("WRIT_BIN").map_or_else(|| std::env::current_exe().unwrap().with_file_name("writ"), PathBuf::from)
 }
 
+/// Makes a domain with so many policies, of which `matching` must be evaluated for the request (and one more). Its mark lies beside it.
+pub(crate) fn init(dir: &Path, count: usize, matching: usize) {
+    let mut init = Command::new(writ());
+    init.args(["init", "--origin", ORIGIN, "--user", "bench", "--mark"]).arg(mark(dir)).arg(dir);
+    assert!(init.stdout(Stdio::null()).status().unwrap().success());
+    std::fs::write(dir.join("policy/starter.cedar"), policies(count, matching)).unwrap();
+    std::fs::write(dir.join("policy/nothing.cedar"), NOTHING).unwrap();
+    declare_agents(&dir.join("policy/entities.json"), count);
+}
+
+pub(crate) fn mark(dir: &Path) -> PathBuf {
+    dir.with_extension("mark")
+}
+
 impl Node {
-    /// Makes the domain with so many policies, of which `matching` must be evaluated for the request (and one
-    /// more), and starts its node.
+    /// Makes a domain as [`init`] does, and starts its node.
     pub(crate) fn start(dir: &Path, count: usize, matching: usize) -> Self {
-        let made = Command::new(writ())
-            .args(["init", "--origin", ORIGIN, "--user", "bench"])
-            .arg(dir)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(made.success());
-        std::fs::write(dir.join("policy/starter.cedar"), policies(count, matching)).unwrap();
-        std::fs::write(dir.join("policy/nothing.cedar"), NOTHING).unwrap();
-        declare_agents(&dir.join("policy/entities.json"), count);
+        init(dir, count, matching);
+        Self::up(dir, SLOTS)
+    }
+
+    /// Starts the node of a domain, and waits until it says that it is ready.
+    pub(crate) fn up(dir: &Path, slots: usize) -> Self {
         let mut up = Command::new(writ());
-        up.args(["up", "--rate", "1000000000", "--domain"]).arg(dir).stdout(Stdio::piped());
-        up.stderr(std::fs::File::create(dir.join("node.log")).unwrap());
-        let mut child = up.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let listens = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("stop")));
-        assert!(listens.is_some(), "the node did not start; see {}", dir.join("node.log").display());
-        Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: 0 }
+        up.args(["up", "--rate", "1000000000", "--slots", &slots.to_string(), "--mark"]).arg(mark(dir));
+        up.arg("--domain").arg(dir).stdout(Stdio::null()).stderr(std::fs::File::create(dir.join("node.log")).unwrap());
+        let child = up.spawn().unwrap();
+        let node = Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: AtomicU64::new(0) };
+        let begun = Instant::now();
+        while !is_ready(&node.socket()) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no node; see {}", dir.join("node.log").display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        node
+    }
+
+    /// Stops it as a person would, so that it closes its ledger.
+    pub(crate) fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join("run/node.sock")
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place::Local(self.socket())
     }
 
     pub(crate) fn trust(&self) -> TrustRoot {
@@ -86,15 +115,19 @@ impl Node {
     }
 
     /// The next request for a writ, each of its own.
-    pub(crate) fn ask(&mut self) -> Request {
-        self.made += 1;
-        let salt = *sha256(&self.made.to_be_bytes()).as_bytes();
-        let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    pub(crate) fn ask(&self) -> Request {
+        self.ask_to_run("/usr/local/bin/deploy")
+    }
+
+    /// The same for another program, which no policy permits.
+    pub(crate) fn ask_to_run(&self, path: &str) -> Request {
+        let salt = *sha256(&self.made.fetch_add(1, Ordering::Relaxed).to_be_bytes()).as_bytes();
+        let now_ms = now_ms();
         let argv = ["deploy", "--service", "checkout", "--environment", "staging", "--amount", "250"];
         let exec = Exec::new(ExecFields {
             cwd: b"/srv/release".to_vec(),
             argv: argv.map(|argument| argument.as_bytes().to_vec()).to_vec(),
-            path: b"/usr/local/bin/deploy".to_vec(),
+            path: path.as_bytes().to_vec(),
             variables: Variables::new([(b"LANG".as_slice(), b"C.UTF-8".as_slice())]).unwrap(),
             stdin: Stdin::Null,
             executable: sha256(b"deploy"),
@@ -121,17 +154,14 @@ impl Node {
     }
 
     /// Unsigned, as sent over the local socket: the kernel says who asks.
-    pub(crate) fn bare(&mut self) -> Vec<u8> {
+    pub(crate) fn bare(&self) -> Vec<u8> {
         let request = self.ask().payload(&self.origin);
         post("/v1/authorize", format!("{{\"request\":\"{}\"}}", STANDARD.encode(request)).as_bytes())
     }
 
     /// Signed by the principal's key.
-    pub(crate) fn signed(&mut self) -> Vec<u8> {
-        let seed = std::fs::read_to_string(self.dir.join("keys/principals/User/bench.seed")).unwrap();
-        let seed: Vec<u8> =
-            (0..32).map(|at| u8::from_str_radix(&seed.trim()[2 * at..2 * at + 2], 16).unwrap()).collect();
-        let key = SigningKey::from_seed(Algorithm::Ed25519, &seed.try_into().unwrap());
+    pub(crate) fn signed(&self) -> Vec<u8> {
+        let key = SigningKey::from_seed(Algorithm::Ed25519, &seed(&self.dir.join("keys/principals/User/bench.seed")));
         let signed = self.ask().sign(&self.origin, &key);
         post("/v1/authorize", format!("{{\"signed\":\"{}\"}}", STANDARD.encode(signed)).as_bytes())
     }
@@ -144,6 +174,24 @@ impl Drop for Node {
     }
 }
 
+fn is_ready(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+/// Of a file with one line of hexadecimal digits.
+pub(crate) fn seed(path: &Path) -> [u8; 32] {
+    let text = std::fs::read_to_string(path).unwrap();
+    let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect();
+    bytes.try_into().unwrap()
+}
+
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
 /// The policies name them, and a name that is not declared is refused.
 fn declare_agents(file: &Path, count: usize) {
     let mut entities: Vec<Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
@@ -154,7 +202,7 @@ fn declare_agents(file: &Path, count: usize) {
 }
 
 /// So many policies, of which `matching` must be evaluated for the request, and the last one permits it.
-fn policies(count: usize, matching: usize) -> String {
+pub(crate) fn policies(count: usize, matching: usize) -> String {
     let mut text = String::new();
     for number in 0..count - 1 {
         let condition = format!(

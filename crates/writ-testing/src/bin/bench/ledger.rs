@@ -1,9 +1,11 @@
 //! The ledger alone: appending, and verifying what it answered.
 
+use super::domain::now_ms;
 use super::row::{Goal, ROUNDS, Row, each, percentile_ms, rate};
 use std::path::Path;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use writ_ledger::{Ledger, Options, Phase, Place, Proposal, Receipt};
 use writ_protocol::WritVerifier;
 use writ_testing::scenario::{Domain, Standing};
@@ -17,7 +19,7 @@ pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
     let (ledger, _place) = ledger(home, "verify", &domain);
     let writs: Vec<Vec<u8>> = (0..200).map(|_| ledger.append(grant(&ledger, &domain)).unwrap().to_writ()).collect();
     // All under one checkpoint: the receipts of one batch, as 64 askers at once get them.
-    let batch = appended_at_once(&Arc::new(ledger), &Arc::new(domain), 64, 1);
+    let batch = appended_at_once(&ledger, 64, 1, &|| grant(&ledger, &domain));
     let same = &batch.last().unwrap().0.checkpoint;
     let together: Vec<Vec<u8>> = batch
         .iter()
@@ -25,7 +27,6 @@ pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
         .filter(|receipt| receipt.checkpoint.is_same_note(same.note_bytes()))
         .map(Receipt::to_writ)
         .collect();
-    let domain = self::domain();
     let trust = domain.trust_root();
     let keys = [Algorithm::Ed25519, Algorithm::MlDsa44].map(|algorithm| SigningKey::from_seed(algorithm, &[7; 32]));
     let message = [42; 300];
@@ -75,14 +76,13 @@ pub(crate) fn append_rows(home: &Path) -> Vec<Row> {
 
 /// Fills the row, and returns how long each append took, ascending, for each round.
 fn append_rounds(home: &Path, writers: usize, row: &mut Row) -> Vec<Vec<Duration>> {
-    let domain = Arc::new(domain());
+    let domain = domain();
     let (ledger, _place) = ledger(home, row.figure, &domain);
-    let ledger = Arc::new(ledger);
     let peer = sqlite(&home.join(format!("{}.peer", row.figure)));
     let each = APPENDS.min(writers * 400) / writers;
     let rounds = (0..ROUNDS).map(|_| {
         let begun = Instant::now();
-        let appended = appended_at_once(&ledger, &domain, writers, each);
+        let appended = appended_at_once(&ledger, writers, each, &|| grant(&ledger, &domain));
         row.ours.push(rate(appended.len(), begun.elapsed()));
         let begun = Instant::now();
         for _ in 0..400 {
@@ -96,38 +96,41 @@ fn append_rounds(home: &Path, writers: usize, row: &mut Row) -> Vec<Vec<Duration
     rounds.collect()
 }
 
-/// Each receipt, and how long it took.
-fn appended_at_once(
-    ledger: &Arc<Ledger>,
-    domain: &Arc<Domain>,
+/// Each receipt, and how long it took. Each of the writers appends as soon as its last entry is proved; none is a thread of its own, as
+/// none is in a node.
+pub(crate) fn appended_at_once(
+    ledger: &Ledger,
     writers: usize,
     each: usize,
+    proposal: &dyn Fn() -> Proposal,
 ) -> Vec<(Receipt, Duration)> {
-    let append = |ledger: &Ledger, domain: &Domain| {
-        let proposal = grant(ledger, domain);
-        let begun = Instant::now();
-        (ledger.append(proposal).unwrap(), begun.elapsed())
+    let (proved, proofs) = channel();
+    let append = || {
+        let (proposal, proved, begun) = (proposal(), proved.clone(), Instant::now());
+        ledger.submit(proposal, move |result| proved.send((result.unwrap(), begun.elapsed())).unwrap()).unwrap();
     };
-    let threads: Vec<_> = (0..writers)
-        .map(|_| {
-            let (ledger, domain) = (ledger.clone(), domain.clone());
-            std::thread::spawn(move || (0..each).map(|_| append(&ledger, &domain)).collect::<Vec<_>>())
-        })
-        .collect();
-    threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    (0..writers).for_each(|_| append());
+    let all = writers * each;
+    let appended = proofs.iter().take(all).enumerate().map(|(before, proved)| {
+        if before + writers < all {
+            append();
+        }
+        proved
+    });
+    appended.collect()
 }
 
 /// Where the time of a batch goes: prints the mean of each phase.
 pub(crate) fn phases(home: &Path) -> Vec<Row> {
     for writers in [1, 64] {
-        let (domain, spent) = (Arc::new(domain()), Arc::new(Mutex::new(Spent::default())));
+        let (domain, spent) = (domain(), Arc::new(Mutex::new(Spent::default())));
         let noted = spent.clone();
         let options = Options::new(now_ms).observed(move |phase| noted.lock().unwrap().enter(phase));
-        let ledger = Arc::new(opened(home, &format!("phases-{writers}"), &domain, options).0);
-        appended_at_once(&ledger, &domain, writers, 400);
+        let ledger = opened(home, &format!("phases-{writers}"), &domain, options).0;
+        appended_at_once(&ledger, writers, 400, &|| grant(&ledger, &domain));
         *spent.lock().unwrap() = Spent::default();
         let begun = Instant::now();
-        appended_at_once(&ledger, &domain, writers, 400);
+        appended_at_once(&ledger, writers, 400, &|| grant(&ledger, &domain));
         let elapsed = begun.elapsed().as_secs_f64() * 1e6;
         let spent = spent.lock().unwrap();
         let batches = spent.batches as f64;
@@ -182,8 +185,4 @@ fn sqlite(path: &Path) -> rusqlite::Connection {
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE entry (idx INTEGER PRIMARY KEY, bytes BLOB)")
         .unwrap();
     connection
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }

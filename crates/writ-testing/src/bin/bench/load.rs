@@ -1,12 +1,36 @@
 //! A load generator for both sides: connections that are kept, each with one request under way, every answer read to its end and judged.
 
 use super::row::percentile_ms;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where a server listens.
+pub(crate) enum Place {
+    Local(PathBuf),
+    /// A port of this machine.
+    Loopback(u16),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+impl Place {
+    async fn connect(&self) -> Box<dyn Stream> {
+        match self {
+            Self::Local(socket) => Box::new(UnixStream::connect(socket).await.unwrap()),
+            Self::Loopback(port) => {
+                let stream = TcpStream::connect(("127.0.0.1", *port)).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                Box::new(stream)
+            }
+        }
+    }
+}
 
 /// What came of a round.
 pub(crate) struct Round {
@@ -34,19 +58,24 @@ pub(crate) fn post(path: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
 /// Sends each request once over so many connections, and has each answer's body judged.
-pub(crate) fn round(socket: &Path, connections: usize, requests: Vec<Vec<u8>>, judge: fn(&[u8]) -> bool) -> Round {
+pub(crate) fn round(place: &Place, connections: usize, requests: Vec<Vec<u8>>, judge: fn(&[u8]) -> bool) -> Round {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    runtime.block_on(async {
-        let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let (requests, next) = (Rc::new(requests), Rc::new(Cell::new(0)));
         let mut opened = Vec::new();
         for _ in 0..connections {
-            opened.push(UnixStream::connect(socket).await.unwrap());
+            opened.push(place.connect().await);
         }
         let begun = Instant::now();
         let tasks: Vec<_> = opened
             .into_iter()
-            .map(|stream| tokio::spawn(converse(stream, requests.clone(), next.clone(), judge)))
+            .map(|stream| tokio::task::spawn_local(converse(stream, requests.clone(), next.clone(), judge)))
             .collect();
         let mut latencies = Vec::with_capacity(requests.len());
         for task in tasks {
@@ -59,14 +88,14 @@ pub(crate) fn round(socket: &Path, connections: usize, requests: Vec<Vec<u8>>, j
 }
 
 async fn converse(
-    mut stream: UnixStream,
-    requests: Arc<Vec<Vec<u8>>>,
-    next: Arc<AtomicUsize>,
+    mut stream: Box<dyn Stream>,
+    requests: Rc<Vec<Vec<u8>>>,
+    next: Rc<Cell<usize>>,
     judge: fn(&[u8]) -> bool,
 ) -> Vec<Duration> {
     let mut buffer = Vec::with_capacity(64 * 1024);
     let mut latencies = Vec::new();
-    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+    while let Some(request) = requests.get(next.replace(next.get() + 1)) {
         let begun = Instant::now();
         stream.write_all(request).await.unwrap();
         buffer.clear();

@@ -14,12 +14,18 @@
 )]
 
 mod authorize;
+mod cedar_agent;
 mod cerbos;
+mod curve;
 mod domain;
+mod grown;
+mod history;
 mod ledger;
 mod load;
+mod plot;
 mod row;
 mod run;
+mod size;
 
 use mimalloc::MiMalloc;
 use row::{ROUNDS, Row};
@@ -33,14 +39,16 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 9] = [
     ("verify", ledger::verify_rows),
     ("append", ledger::append_rows),
     ("phases", ledger::phases),
     ("authorize", authorize::rows),
     ("threads", authorize::threads),
+    ("curve", curve::drawn),
     ("sequential", authorize::sequential),
     ("run", run::rows),
+    ("size", size::rows),
 ];
 
 fn main() {
@@ -64,7 +72,9 @@ fn main() {
 
 const GUARANTEES: &str = "Medians of {ROUNDS} interleaved rounds, the middle half in brackets; the load generator runs on the same cores.
 Ours: each answer is durable (SQLite WAL, synchronous FULL), in a signed tree, and proved, before it is given. Callers are known
-      by the local socket's peer credentials; where signed, by an Ed25519 signature on each request.
+      by the local socket's peer credentials; where signed, by an Ed25519 signature on each request. Proofs and readiness are
+      for anybody; gateways sign each statement.
 Cerbos: decision log and access log in a file, not synchronized, not signed; callers are not authenticated. Same socket type.
+cedar-agent: policies in memory, no log at all, so nothing durable or signed; callers are not authenticated. TCP on loopback.
 bubblewrap: a mount namespace with one folder covered; nothing is decided, recorded or waited for to the end of a tree.
 SQLite: one row of 512 bytes a transaction, WAL, synchronous FULL.";

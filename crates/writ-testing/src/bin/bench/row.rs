@@ -21,6 +21,8 @@ pub(crate) struct Row {
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// It is told, and nothing is to be reached.
+    None,
 }
 
 impl Row {
@@ -32,11 +34,13 @@ impl Row {
         (!self.peer.is_empty()).then(|| median(&self.ours) / median(&self.peer))
     }
 
-    fn ok(&self) -> bool {
+    /// Whether it is reached, where something is to be.
+    fn ok(&self) -> Option<bool> {
         let reached = self.ratio().unwrap_or_else(|| median(&self.ours));
         match self.goal {
-            Goal::AtLeast(least) => reached >= least,
-            Goal::AtMost(most) => reached <= most,
+            Goal::AtLeast(least) => Some(reached >= least),
+            Goal::AtMost(most) => Some(reached <= most),
+            Goal::None => None,
         }
     }
 
@@ -55,12 +59,13 @@ impl std::fmt::Display for Goal {
         match self {
             Self::AtLeast(least) => write!(f, "≥ {least}"),
             Self::AtMost(most) => write!(f, "≤ {most}"),
+            Self::None => f.write_str("–"),
         }
     }
 }
 
 pub(crate) fn print(rows: &[Row]) {
-    println!("{:<22} {:>24} {:>24} {:>7} {:>8}     what", "figure", "ours", "peer", "ratio", "goal");
+    println!("{:<32} {:>24} {:>24} {:>7} {:>8}     what", "figure", "ours", "peer", "ratio", "goal");
     for row in rows {
         let shown = |figures: &[f64]| match spread(figures) {
             Some((low, high)) => format!("{} ({}–{}) {}", short(median(figures)), short(low), short(high), row.unit),
@@ -68,19 +73,23 @@ pub(crate) fn print(rows: &[Row]) {
         };
         let ratio = row.ratio().map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
         println!(
-            "{:<22} {:>24} {:>24} {ratio:>7} {:>8} {:>3} {}",
+            "{:<32} {:>24} {:>24} {ratio:>7} {:>8} {:>3} {}",
             row.figure,
             shown(&row.ours),
             shown(&row.peer),
             row.goal.to_string(),
-            if row.ok() { "yes" } else { "no" },
+            match row.ok() {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "",
+            },
             row.what
         );
     }
 }
 
 /// The middle half of the rounds.
-fn spread(figures: &[f64]) -> Option<(f64, f64)> {
+pub(crate) fn spread(figures: &[f64]) -> Option<(f64, f64)> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     Some((*sorted.get(sorted.len() / 4)?, *sorted.get(sorted.len() * 3 / 4)?))
@@ -90,7 +99,7 @@ fn short(figure: f64) -> String {
     if figure >= 100.0 { format!("{figure:.0}") } else { format!("{figure:.2}") }
 }
 
-fn median(figures: &[f64]) -> f64 {
+pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
