@@ -19,7 +19,7 @@ pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
     let (ledger, _place) = ledger(home, "verify", &domain);
     let writs: Vec<Vec<u8>> = (0..200).map(|_| ledger.append(grant(&ledger, &domain)).unwrap().to_writ()).collect();
     // All under one checkpoint: the receipts of one batch, as 64 askers at once get them.
-    let batch = appended_at_once(&ledger, 64, 1, &|| grant(&ledger, &domain));
+    let batch = appended_at_once(&ledger, 64, grants(&ledger, &domain, 64));
     let same = &batch.last().unwrap().0.checkpoint;
     let together: Vec<Vec<u8>> = batch
         .iter()
@@ -81,8 +81,9 @@ fn append_rounds(home: &Path, writers: usize, row: &mut Row) -> Vec<Vec<Duration
     let peer = sqlite(&home.join(format!("{}.peer", row.figure)));
     let each = APPENDS.min(writers * 400) / writers;
     let rounds = (0..ROUNDS).map(|_| {
+        let proposals = grants(&ledger, &domain, writers * each);
         let begun = Instant::now();
-        let appended = appended_at_once(&ledger, writers, each, &|| grant(&ledger, &domain));
+        let appended = appended_at_once(&ledger, writers, proposals);
         row.ours.push(rate(appended.len(), begun.elapsed()));
         let begun = Instant::now();
         for _ in 0..400 {
@@ -98,23 +99,17 @@ fn append_rounds(home: &Path, writers: usize, row: &mut Row) -> Vec<Vec<Duration
 
 /// Each receipt, and how long it took. Each of the writers appends as soon as its last entry is proved; none is a thread of its own, as
 /// none is in a node.
-pub(crate) fn appended_at_once(
-    ledger: &Ledger,
-    writers: usize,
-    each: usize,
-    proposal: &dyn Fn() -> Proposal,
-) -> Vec<(Receipt, Duration)> {
+pub(crate) fn appended_at_once(ledger: &Ledger, writers: usize, proposals: Vec<Proposal>) -> Vec<(Receipt, Duration)> {
     let (proved, proofs) = channel();
-    let append = || {
-        let (proposal, proved, begun) = (proposal(), proved.clone(), Instant::now());
+    let (all, mut waiting) = (proposals.len(), proposals.into_iter());
+    let mut append = || {
+        let Some(proposal) = waiting.next() else { return };
+        let (proved, begun) = (proved.clone(), Instant::now());
         ledger.submit(proposal, move |result| proved.send((result.unwrap(), begun.elapsed())).unwrap()).unwrap();
     };
     (0..writers).for_each(|_| append());
-    let all = writers * each;
-    let appended = proofs.iter().take(all).enumerate().map(|(before, proved)| {
-        if before + writers < all {
-            append();
-        }
+    let appended = proofs.iter().take(all).map(|proved| {
+        append();
         proved
     });
     appended.collect()
@@ -127,10 +122,11 @@ pub(crate) fn phases(home: &Path) -> Vec<Row> {
         let noted = spent.clone();
         let options = Options::new(now_ms).observed(move |phase| noted.lock().unwrap().enter(phase));
         let ledger = opened(home, &format!("phases-{writers}"), &domain, options).0;
-        appended_at_once(&ledger, writers, 400, &|| grant(&ledger, &domain));
+        appended_at_once(&ledger, writers, grants(&ledger, &domain, writers * 100));
+        let proposals = grants(&ledger, &domain, writers * 400);
         *spent.lock().unwrap() = Spent::default();
         let begun = Instant::now();
-        appended_at_once(&ledger, writers, 400, &|| grant(&ledger, &domain));
+        appended_at_once(&ledger, writers, proposals);
         let elapsed = begun.elapsed().as_secs_f64() * 1e6;
         let spent = spent.lock().unwrap();
         let batches = spent.batches as f64;
@@ -173,6 +169,11 @@ fn opened(home: &Path, name: &str, domain: &Domain, options: Options) -> (Ledger
     Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
     let ledger = Ledger::open(&place, domain.ledger_signer(), options).unwrap();
     (ledger, place)
+}
+
+/// Made before anything is measured, as requests are.
+fn grants(ledger: &Ledger, domain: &Domain, count: usize) -> Vec<Proposal> {
+    (0..count).map(|_| grant(ledger, domain)).collect()
 }
 
 fn grant(ledger: &Ledger, domain: &Domain) -> Proposal {

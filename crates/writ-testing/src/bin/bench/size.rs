@@ -50,8 +50,9 @@ fn appended(grown: &[Grown; 3]) -> [Vec<f64>; 3] {
     let mut took = grown.each_ref().map(|_| Vec::new());
     for turn in 0..=ROUNDS {
         for (grown, took) in grown.iter().zip(&mut took) {
+            let proposals = (0..CONNECTIONS * APPENDS).map(|_| grown.grant()).collect();
             let begun = Instant::now();
-            let appended = appended_at_once(&grown.ledger, CONNECTIONS, APPENDS, &|| grown.grant());
+            let appended = appended_at_once(&grown.ledger, CONNECTIONS, proposals);
             // The first turn warms all of them up.
             if turn > 0 {
                 took.push(begun.elapsed().as_secs_f64() * 1e6 / appended.len() as f64);
