@@ -24,8 +24,8 @@ const BATCH_PROPOSALS_MAX: usize = 1024;
 /// Vault bytes in one batch, at most (one proposal may exceed it alone).
 const BATCH_VAULT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often, and how long, it is waited for those who were there in the batch before.
-const MOMENTS_MAX: usize = 4;
-const MOMENT: Duration = Duration::from_micros(150);
+const MOMENTS_MAX: usize = 8;
+const MOMENT: Duration = Duration::from_micros(50);
 /// How far the clock may be behind the last seal before nothing is recorded any more.
 const CLOCK_BEHIND_MS_MAX: u64 = 5_000;
 
