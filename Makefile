@@ -9,6 +9,9 @@ SHELL := bash
 TIME ?= 60
 TARGET ?=
 
+# What `make mutants` changes: crates or source files (all three crates, when empty).
+FILE ?=
+
 # How often the crash test kills.
 N ?= 200
 
@@ -77,6 +80,10 @@ faults: ## a disk that fails and forgets, below the real store and below governe
 .PHONY: fuzz
 fuzz: ## fuzz every parser: TIME=60 seconds each, TARGET="a b" for some
 	@scripts/fuzz --seconds $(TIME) $(TARGET)
+
+.PHONY: mutants
+mutants: ## change the source in small ways, and see a test notice each: FILE="a b" for some
+	@scripts/mutants $(FILE)
 
 .PHONY: release
 release: ## the binary as it is installed, statically linked

@@ -4,7 +4,7 @@ use crate::entry::{Body, Entry, Grant};
 use crate::refusal::{Code, Refusal};
 use crate::trust_root::TrustRoot;
 use crate::verified::Verified;
-use writ_tlog::{Hash, LeafIndex, TlogProof, TreeSize, VerifiedCheckpoint, leaf_hash, verify_inclusion};
+use writ_tlog::{AroundCheckpoint, Hash, LeafIndex, TreeSize, VerifiedCheckpoint, leaf_hash, verify_inclusion};
 
 /// A presented writ is at most this long.
 pub const WRIT_BYTES_MAX: usize = 524_288;
@@ -100,7 +100,7 @@ impl WritVerifier {
 
     fn logged(&mut self, presented: &[u8]) -> Result<Logged, Refusal> {
         let (entry, proof) = parse(presented)?;
-        let checkpoint = self.open_checkpoint(&proof.checkpoint)?;
+        let checkpoint = self.open_checkpoint(proof.checkpoint)?;
         let hash = leaf_hash(&entry);
         let head = checkpoint.checkpoint();
         verify_inclusion(&hash, proof.index, head.size, &head.root, &proof.proof)
@@ -119,7 +119,7 @@ impl WritVerifier {
     }
 }
 
-fn parse(presented: &[u8]) -> Result<(Vec<u8>, TlogProof), Refusal> {
+fn parse(presented: &[u8]) -> Result<(Vec<u8>, AroundCheckpoint<'_>), Refusal> {
     if presented.is_empty() {
         return Err(Refusal::new(Code::MissingWrit, "no writ was presented"));
     }
@@ -129,7 +129,7 @@ fn parse(presented: &[u8]) -> Result<(Vec<u8>, TlogProof), Refusal> {
             presented.len()
         )));
     }
-    let mut proof = TlogProof::parse_around(presented).map_err(Refusal::malformed)?;
+    let mut proof = AroundCheckpoint::parse(presented).map_err(Refusal::malformed)?;
     match proof.extra.take() {
         Some(entry) => Ok((entry, proof)),
         None => Err(Refusal::malformed("expected an `extra` line with the entry")),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use writ_protocol::cbor::{Decode, Encode, Fault, Value, check};
+use writ_protocol::cbor::{ARRAY_MAX, Decode, Encode, Fault, Reader, Value, check};
 
 /// Any value of the subset, maps without repeated keys.
 fn value() -> impl Strategy<Value = Value> {
@@ -91,6 +91,17 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_field_is_found_behind_any_other(values in proptest::collection::vec(value(), 0..4)) {
+        let others = (0..values.len()).map(|at| at.to_string()).zip(values);
+        let map = Value::Map(others.chain([("kind".to_owned(), Value::Text("found".to_owned()))]).collect()).to_cbor();
+        let reader = Reader::checked(&map).unwrap();
+        prop_assert_eq!(reader.peek_field("kind").unwrap(), "found");
+        prop_assert!(reader.peek_field("king").is_err());
+    }
+}
+
 #[test]
 fn a_number_takes_the_shortest_form_that_holds_it() {
     for (number, expected) in [
@@ -122,6 +133,14 @@ fn a_number_takes_the_shortest_form_that_holds_it() {
             | Value::Bool(_)
             | Value::Null) => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn an_array_of_a_structure_is_limited() {
+    for (length, read) in [(0, true), (ARRAY_MAX, true), (ARRAY_MAX + 1, false), (ARRAY_MAX + 2, false)] {
+        let array: Vec<u64> = (0..length).collect();
+        assert_eq!(Vec::<u64>::from_cbor(&array.to_cbor()).ok(), read.then_some(array), "{length}");
     }
 }
 

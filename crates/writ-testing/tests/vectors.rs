@@ -1,16 +1,9 @@
-//! Every vector, judged by our implementation.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and tells its counts"
-)]
+//! The vectors are made, not written by hand. Ours are judged by them in `writ-protocol`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use writ_testing::vectors::{all, judge};
+use writ_testing::vectors::all;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors")
@@ -31,25 +24,6 @@ fn directories() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn every_vector_is_judged_as_it_expects() {
-    let mut failed = Vec::new();
-    let found = directories();
-    assert!(!found.is_empty(), "there are no vectors; `vectors write vectors` makes them");
-    for (directory, names) in found {
-        for name in &names {
-            let text = std::fs::read_to_string(root().join(&directory).join(format!("{name}.json"))).unwrap();
-            let case: Value = serde_json::from_str(&text).unwrap();
-            let result = judge(&directory, &case);
-            if result.as_ref() != Ok(&case["expect"]) {
-                failed.push(format!("{directory}/{name}: expected {}, got {result:?}", case["expect"]));
-            }
-        }
-        println!("{directory}: {} vectors", names.len());
-    }
-    assert!(failed.is_empty(), "{} failed:\n  {}", failed.len(), failed.join("\n  "));
-}
-
-#[test]
 fn the_vectors_are_those_that_the_generator_makes() {
     let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for case in all() {
@@ -59,10 +33,4 @@ fn the_vectors_are_those_that_the_generator_makes() {
         assert!(stored == case.to_json(), "{} is not what the generator makes; `vectors write vectors`", case.path());
     }
     assert_eq!(made, directories(), "a file in vectors/ that no generator makes, or one that was never written");
-}
-
-#[test]
-fn a_check_that_nobody_knows_is_an_error() {
-    let case = serde_json::json!({ "check": "telepathy", "input": {} });
-    assert!(judge("writ", &case).is_err());
 }

@@ -41,7 +41,8 @@ pub use tile::{
 };
 pub use tile_nodes::{TileNodes, TileNodesError, TileReader};
 pub use tlog_proof::{
-    EXTRA_BYTES_MAX, PROOF_HASHES_MAX, TLOG_PROOF_BYTES_MAX, TlogProof, TlogProofError, encode_tlog_proof,
+    AroundCheckpoint, EXTRA_BYTES_MAX, PROOF_HASHES_MAX, TLOG_PROOF_BYTES_MAX, TlogProof, TlogProofError,
+    encode_tlog_proof,
 };
 pub use tree::{NodeNotHeld, Overlay, Tree};
 pub use verifier_key::{KeyName, NameError, NoteVerifier};

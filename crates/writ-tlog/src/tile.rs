@@ -255,12 +255,10 @@ fn parse_index(text: &str) -> Result<u64, TileError> {
     let found = || TileError::Index { found: text.to_owned() };
     let mut index = 0u64;
     for group in text.split('/') {
-        let digits = group.strip_prefix('x').unwrap_or(group);
-        let valid = digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let digits: u64 = digits.parse().ok().filter(|_| valid).ok_or_else(found)?;
+        let digits: u64 = group.strip_prefix('x').unwrap_or(group).parse().map_err(|_| found())?;
         index = index.checked_mul(1000).and_then(|index| index.checked_add(digits)).ok_or_else(found)?;
     }
-    // Which groups begin with an `x`, and that none is idle in front, is said once, by how an index is written.
+    // How many digits a group has, which groups begin with an `x`, and that none is idle in front, is said once, by how an index is written.
     let mut written = String::new();
     write_index(&mut written, index).ok().filter(|()| written == text).map(|()| index).ok_or_else(found)
 }

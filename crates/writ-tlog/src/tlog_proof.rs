@@ -81,8 +81,9 @@ pub enum TlogProofError {
 
 /// [`TlogProof::encode`] for those who have the parts elsewhere; no extra data is empty data.
 pub fn encode_tlog_proof(extra: &[u8], index: LeafIndex, proof: &InclusionProof, checkpoint: &[u8]) -> Vec<u8> {
-    let lines = FIRST_LINE.len() + extra.len().div_ceil(3) * 4 + proof.hashes().len() * 45 + 64;
-    let mut file = String::with_capacity(lines + checkpoint.len());
+    let mut file = String::with_capacity(
+        FIRST_LINE.len() + extra.len().div_ceil(3) * 4 + proof.hashes().len() * 45 + 64 + checkpoint.len(),
+    );
     file.push_str(FIRST_LINE);
     if !extra.is_empty() {
         file.push_str("\nextra ");
@@ -109,13 +110,28 @@ impl TlogProof {
 
     /// The inverse of [`TlogProof::encode`]: a file that it would not have written is refused.
     pub fn parse(file: &[u8]) -> Result<Self, TlogProofError> {
-        let proof = Self::parse_around(file)?;
-        Note::parse(&proof.checkpoint)?;
-        Ok(proof)
+        let AroundCheckpoint { extra, index, proof, checkpoint } = AroundCheckpoint::parse(file)?;
+        Note::parse(checkpoint)?;
+        Ok(Self { extra, index, proof, checkpoint: checkpoint.to_vec() })
     }
+}
 
-    /// As [`TlogProof::parse`], for those who open the checkpoint next: that it is a note is left to them.
-    pub fn parse_around(file: &[u8]) -> Result<Self, TlogProofError> {
+/// A proof file for those who open the checkpoint next: that it is a note is left to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AroundCheckpoint<'a> {
+    /// Extra data, if there is any.
+    pub extra: Option<Vec<u8>>,
+    /// The index of the entry.
+    pub index: LeafIndex,
+    /// Its inclusion in the checkpoint.
+    pub proof: InclusionProof,
+    /// The checkpoint, as it stands in the file.
+    pub checkpoint: &'a [u8],
+}
+
+impl<'a> AroundCheckpoint<'a> {
+    /// As [`TlogProof::parse`], but for the checkpoint.
+    pub fn parse(file: &'a [u8]) -> Result<Self, TlogProofError> {
         if file.len() > TLOG_PROOF_BYTES_MAX {
             return Err(TlogProofError::TooLong { found: file.len() });
         }
@@ -132,7 +148,7 @@ impl TlogProof {
         let index = line.and_then(|line| line.strip_prefix("index ")).and_then(from_decimal).map(LeafIndex::new);
         let index = index.ok_or(TlogProofError::Index)?;
         let proof = parse_hashes(lines)?;
-        Ok(Self { extra, index, proof, checkpoint: checkpoint.to_vec() })
+        Ok(Self { extra, index, proof, checkpoint })
     }
 }
 

@@ -226,6 +226,17 @@ fn a_view_comes_from_the_bundle_of_genesis_of_a_pinned_ledger_alone() {
     assert_eq!((view.size().get(), view.root()), (ledger.size(), ledger.root()));
 }
 
+/// Of two statements sent at one moment the first that is recorded counts: the other is in a tree that the view does not hold yet.
+#[test]
+fn a_confirmation_that_shows_no_later_time_takes_nothing_away() {
+    let mut play = good(Way::Handed);
+    let mut view = play.view();
+    let again = play.say((&view).into());
+    let at = play.ledger.report(&again);
+    view.confirm(&again, &play.ledger.proved(at), SENT).unwrap();
+    assert_eq!(view.age_ms(SENT).unwrap(), 0);
+}
+
 /// The bundle that gives a view, with something done to it.
 fn changed(ledger: &Ledger, change: impl FnOnce(&mut Bundle)) -> Result<ControlView, Refusal> {
     let mut bundle = Bundle::decode(&ledger.bundle()).unwrap();

@@ -3,7 +3,7 @@
 use super::records::StoryRecords;
 use super::{Bundle, ProvedEntry, Story, StoryEntry, StoryExecution};
 use crate::action::Opening;
-use crate::entry::{Body, Entry, Positive};
+use crate::entry::{Body, Control, Entry, Positive};
 use crate::order::{Accepted, ControlState, Execution, ExecutionState, OrderError, judge, revoked};
 use crate::refusal::{Code, Refusal};
 use crate::statement::Claim;
@@ -117,7 +117,7 @@ impl Walk {
         let mut head = self.control.head();
         let links = proved.iter().filter_map(|one| one.entry.body.control().map(|link| (one, link)));
         for (one, link) in links.skip(1) {
-            if link.seq != head.seq + 1 || link.prev != head.head {
+            if *link != (Control { seq: head.seq + 1, prev: head.head }) {
                 return broken(format!("control entry at index {} does not follow the one before it", one.index));
             }
             head.seq = link.seq;

@@ -95,3 +95,21 @@ const fn key_before(mut left: &[u8], mut right: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::canonical_order;
+
+    /// The compiler is asked this about every structure, so none that exists shows that it can say no.
+    #[test]
+    fn fields_are_in_order_when_each_key_is_shorter_or_lower_than_the_next() {
+        for keys in [&[] as &[&str], &["a"], &["", "a"], &["a", "b", "aa"], &["ab", "ba"], &["aaa", "aab", "aba"]] {
+            assert!(canonical_order(keys), "{keys:?}");
+        }
+        for keys in
+            [&["a", "a"] as &[&str], &["b", "a"], &["aa", "b"], &["ba", "ab"], &["a", "c", "b"], &["aab", "aaa"]]
+        {
+            assert!(!canonical_order(keys), "{keys:?}");
+        }
+    }
+}

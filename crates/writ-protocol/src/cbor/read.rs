@@ -130,19 +130,6 @@ impl<'a> Reader<'a> {
         Err(ShapeError::expected(format!("a map with the field `{key}`")))
     }
 
-    /// The bytes of the next item, as they stand.
-    pub fn raw(&mut self) -> Result<&'a [u8], ShapeError> {
-        let start = self.rest;
-        self.skip()?;
-        let length = start.len() - self.rest.len();
-        start.get(..length).ok_or_else(|| ShapeError::expected("an item"))
-    }
-
-    /// Whether nothing is left.
-    pub fn is_at_end(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     fn skip(&mut self) -> Result<(), ShapeError> {
         let mut pending = 1u64;
         while pending > 0 {

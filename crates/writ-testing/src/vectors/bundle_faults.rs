@@ -230,9 +230,9 @@ fn chain(maker: &mut Maker) {
     bad("last_control_entry_missing", "The last control entry is left out.", without(4), ControlChainBroken);
     bad("genesis_missing", "Genesis is left out.", without(0), ControlChainBroken);
     bad("closing_seal_missing", "The closing seal is left out.", without(story.ledger.size() - 1), EvidenceIncomplete);
-    let mut older = without(story.ledger.size() - 1);
+    let mut older = bundle();
+    older.entries.retain(|entry| entry.index.get() < story.ledger.size() - 3);
     older.entries.push(story.proved(story.ledger.size() - 3));
-    older.entries.sort_by_key(|entry| entry.index);
     bad("closing_seal_older", "The last entry is a seal, but not that of the last batch.", older, EvidenceIncomplete);
     let (mut unsealed, grant) = executed(&domain);
     unsealed.ledger.push(domain.halt());

@@ -1,4 +1,4 @@
-//! The test vectors of `vectors/`: how they are made, and how ours are judged by them (`vectors/README.md`).
+//! The test vectors of `vectors/`: how they are made (`vectors/README.md`). Ours are judged by them in the tests of `writ-protocol`.
 //!
 //! Each submodule makes the cases of one format. What a case expects is stated where it is made, from the specification; it is
 //! never what the implementation happened to answer.
@@ -17,7 +17,6 @@ mod checkpoint;
 mod entry;
 mod entry_decision_faults;
 mod entry_faults;
-mod judge;
 mod mutation;
 mod presentation;
 mod proofs;
@@ -28,7 +27,6 @@ mod trust_root;
 mod writ;
 
 pub use case::{Case, Expect};
-pub use judge::judge;
 
 use std::path::Path;
 

@@ -115,6 +115,14 @@ fn debug_shows_no_secret() {
 }
 
 #[test]
+fn a_refused_key_is_told_by_the_name_of_its_algorithm() {
+    let told =
+        [VerifyingKey::ed25519(b""), VerifyingKey::ml_dsa_44(b"")].map(|refused| refused.unwrap_err().to_string());
+    assert_eq!(told[0], "expected an Ed25519 public key of 32 bytes, found 0");
+    assert_eq!(told[1], "expected an ML-DSA-44 public key of 1312 bytes, found 0");
+}
+
+#[test]
 fn a_key_of_another_length_is_refused() {
     for found in [0, 31, 33, 44, 1312] {
         let refused = VerifyingKey::ed25519(&vec![9; found]).unwrap_err();

@@ -37,6 +37,7 @@ fn another_form_of_a_note_is_refused() {
         ("text\n", NoteError::NoSignatures),
         ("text\n\n", NoteError::NoSignatures),
         ("\u{2014} a AAAAAAA=\n", NoteError::NoSignatures),
+        ("\n\u{2014} a AAAAAAA=\n", NoteError::NoSignatures),
         ("text\n\u{2014} a AAAAAAA=\n", NoteError::NoSignatures),
         ("text\n\n\u{2014} a AAAAAAA=\n\n", NoteError::NoSignatures),
         ("text\n\n\u{2014} a AAAAAAA=", NoteError::Unterminated),

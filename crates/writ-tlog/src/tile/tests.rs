@@ -66,6 +66,8 @@ fn another_form_of_a_path_is_refused() {
     for (path, error) in cases {
         assert_eq!(Resource::parse(path), Err(error), "{path}");
     }
+    let longest = "x".repeat(64);
+    assert_eq!(Resource::parse(&longest), Err(unknown(&longest)));
     assert_eq!(Resource::parse(&"x".repeat(65)), Err(TileError::PathTooLong { found: 65 }));
 }
 

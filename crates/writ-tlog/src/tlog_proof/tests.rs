@@ -34,6 +34,7 @@ fn another_form_of_a_file_is_refused() {
         ("c2sp.org/tlog-proof@v1\nindex 0\n".to_owned(), TlogProofError::NoCheckpoint),
         (format!("c2sp.org/tlog-proof@v2\nindex 0\n\n{NOTE}"), TlogProofError::FirstLine),
         (format!(" c2sp.org/tlog-proof@v1\nindex 0\n\n{NOTE}"), TlogProofError::FirstLine),
+        (format!("\nc2sp.org/tlog-proof@v1\nindex 0\n\n{NOTE}"), TlogProofError::FirstLine),
         (format!("c2sp.org/tlog-proof@v1\r\nindex 0\n\n{NOTE}"), TlogProofError::FirstLine),
         (format!("c2sp.org/tlog-proof@v1\n\nindex 0\n\n{NOTE}"), TlogProofError::Index),
         (format!("c2sp.org/tlog-proof@v1\nextra \nindex 0\n\n{NOTE}"), TlogProofError::Extra),
@@ -76,6 +77,7 @@ fn a_file_is_limited_in_hashes_extra_data_and_length() {
     assert_eq!(read(&proof(None, 0, found)), Err(TlogProofError::TooManyHashes { found }));
     let found = EXTRA_BYTES_MAX + 1;
     assert_eq!(read(&proof(Some(&vec![7; found]), 0, 0)), Err(TlogProofError::ExtraTooLong { found }));
+    assert_eq!(TlogProof::parse(&vec![b'a'; TLOG_PROOF_BYTES_MAX]), Err(TlogProofError::NoCheckpoint));
     let found = TLOG_PROOF_BYTES_MAX + 1;
     assert_eq!(TlogProof::parse(&vec![b'a'; found]), Err(TlogProofError::TooLong { found }));
 }
@@ -88,7 +90,7 @@ fn the_longest_parts_fit_into_the_longest_file() {
         checkpoint: format!("{text}\n\n{line}").into_bytes(),
         ..proof(Some(&vec![7; EXTRA_BYTES_MAX]), u64::MAX, PROOF_HASHES_MAX)
     };
-    assert_eq!(longest.checkpoint.len(), NOTE_BYTES_MAX);
+    assert_eq!((longest.checkpoint.len(), TLOG_PROOF_BYTES_MAX), (NOTE_BYTES_MAX, 353_624));
     assert_eq!(TlogProof::parse(&longest.encode()), Ok(longest));
 }
 

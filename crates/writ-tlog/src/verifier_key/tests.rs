@@ -79,6 +79,8 @@ fn another_form_of_a_verifier_key_is_refused() {
         assert_eq!(NoteVerifier::from_vkey(vkey), Err(error), "{vkey}");
     }
     let expected = VERIFIER_KEY_BYTES_MAX;
+    let refused = NoteVerifier::from_vkey(&"a".repeat(expected));
+    assert_eq!(refused, Err(KeyError::VerifierKeyParts { found: 1 }));
     let refused = NoteVerifier::from_vkey(&"a".repeat(expected + 1));
     assert_eq!(refused, Err(KeyError::VerifierKeyTooLong { expected, found: expected + 1 }));
 }

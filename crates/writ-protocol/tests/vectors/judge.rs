@@ -1,6 +1,5 @@
 //! Ours, judged by the vectors: what each check of `vectors/README.md` calls.
 
-use super::case::{hex, unhex};
 use serde_json::{Value, json};
 use writ_protocol::action::{Action, Opening, Variables};
 use writ_protocol::cbor::{self, Decode, Value as Item};
@@ -17,7 +16,7 @@ use writ_tlog::{
 };
 
 /// Runs a case of a directory. Returns what stands in `expect` when all is well, or why the case cannot be run.
-pub fn judge(directory: &str, case: &Value) -> Result<Value, String> {
+pub(crate) fn judge(directory: &str, case: &Value) -> Result<Value, String> {
     let check = case["check"].as_str().ok_or("`check` is no text")?;
     let input = Input(&case["input"]);
     if (directory, check) == ("cbor", "cbor") {
@@ -304,4 +303,18 @@ fn trust_root(input: &Input<'_>) -> Result<Value, Refusal> {
     assert_eq!(trust.to_string().into_bytes(), input.file());
     let ledgers: Vec<_> = trust.ledgers().iter().map(|ledger| ledger.origin().as_str()).collect();
     Ok(json!({ "domain": hex(trust.domain().as_bytes()), "ledgers": ledgers }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sixteen bytes at once: together the vectors have millions.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    for digits in text.as_bytes().chunks(32) {
+        let number = u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        bytes.extend_from_slice(number.to_be_bytes().get(16 - digits.len() / 2..)?);
+    }
+    text.len().is_multiple_of(2).then_some(bytes)
 }

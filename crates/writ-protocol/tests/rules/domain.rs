@@ -1,0 +1,304 @@
+//! A domain at one moment: its control state, everything that was recorded, and parts of entries that fit it.
+
+use crate::known::Known;
+use writ_protocol::action::ActionKind;
+use writ_protocol::cbor::Bytes;
+use writ_protocol::entry::{
+    ActionRef, Activation, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, EntryRef,
+    Erased, Erasure, ErasureFields, Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits, Need,
+    Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Surroundings, Target,
+    Window,
+};
+use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
+use writ_protocol::statement::{RootCommand, RootStatement};
+use writ_protocol::{
+    ClusterId, Code, DenialId, DomainId, Ed25519Key, Entry, HoldId, Key, KeyPair, Label, Name, OrderId, RequestKey,
+    WritId,
+};
+use writ_tlog::{Algorithm, Hash, LeafIndex, Origin, SigningKey, sha256};
+
+pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
+pub(crate) const WINDOW_MS: u64 = 60_000;
+pub(crate) const GATEWAY: &str = "process/01";
+
+pub(crate) struct Domain {
+    pub(crate) control: ControlState,
+    pub(crate) known: Known,
+    /// The index of the entry that is judged.
+    pub(crate) at: LeafIndex,
+}
+
+pub(crate) fn key(algorithm: Algorithm, label: &str) -> SigningKey {
+    SigningKey::from_seed(algorithm, sha256(label.as_bytes()).as_bytes())
+}
+
+pub(crate) fn public(label: &str) -> Ed25519Key {
+    Ed25519Key::new(Key::from(key(Algorithm::Ed25519, label).verifying_key())).unwrap()
+}
+
+pub(crate) fn pair(label: &str) -> KeyPair {
+    let [ed25519, ml_dsa_44] =
+        [Algorithm::Ed25519, Algorithm::MlDsa44].map(|of| Key::from(key(of, label).verifying_key()));
+    KeyPair::new(ed25519, ml_dsa_44).unwrap()
+}
+
+pub(crate) fn positive(value: u64) -> Positive {
+    Positive::new(value).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin::new("writ.example/ledger").unwrap()
+}
+
+pub(crate) fn elsewhere() -> Origin {
+    Origin::new("writ.example/other").unwrap()
+}
+
+/// The hash of the entry at an index of this ledger.
+pub(crate) fn hash_at(index: u64) -> Hash {
+    sha256(format!("entry {index}").as_bytes())
+}
+
+pub(crate) fn entry_at(index: u64) -> EntryRef {
+    EntryRef { entry: hash_at(index), index, ledger: origin() }
+}
+
+pub(crate) fn policy_set(epoch: u64) -> Hash {
+    sha256(format!("policy set {epoch}").as_bytes())
+}
+
+fn request() -> RequestRef {
+    RequestRef { key: RequestKey::from_bytes([1; 16]), digest: sha256(b"request") }
+}
+
+pub(crate) fn alice() -> Principal {
+    Principal { id: name("alice"), key: None, auth: label("peer"), kind: name("User") }
+}
+
+impl Domain {
+    /// A gateway is enrolled at index 1, a policy set is in force since index 2, and ten entries are recorded.
+    pub(crate) fn new() -> Self {
+        let mut domain = Self::of(origin());
+        domain.apply(1, domain.enrolment(1));
+        domain.apply(2, domain.activation(1));
+        domain
+    }
+
+    /// Only genesis is recorded.
+    pub(crate) fn of(home: Origin) -> Self {
+        let genesis = Genesis {
+            domain: DomainId::from_bytes([1; 16]),
+            cluster: ClusterId::from_bytes([2; 16]),
+            home,
+            keys: pair("ledger"),
+            root: RootMembers::new(1, vec![pair("root")]).unwrap(),
+            limits: Limits {
+                depth_max: 2,
+                kill_ms_max: positive(30_000),
+                freeze_ms_max: positive(10_000),
+                window_ms_max: positive(WINDOW_MS),
+            },
+            time_ms: NOW_MS,
+        };
+        let control = ControlState::begin(origin(), genesis, hash_at(0));
+        Self { control, known: Known::default(), at: LeafIndex::new(10) }
+    }
+
+    /// What the rules say of an entry that comes next.
+    pub(crate) fn judge(&self, body: Body) -> Result<Accepted, Code> {
+        match judge(&self.control, &self.known, self.at, &Entry { origin: origin(), body }) {
+            Ok(accepted) => Ok(accepted),
+            Err(OrderError::Refused(refusal)) => Err(refusal.code()),
+            Err(OrderError::Records(never)) => match never {},
+        }
+    }
+
+    /// Takes in a control entry without judging it.
+    pub(crate) fn apply(&mut self, at: u64, body: Body) {
+        self.control.apply(LeafIndex::new(at), hash_at(at), &body, None);
+    }
+
+    pub(crate) fn obey(&mut self, at: u64, order: RootCommand) {
+        let statement = self.root_statement(order);
+        let body = self.root_order(&statement);
+        self.control.apply(LeafIndex::new(at), hash_at(at), &body, Some(&statement));
+    }
+
+    pub(crate) fn enrolment(&self, epoch: u64) -> Body {
+        Body::Gateway(Enrolment {
+            by: alice(),
+            key: public(&format!("gateway in epoch {epoch}")),
+            epoch: positive(epoch),
+            groups: Ascending::new([name("builders")]),
+            asserts: Ascending::new([AssertedPrincipal { kind: name("Agent"), id: name("builder") }]),
+            control: self.control.next(),
+            gateway: name(GATEWAY),
+            request: request(),
+            time_ms: NOW_MS,
+        })
+    }
+
+    pub(crate) fn activation(&self, epoch: u64) -> Body {
+        Body::Policy(Activation {
+            by: alice(),
+            set: policy_set(epoch),
+            epoch: positive(epoch),
+            content: sha256(b"content"),
+            control: self.control.next(),
+            request: request(),
+            time_ms: NOW_MS,
+            semantics: label("cedar"),
+        })
+    }
+
+    pub(crate) fn revocation(&self, target: Target) -> Body {
+        Body::Revocation(Revocation {
+            by: alice(),
+            id: OrderId::from_bytes([3; 16]),
+            reason: label("lost"),
+            target,
+            control: self.control.next(),
+            request: request(),
+            time_ms: NOW_MS,
+        })
+    }
+
+    pub(crate) fn halt(&self) -> Body {
+        Body::Halt(Halt {
+            by: alice(),
+            id: OrderId::from_bytes([4; 16]),
+            reason: label("incident"),
+            control: self.control.next(),
+            request: request(),
+            time_ms: NOW_MS,
+        })
+    }
+
+    pub(crate) fn root_statement(&self, order: RootCommand) -> RootStatement {
+        RootStatement { domain: self.control.domain(), id: OrderId::from_bytes([5; 16]), time_ms: NOW_MS, order }
+    }
+
+    /// With the signatures of the one root member.
+    pub(crate) fn root_order(&self, statement: &RootStatement) -> Body {
+        let keys = [Algorithm::Ed25519, Algorithm::MlDsa44].map(|algorithm| key(algorithm, "root"));
+        let statement = Bytes(statement.sign(&origin(), &[[&keys[0], &keys[1]]]));
+        Body::RootOrder(RootOrder { control: self.control.next(), statement })
+    }
+
+    /// A grant that is accepted.
+    pub(crate) fn terms(&self) -> GrantFields {
+        GrantFields {
+            id: WritId::from_bytes([6; 16]),
+            hold: None,
+            uses: positive(2),
+            as_of: AsOf { size: 10, ledger: origin(), control: self.control.head().head },
+            cause: Cause { place: Place::Origin, mandate: None },
+            facts: sha256(b"facts"),
+            lease: Lease { kill_after_ms: positive(30_000), freeze_after_ms: positive(10_000) },
+            scope: Scope::One,
+            action: action(),
+            holder: public("holder"),
+            policy: policy(),
+            window: Window::new(NOW_MS, NOW_MS + WINDOW_MS).unwrap(),
+            request: request(),
+            time_ms: NOW_MS,
+            admitted: None,
+            audience: Audience::Gateway { gateway: name(GATEWAY), epoch: Positive::ONE },
+            principal: principal(),
+            obligations: vec![],
+            surroundings: Surroundings {
+                level: Level::Claimed,
+                digest: sha256(b"surroundings"),
+                components: Ascending::new([label("host")]),
+            },
+        }
+    }
+
+    /// A denial that is accepted.
+    pub(crate) fn denial(&self, hold: Option<EntryRef>) -> Denial {
+        let GrantFields { as_of, cause, action, request, time_ms, principal, .. } = self.terms();
+        let id = DenialId::from_bytes([7; 16]);
+        Denial {
+            id,
+            code: Code::PolicyDenied,
+            hold,
+            as_of,
+            cause,
+            facts: None,
+            action,
+            policy: None,
+            request,
+            time_ms,
+            principal,
+        }
+    }
+
+    /// A hold that is accepted, and open until the window of the grant above begins to close.
+    pub(crate) fn hold(&self, until_ms: u64) -> Hold {
+        let GrantFields { as_of, cause, facts, action, policy, request, time_ms, principal, .. } = self.terms();
+        let (id, needs) = (HoldId::from_bytes([8; 16]), vec![Need { count: Positive::ONE, group: name("owners") }]);
+        let fields =
+            HoldFields { id, as_of, cause, facts, needs, action, policy, request, time_ms, until_ms, principal };
+        Hold::new(fields).unwrap()
+    }
+
+    pub(crate) fn erasure(&self, erased: Erased) -> Body {
+        let fields = ErasureFields {
+            by: alice(),
+            id: OrderId::from_bytes([9; 16]),
+            erased: Ascending::new([erased]),
+            reason: label("asked"),
+            request: request(),
+            time_ms: NOW_MS,
+        };
+        Body::Erasure(Erasure::new(fields).unwrap())
+    }
+
+    /// Records a grant at an index, as if it had been accepted.
+    pub(crate) fn granted(&mut self, index: u64, terms: GrantFields) {
+        self.known.grants.insert((LeafIndex::new(index), hash_at(index)), Grant::new(terms).unwrap());
+    }
+}
+
+pub(crate) fn action() -> ActionRef {
+    ActionRef { kind: ActionKind::Exec, digest: sha256(b"action") }
+}
+
+pub(crate) fn principal() -> Principal {
+    Principal {
+        id: name("builder"),
+        key: Some(Key::clone(public("builder").key())),
+        auth: label("key"),
+        kind: name("Agent"),
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy { set: policy_set(1), epoch: 1, reasons: Ascending::new([name("may-build")]), semantics: label("cedar") }
+}
+
+/// The grant is accepted as it is, and refused with this code once it is spoilt.
+#[track_caller]
+pub(crate) fn refused(code: Code, spoil: impl FnOnce(&mut Domain, &mut GrantFields)) {
+    let mut domain = Domain::new();
+    let mut terms = domain.terms();
+    spoil(&mut domain, &mut terms);
+    assert_eq!(domain.judge(Body::Grant(Grant::new(terms).unwrap())), Err(code));
+}
+
+/// The grant is accepted, changed so.
+#[track_caller]
+pub(crate) fn accepted(change: impl FnOnce(&mut Domain, &mut GrantFields)) {
+    let mut domain = Domain::new();
+    let mut terms = domain.terms();
+    change(&mut domain, &mut terms);
+    assert_eq!(domain.judge(Body::Grant(Grant::new(terms).unwrap())), Ok(Accepted::AsItStands));
+}
