@@ -154,3 +154,13 @@ fn a_bomb_costs_nothing() {
     }
     assert_eq!(check(&[0x81; 100_000]).unwrap_err().fault, Fault::TooDeep);
 }
+
+#[test]
+fn a_key_that_goes_on_is_another_key() {
+    let bytes = b"\xa1\x64keys\x01";
+    let mut reader = Reader::checked(bytes).unwrap();
+    let mut map = reader.map().unwrap();
+    assert_eq!(map.optional::<u64>("key"), Ok(None));
+    assert_eq!(map.optional::<u64>("keys"), Ok(Some(1)));
+    map.end().unwrap();
+}
