@@ -235,6 +235,11 @@ struct Class {
 }
 
 impl Index {
+    /// All policies, and what each reads of the context.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (&Policy, &Reads)> {
+        self.scopes.iter().map(|scope| (&scope.policy, &scope.reads))
+    }
+
     /// Of these policies.
     pub(crate) fn new(policies: impl IntoIterator<Item = Policy>) -> Self {
         let scopes: Vec<Scope> = policies.into_iter().map(Scope::of).collect();

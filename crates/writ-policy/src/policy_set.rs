@@ -2,12 +2,12 @@ use crate::clause::Clause;
 use crate::compile;
 use crate::entities::{Executables, Uids};
 use crate::error::PolicyError;
-use crate::index::Index;
+use crate::index::{Index, Reads};
 use crate::principals::Principals;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use cedar_policy::{Entities, Schema};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use writ_protocol::entry::AssertedPrincipal;
@@ -45,6 +45,25 @@ impl PolicySet {
     /// Compiles a snapshot, or says everything that is wrong with it, ascending by file and line.
     pub fn compile(snapshot: &Snapshot) -> Result<Self, Vec<PolicyError>> {
         compile::compile(snapshot)
+    }
+
+    /// The engine's form of its schema and of its policies, for a prover; decisions are made by [`crate::decide`] alone.
+    pub fn engine(&self) -> (&Schema, impl Iterator<Item = &cedar_policy::Policy>) {
+        (&self.schema, self.index.policies().map(|(policy, _)| policy))
+    }
+
+    /// Which attributes of the context these policies read, ascending; `None` where any of them may read all.
+    pub fn reads(&self, ids: &BTreeSet<&str>) -> Option<BTreeSet<&str>> {
+        let mut read = BTreeSet::new();
+        for (policy, reads) in self.index.policies() {
+            if ids.contains(AsRef::<str>::as_ref(policy.id())) {
+                match reads {
+                    Reads::Only(attributes) => read.extend(attributes.iter().map(String::as_str)),
+                    Reads::All => return None,
+                }
+            }
+        }
+        Some(read)
     }
 
     /// The digest of the snapshot it was compiled from.

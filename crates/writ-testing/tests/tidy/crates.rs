@@ -11,13 +11,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("writ-tlog", &[]),
     ("writ-protocol", &["writ-tlog"]),
     ("writ-policy", &["writ-protocol", "writ-tlog"]),
+    ("writ-prover", &["writ-policy"]),
     ("writ-enforcer", &["writ-protocol", "writ-tlog"]),
     ("writ-client", &["writ-protocol", "writ-tlog"]),
     ("writ-ledger", &["writ-protocol", "writ-tlog"]),
     ("writ-authority", &["writ-policy", "writ-ledger", "writ-protocol", "writ-tlog"]),
     ("writ-gateway-process", GATEWAY),
     ("writ-gateway-tools", GATEWAY),
-    ("writ-server", &["writ-authority", "writ-ledger", "writ-protocol", "writ-tlog"]),
+    ("writ-server", &["writ-authority", "writ-prover", "writ-ledger", "writ-protocol", "writ-tlog"]),
     (
         "writ-cli",
         &[
@@ -36,7 +37,7 @@ const GATEWAY: &[&str] = &["writ-enforcer", "writ-client", "writ-protocol", "wri
 /// May use everything; nothing may use it.
 const TESTING: &str = "writ-testing";
 
-const AUTHORITY: &[&str] = &["writ-policy", "writ-authority", "writ-ledger", "writ-server"];
+const AUTHORITY: &[&str] = &["writ-policy", "writ-prover", "writ-authority", "writ-ledger", "writ-server"];
 
 const PURE: &[&str] = &["writ-tlog", "writ-protocol", "writ-policy", "writ-enforcer"];
 

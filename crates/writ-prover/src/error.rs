@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why something could not be proved, either way.
+#[derive(Debug, Error)]
+pub enum Unproved {
+    /// There is no solver to ask.
+    #[error("no solver: {} does not run: {source}", path.display())]
+    NoSolver {
+        /// What was to be run.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It did not answer in time.
+    #[error("the solver gave no answer in time")]
+    Late,
+    /// It gave up.
+    #[error("the solver could not decide {about}")]
+    Undecided {
+        /// What it was asked.
+        about: String,
+    },
+    /// It ended, or said something that is no answer.
+    #[error("the solver failed: {why}")]
+    Failed {
+        /// What it said, or how it ended.
+        why: String,
+    },
+    /// The question cannot be put to it.
+    #[error("{about} cannot be put to a solver: {why}")]
+    Unsupported {
+        /// What was to be asked.
+        about: String,
+        /// Why not.
+        why: String,
+    },
+    /// The two sets do not speak of the same things.
+    #[error("the set in force does not fit the schema of the new one, so the two cannot be compared: {why}")]
+    OtherSchema {
+        /// The first policy that does not fit.
+        why: String,
+    },
+    /// It named a request for which the engine says otherwise.
+    #[error("the solver named a request for {about} that the engine answers otherwise")]
+    Refuted {
+        /// What it was asked.
+        about: String,
+    },
+}

@@ -1,0 +1,94 @@
+//! Solvers that are not there, lie, say nothing or end: nothing is proved by any of them.
+
+use crate::sets::{DEPLOY, set};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use writ_prover::{Limits, Prover, SolverCommand, Unproved};
+
+const SOON: Limits = Limits { each: Duration::from_millis(200), whole: Duration::from_millis(400) };
+
+/// A program that tells its version and then does this.
+fn program(dir: &Path, then: &str) -> SolverCommand {
+    let path = dir.join("solver");
+    let text =
+        format!("#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'This is cvc5 version 1.4.2'; exit 0; fi\n{then}\n");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    SolverCommand::new(path)
+}
+
+/// What comes of asking it whether a wider set is wider.
+fn asked(then: &str) -> Unproved {
+    let dir = tempfile::tempdir().unwrap();
+    let mut prover = Prover::new(program(dir.path(), then), SOON, |_| {}).unwrap();
+    assert_eq!(prover.version(), "cvc5 1.4.2");
+    let wider = DEPLOY.replace("<= 10", "<= 11");
+    prover.widening(&set(&wider), &set(DEPLOY)).unwrap_err()
+}
+
+#[test]
+fn a_solver_that_is_missing_is_named() {
+    let error = Prover::new(SolverCommand::new("/nowhere/cvc5"), SOON, |_| {}).err().unwrap();
+    assert!(matches!(error, Unproved::NoSolver { .. }) && error.to_string().contains("/nowhere/cvc5"), "{error}");
+}
+
+#[test]
+fn what_does_not_say_its_version_is_no_solver() {
+    for then in ["echo 1.4.2", "exit 1", "echo version"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("solver");
+        fs::write(&path, format!("#!/bin/sh\n{then}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = Prover::new(SolverCommand::new(path), SOON, |_| {}).err().unwrap();
+        assert!(matches!(error, Unproved::NoSolver { .. }), "{then}: {error}");
+    }
+}
+
+#[test]
+fn a_solver_that_says_nothing_is_ended() {
+    let begun = Instant::now();
+    let error = asked("exec sleep 600");
+    assert!(matches!(error, Unproved::Late), "{error}");
+    // It was not waited for.
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_solver_that_reads_nothing_is_ended_too() {
+    let error = asked("exec 0<&-; exec sleep 600");
+    assert!(matches!(error, Unproved::Late | Unproved::Failed { .. }), "{error}");
+}
+
+#[test]
+fn a_solver_that_gives_up_has_proved_nothing() {
+    assert!(matches!(
+        asked("while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo unknown; fi; done"),
+        Unproved::Undecided { .. }
+    ));
+}
+
+#[test]
+fn a_solver_that_ends_or_talks_nonsense_has_failed() {
+    for then in [
+        "exit 0",
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then exit 3; fi; done",
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo perhaps; fi; done",
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo '(error \"no\")'; fi; done",
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo sat; elif [ \"$line\" = '(get-model)' ]; then echo nothing; fi; done",
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo sat; elif [ \"$line\" = '(get-model)' ]; then printf '(\\n(define-fun x () Nonsense 1)\\n)\\n'; fi; done",
+    ] {
+        let error = asked(then);
+        assert!(matches!(error, Unproved::Failed { .. }), "{then}: {error}");
+    }
+}
+
+#[test]
+fn a_request_that_the_engine_answers_otherwise_is_no_counterexample() {
+    // A model that gives nothing a value: every default, and the policy does not permit that.
+    let error = asked(
+        "while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo sat; elif [ \"$line\" = '(get-model)' ]; then printf '(\\n)\\n'; fi; done",
+    );
+    assert!(matches!(error, Unproved::Refuted { .. } | Unproved::Failed { .. }), "{error}");
+}

@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use writ_policy::{PolicySet, Snapshot};
+use writ_prover::{Limits, Prover, SolverCommand};
+
+const ENTITIES: &str = r#"[
+  { "uid": { "type": "Group", "id": "operators" }, "attrs": {}, "parents": [] },
+  { "uid": { "type": "Group", "id": "quarantined" }, "attrs": {}, "parents": [] },
+  { "uid": { "type": "Agent", "id": "builder" }, "attrs": {}, "parents": [{ "type": "Group", "id": "operators" }] },
+  { "uid": { "type": "User", "id": "ada" }, "attrs": {}, "parents": [] }
+]"#;
+
+/// As most tests begin.
+pub(crate) const DEPLOY: &str = r#"
+@id("deploy")
+permit (principal in Group::"operators", action == Action::"exec", resource)
+when { context.path == "/usr/bin/deploy" && context.argc <= 10 && context.argv.contains("staging") };
+@id("quarantine")
+forbid (principal in Group::"quarantined", action, resource);
+"#;
+
+pub(crate) fn set(policies: &str) -> PolicySet {
+    with_schema(policies, None)
+}
+
+pub(crate) fn with_schema(policies: &str, schema: Option<&str>) -> PolicySet {
+    let mut files = BTreeMap::from([
+        ("rules.cedar".to_owned(), policies.as_bytes().to_vec()),
+        ("entities.json".to_owned(), ENTITIES.as_bytes().to_vec()),
+        ("principals.json".to_owned(), b"[]".to_vec()),
+    ]);
+    files.extend(schema.map(|schema| ("schema.cedarschema".to_owned(), schema.as_bytes().to_vec())));
+    PolicySet::compile(&Snapshot::new(files).unwrap()).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+pub(crate) fn solver() -> SolverCommand {
+    SolverCommand::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cvc5"))
+}
+
+pub(crate) fn prover() -> Prover<'static> {
+    Prover::new(solver(), Limits::STANDARD, |_| {}).unwrap()
+}
+
+/// The names of the attributes that a counterexample shows.
+pub(crate) fn names(example: &writ_prover::Counterexample) -> Vec<&str> {
+    example.context.iter().map(|value| value.name.as_str()).collect()
+}
