@@ -48,6 +48,7 @@ EXEC = record(
 ORDERS = {
     "revoke": record({"command": words("revoke"), "reason": label, "target": TARGET}),
     "halt": record({"command": words("halt"), "reason": label}),
+    "publish": record({"command": words("publish"), "reason": label, "bundle": hash32}),
 }
 
 

@@ -165,6 +165,8 @@ def commitments(at: Recorded) -> set[tuple[str, bytes]]:
         held.add(("action", body["action"]["digest"]))
     if "facts" in body:
         held.add(("facts", body["facts"]))
+    if "text" in body:
+        held.add(("text", body["text"]))
     if "content" in body:
         held.add(("policy", body["content"]))
     if "request" in body:

@@ -45,6 +45,10 @@ id16 = byte_string(16)
 refusal_code = words(*CODES)
 
 
+SET_PATH = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9_\-][A-Za-z0-9._\-]*(/[A-Za-z0-9_\-][A-Za-z0-9._\-]*)*", re.ASCII)
+set_path = matching(SET_PATH, "path of a policy set")
+
+
 def is_origin(value: str) -> bool:
     """An origin: 1 to 255 bytes without white space, plus and control characters."""
     return 1 <= len(value.encode()) <= 255 and not NOT_IN_ORIGIN.search(value)

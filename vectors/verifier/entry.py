@@ -104,17 +104,23 @@ HALT_FIELDS = {
     "by": PRINCIPAL,
     "time_ms": uint(),
 }
+GATES = both(
+    array(record({"gate": label, "passed": uint()})),
+    relation(lambda gates: len({one["gate"] for one in gates}) == len(gates), "a gate is there twice"),
+)
 ACTIVATION = record(
     {
         "control": CONTROL,
         "request": REQUEST,
         "set": hash32,
         "epoch": uint(1),
+        "gates": GATES,
         "semantics": label,
         "content": hash32,
         "by": PRINCIPAL,
         "time_ms": uint(),
-    }
+    },
+    {"manifest": byte_string()},
 )
 
 # "Decision entries"
@@ -181,7 +187,7 @@ TYPES = {
     "policy": ACTIVATION,
     "grant": GRANT,
     "denial": record(
-        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF}
+        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF, "text": hash32}
     ),
     "hold": record(
         DECISION_FIELDS
@@ -230,4 +236,6 @@ def read_entry(data: bytes, ledger: str) -> Entry:
         raise Refused("unknown_authority", "an entry of another ledger")
     TYPES[kind](body, kind)
     signed = read_signed(body["statement"]) if kind in STATEMENT_KINDS else None
+    if "manifest" in body:
+        read_signed(body["manifest"])
     return Entry(kind, body, entry_hash(data), signed)

@@ -43,6 +43,14 @@ ROOT_RELATION = both(
 )
 
 
+# The authors of policy sets, as in the root statement `policy-authors`.
+AUTHORS = {"threshold": uint(1, 16), "keys": array(ed25519_key, 1, 16)}
+AUTHORS_RELATION = both(
+    relation(lambda body: body["threshold"] <= len(body["keys"]), "the threshold is over the authors"),
+    relation(lambda body: len(set(body["keys"])) == len(body["keys"]), "the authors' keys are not all different"),
+)
+
+
 def fingerprint(key: bytes) -> bytes:
     """The SHA-256 of the key's bytes, algorithm included."""
     return sha256(key)

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
 from .refusals import Refused, malformed
-from .statement import Statement, judge_root_statement, judge_signature, read_payload
+from .statement import (
+    Statement,
+    judge_manifest_place,
+    judge_manifest_signatures,
+    judge_root_statement,
+    judge_signature,
+    read_manifest,
+    read_payload,
+    read_signed,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class State:
     revocations: dict[tuple, int] = field(default_factory=dict)
     # The policy entry in force.
     policy: dict | None = None
+    # Who must sign a policy set, once the root has said so: threshold and keys.
+    authors: tuple[int, list[bytes]] | None = None
     # The control chain: (index, entry hash).
     control: list[tuple[int, bytes]] = field(default_factory=list)
     ids: set[bytes] = field(default_factory=set)
@@ -327,6 +338,8 @@ def accept_root_order(state: State, at: Recorded) -> None:
         state.halted_at = None
     elif statement.kind == "root-keys":
         state.threshold, state.members = statement.body["threshold"], statement.body["members"]
+    elif statement.kind == "policy-authors":
+        state.authors = statement.body["threshold"], statement.body["keys"]
 
 
 def halt(state: State, at: Recorded) -> None:
@@ -372,7 +385,29 @@ def accept_policy(state: State, at: Recorded) -> None:
         raise Refused("policy_stale", "the epoch of a policy set does not follow that in force")
     if ("policy", body["set"]) in state.revocations:
         raise Refused("revoked", "a policy set that is revoked")
+    judge_authors(state, body)
     state.policy = body
+
+
+def judge_authors(state: State, body: dict) -> None:
+    """Rule 4: once authors are pinned, a set comes with their signatures, or is the one in force under other semantics."""
+    active = state.policy
+    if "manifest" not in body:
+        same = active and active["set"] == body["set"] and active["semantics"] != body["semantics"]
+        if state.authors and not same:
+            raise Refused("signature_invalid", "a policy set without the signatures of its authors")
+        return
+    if not state.authors:
+        raise Refused("unknown_authority", "no policy authors are pinned")
+    manifest = read_manifest(read_signed(body["manifest"]), state.origin)
+    judge_manifest_signatures(manifest, state.genesis["domain"], *state.authors)
+    for signer, _ in manifest.signed.signatures:
+        if ("key", signer) in state.revocations:
+            raise Refused("revoked", "the key of a policy author is revoked")
+    epoch, in_force = (active["epoch"], active["set"]) if active else (0, None)
+    judge_manifest_place(manifest.body, epoch, in_force, body["time_ms"])
+    if (manifest.body["set"], manifest.body["epoch"]) != (body["set"], body["epoch"]):
+        raise Refused("policy_mismatch", "the manifest is of another set than the entry")
 
 
 ACCEPT = {

@@ -11,7 +11,8 @@ USE = (
     "uses_exhausted revoked halted lineage_broken scope_widened view_stale clock_untrusted budget_exceeded"
 )
 DECISION = (
-    "policy_denied evaluation_error approval_pending approval_rejected unauthenticated rate_limited facts_changed"
+    "policy_denied evaluation_error gate_failed approval_pending approval_rejected unauthenticated rate_limited "
+    "facts_changed"
 )
 SERVICE = "authority_unreachable ledger_unavailable internal"
 

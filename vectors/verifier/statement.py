@@ -4,8 +4,17 @@ from dataclasses import dataclass
 
 from . import cbor
 from .action import read_action
-from .conventions import hash32, id16, label, name, refusal_code, sha256
-from .keys import KEY_PAIR, ROOT, ROOT_RELATION, ed25519_key, fingerprint, verifies
+from .conventions import hash32, id16, label, name, refusal_code, set_path, sha256
+from .keys import (
+    AUTHORS,
+    AUTHORS_RELATION,
+    KEY_PAIR,
+    ROOT,
+    ROOT_RELATION,
+    ed25519_key,
+    fingerprint,
+    verifies,
+)
 from .parts import ADMITTED, audience
 from .refusals import Refused, malformed
 from .shape import array, both, byte_string, envelope, kinds, record, relation, row, text, uint
@@ -36,6 +45,7 @@ ROOT_KINDS = {
     "resume": record(ROOT_COMMON | {"reason": label}),
     "ledger-keys": record(ROOT_COMMON | {"keys": KEY_PAIR}),
     "root-keys": both(record(ROOT_COMMON | ROOT), ROOT_RELATION),
+    "policy-authors": both(record(ROOT_COMMON | AUTHORS), AUTHORS_RELATION),
 }
 
 
@@ -82,7 +92,27 @@ PRESENTATION_KINDS = {
         }
     )
 }
-KINDS = GATEWAY_KINDS | ROOT_KINDS | REQUEST_KINDS | PRESENTATION_KINDS
+MAX_MANIFEST = 57_344
+LISTED = row(set_path, uint(), hash32)
+MANIFEST_KINDS = {
+    "policy-set": both(
+        record(
+            {
+                "domain": id16,
+                "epoch": uint(1),
+                "set": hash32,
+                "files": array(LISTED, 1, 256, ascending=lambda listed: listed[0]),
+                "from_ms": uint(),
+                "until_ms": uint(),
+                "time_ms": uint(),
+            },
+            {"replaces": hash32},
+        ),
+        relation(lambda body: body["from_ms"] < body["until_ms"], "its window is empty"),
+        relation(lambda body: ("replaces" in body) == (body["epoch"] > 1), "what it replaces goes with epoch 2 and later"),
+    )
+}
+KINDS = GATEWAY_KINDS | ROOT_KINDS | REQUEST_KINDS | PRESENTATION_KINDS | MANIFEST_KINDS
 
 SIGNATURES = array(row(hash32, byte_string(64, 2420)), 1, 32, ascending=lambda signature: signature[0])
 
@@ -166,6 +196,40 @@ def judge_root_statement(statement: Statement, domain: bytes, threshold: int, me
     if statement.body["domain"] != domain:
         raise Refused("unknown_authority", "a root statement for another domain")
     judge_root_signatures(statement, threshold, members)
+
+
+def read_manifest(signed: Signed, ledger: str) -> Statement:
+    """Section "Policy sets": the form of a manifest for this ledger."""
+    statement = read_payload(signed, ledger, tuple(MANIFEST_KINDS))
+    if len(signed.payload) > MAX_MANIFEST:
+        raise malformed("a policy manifest of more than 57,344 bytes")
+    return statement
+
+
+def judge_manifest_signatures(statement: Statement, domain: bytes, threshold: int, authors: list[bytes]) -> None:
+    """Section "Policy sets": the domain's own, signed by enough authors and nobody else."""
+    if statement.body["domain"] != domain:
+        raise Refused("unknown_authority", "a policy manifest for another domain")
+    keys = {fingerprint(key): key for key in authors}
+    for signer, signature in statement.signed.signatures:
+        if signer not in keys:
+            raise Refused("unknown_authority", "signed by a key that no policy author holds")
+        if not verifies(keys[signer], statement.message(), signature):
+            raise Refused("signature_invalid", "a policy author's signature does not verify")
+    if len(statement.signed.signatures) < threshold:
+        raise Refused("signature_invalid", "too few policy authors have signed")
+
+
+def judge_manifest_place(body: dict, epoch: int, active: bytes | None, now_ms: int) -> None:
+    """Section "Policy sets": it follows the set in force (epoch 0: there is none), within its window."""
+    if body["epoch"] != epoch + 1:
+        raise Refused("policy_stale", "the manifest is for another epoch than the next one")
+    if body.get("replaces") != active:
+        raise Refused("policy_mismatch", "the manifest replaces another set than that in force")
+    if now_ms < body["from_ms"]:
+        raise Refused("not_yet_valid", "before the window of the manifest")
+    if now_ms >= body["until_ms"]:
+        raise Refused("expired", "after the window of the manifest")
 
 
 def read_request(data: bytes, ledger: str, key: bytes | None) -> tuple[str, dict]:

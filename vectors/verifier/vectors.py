@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from . import action, cbor, entry, keys, ledger, statement, tree
+from . import action, cbor, entry, keys, ledger, policy_bundle, statement, tree
 from .bundle import verify_bundle
 from .conventions import from_hex
 from .refusals import CODES, Refused
@@ -192,6 +192,18 @@ def check_trust_root(given: dict) -> dict:
     return {"domain": trust.domain.hex(), "ledgers": list(trust.ledgers)}
 
 
+def check_policy_bundle(given: dict) -> dict:
+    """spec/policy-bundle.md, "Verification"."""
+    authors = [raw(key) for key in given["authors"]]
+    manifest, files = policy_bundle.read_bundle(raw(given["hex"]), given["origin"])
+    statement.judge_manifest_signatures(manifest, raw(given["domain"]), number(given["threshold"]), authors)
+    epoch = number(given["epoch"])
+    active = raw(given["set"]) if epoch else None
+    statement.judge_manifest_place(manifest.body, epoch, active, number(given["now_ms"]))
+    body = manifest.body
+    return {"epoch": body["epoch"], "set": body["set"].hex(), "files": [path for path, _ in files]}
+
+
 CHECKS = {
     ("cbor", "cbor"): check_cbor,
     ("entry", "entry"): check_entry,
@@ -212,6 +224,7 @@ CHECKS = {
     ("writ", "writ"): check_writ,
     ("bundle", "bundle"): check_bundle,
     ("trust-root", "trust-root"): check_trust_root,
+    ("policy-bundle", "policy-bundle"): check_policy_bundle,
 }
 
 

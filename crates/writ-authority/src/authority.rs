@@ -8,14 +8,14 @@ use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use writ_ledger::{Draft, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
-use writ_policy::PolicySet;
-use writ_policy::Snapshot;
+use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
+use writ_policy::{GateResult, Gated, PolicySet, Snapshot, gate};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Genesis, Place, Positive, Principal,
-    RequestRef,
+    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Gate, Gates, Genesis, Place, Positive,
+    Principal, RequestRef,
 };
+use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Label, Name, Refusal, RequestKey};
 use writ_tlog::sha256;
@@ -41,22 +41,50 @@ pub struct Authority {
 
 impl Authority {
     /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, it is put there.
+    /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
-        let set = PolicySet::compile(snapshot).map_err(AuthorityError::Policy)?;
-        let published = ledger.published();
+        let (set, gates) = passed(snapshot)?;
         let semantics = semantics()?;
         let now_ms = (setting.clock)();
-        let epoch = match published.control.policy() {
+        let active = ledger.published().control.policy().cloned();
+        let epoch = match &active {
             Some(active) if active.set == *set.digest() && active.semantics == semantics => active.epoch,
             found => {
-                let epoch = found.map_or(1, |active| active.epoch.get().saturating_add(1));
-                let epoch = Positive::new(epoch).unwrap_or(Positive::ONE);
-                ledger.append(activation(snapshot, &set, epoch, now_ms)?)?;
+                let epoch = following(found.as_ref());
+                ledger.append(activation(snapshot, &set, gates, epoch, now_ms)?)?;
                 epoch
             }
         };
+        Self::with(ledger, store, ActiveSet { set, epoch }, now_ms, setting)
+    }
+
+    /// Takes over a ledger and decides by the policy set that its control chain names, taken from the vault: what lies in any folder has no
+    /// say in it. Under other semantics than this release's the same set begins another epoch.
+    pub fn resume(ledger: Ledger, store: &Path, setting: Setting) -> Result<Self, AuthorityError> {
+        let active = ledger.published().control.policy().cloned().ok_or(AuthorityError::NoSet)?;
+        let snapshot = recorded(&Reader::open(store)?, &active)?;
+        let now_ms = (setting.clock)();
+        let epoch = if active.semantics == semantics()? {
+            active.epoch
+        } else {
+            let (set, gates) = passed(&snapshot)?;
+            let epoch = following(Some(&active));
+            ledger.append(activation(&snapshot, &set, gates, epoch, now_ms)?)?;
+            epoch
+        };
+        let set = PolicySet::compile(&snapshot).map_err(AuthorityError::Policy)?;
+        Self::with(ledger, store, ActiveSet { set, epoch }, now_ms, setting)
+    }
+
+    fn with(
+        ledger: Ledger,
+        store: &Path,
+        active: ActiveSet,
+        now_ms: u64,
+        setting: Setting,
+    ) -> Result<Self, AuthorityError> {
         Ok(Self {
-            policies: Policies::new(ActiveSet { set, epoch }),
+            policies: Policies::new(active),
             trees: Trees::default(),
             rates: Rates::new(setting.rate),
             turned_away: TurnedAway::since(now_ms),
@@ -66,15 +94,16 @@ impl Authority {
         })
     }
 
-    /// Puts a policy set in force, if it is another one than is. A set that does not compile changes nothing.
+    /// Puts the policy set of a folder in force, if it is another one than is. One that does not pass the gates changes nothing, and where
+    /// policy authors are pinned no folder does.
     pub fn activate(&self, snapshot: &Snapshot) -> Result<Option<Arc<ActiveSet>>, AuthorityError> {
         if snapshot.digest() == *self.policies.active().set.digest() {
             return Ok(None);
         }
-        let set = PolicySet::compile(snapshot).map_err(AuthorityError::Policy)?;
+        let (set, gates) = passed(snapshot)?;
         let now_ms = self.now_ms();
         let replaced = self.policies.replace(set, |set, epoch| {
-            self.ledger.append(activation(snapshot, set, epoch, now_ms)?)?;
+            self.ledger.append(activation(snapshot, set, gates, epoch, now_ms)?)?;
             Ok::<(), AuthorityError>(())
         })?;
         Ok(Some(replaced))
@@ -189,16 +218,58 @@ impl Authority {
     }
 }
 
-fn activation(snapshot: &Snapshot, set: &PolicySet, epoch: Positive, time_ms: u64) -> Result<Proposal, AuthorityError> {
+fn following(active: Option<&ActivePolicy>) -> Positive {
+    let epoch = active.map_or(1, |active| active.epoch.get().saturating_add(1));
+    Positive::new(epoch).unwrap_or(Positive::ONE)
+}
+
+/// The set that an entry of the control chain has put in force.
+fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, AuthorityError> {
+    let missing = || AuthorityError::SetMissing { epoch: active.epoch.get(), at: active.at.get() };
+    let stored = reader.entry(active.at)?.ok_or_else(missing)?;
+    let Body::Policy(activation) = stored.decode(reader.origin())?.body else { return Err(missing()) };
+    match reader.kept(active.at, CommitmentKind::Policy, &activation.content)? {
+        Kept::Value(opening) if sha256(&opening.value) == active.set => Ok(Snapshot::decode(&opening.value)?),
+        Kept::Value(_) | Kept::Erased | Kept::Nothing => Err(missing()),
+    }
+}
+
+/// The set of a snapshot that has passed every gate, and what the ledger says of that.
+fn passed(snapshot: &Snapshot) -> Result<(PolicySet, Gates), AuthorityError> {
+    let gated = gate(snapshot);
+    let gates = gates_of(&gated)?;
+    Ok((gated.into_set().map_err(AuthorityError::Policy)?, gates))
+}
+
+/// The gates that were passed, as an entry names them.
+pub(crate) fn gates_of(gated: &Gated) -> Result<Gates, AuthorityError> {
+    let passed = gated.results.iter().filter_map(|(gate, result)| match result {
+        GateResult::Passed(passed) => Some((gate, *passed)),
+        GateResult::Failed(_) | GateResult::NotReached => None,
+    });
+    let gates = passed.map(|(gate, passed)| Label::new(gate.as_str()).map(|gate| Gate { gate, passed }));
+    let gates = gates.collect::<Result<Vec<_>, _>>().and_then(Gates::new);
+    gates.map_err(|error| AuthorityError::Refused(error.into()))
+}
+
+fn activation(
+    snapshot: &Snapshot,
+    set: &PolicySet,
+    gates: Gates,
+    epoch: Positive,
+    time_ms: u64,
+) -> Result<Proposal, AuthorityError> {
     let content = opening(CommitmentKind::Policy, snapshot.encode())?;
     let activation = Activation {
         by: node()?,
         set: *set.digest(),
         epoch,
+        gates,
         content: content.commitment(),
         control: Genesis::CONTROL,
         request: own_request(time_ms, set.digest().as_bytes())?,
         time_ms,
+        manifest: None,
         semantics: semantics()?,
     };
     Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content]))
@@ -228,7 +299,9 @@ impl AuthorityError {
         match self {
             Self::Ledger(error) => error.refusal(),
             Self::Refused(refusal) => refusal.clone(),
-            Self::File { .. } | Self::Policy(_) | Self::Chance => Refusal::new(Code::Internal, self.to_string()),
+            Self::File { .. } | Self::Policy(_) | Self::Chance | Self::NoSet | Self::SetMissing { .. } => {
+                Refusal::new(Code::Internal, self.to_string())
+            }
         }
     }
 }

@@ -182,10 +182,13 @@ impl Authority {
     ) -> Result<Answer, AuthorityError> {
         let now_ms = decided.map_or_else(|| self.now_ms(), |(_, facts)| facts.now_ms);
         let facts = decided.map(|(_, facts)| opening(CommitmentKind::Facts, facts.to_cbor())).transpose()?;
+        let text = ruling.text.as_ref().map(|text| opening(CommitmentKind::Text, text.clone().into_bytes()));
+        let text = text.transpose()?;
         let denial = Denial {
             id: DenialId::new(now_ms, random()?),
             code: ruling.code,
             hold: None,
+            text: text.as_ref().map(Committed::commitment),
             as_of: as_of(&self.ledger.published())?,
             cause: case.cause(),
             facts: facts.as_ref().map(Committed::commitment),
@@ -197,6 +200,7 @@ impl Authority {
         };
         let mut openings = vec![case.action_opening.clone(), case.request_opening.clone()];
         openings.extend(facts);
+        openings.extend(text);
         let proposal = Proposal::new(Draft::Denial(denial)).with_openings(openings);
         let receipt = self.record(proposal).await?;
         if receipt.repeated {
@@ -234,6 +238,8 @@ pub(crate) struct Ruling {
     why: String,
     reasons: Vec<Name>,
     clauses: Vec<(Name, Clause)>,
+    /// What is kept of it in the vault.
+    text: Option<String>,
 }
 
 fn explained(active: &ActiveSet, reasons: &[Name]) -> Vec<(Name, Clause)> {
@@ -242,7 +248,18 @@ fn explained(active: &ActiveSet, reasons: &[Name]) -> Vec<(Name, Clause)> {
 
 impl Ruling {
     pub(crate) fn of(refusal: &Refusal) -> Self {
-        Self { code: refusal.code(), why: refusal.why().to_owned(), reasons: Vec::new(), clauses: Vec::new() }
+        Self {
+            code: refusal.code(),
+            why: refusal.why().to_owned(),
+            reasons: Vec::new(),
+            clauses: Vec::new(),
+            text: None,
+        }
+    }
+
+    /// With what is kept of it in the vault, for whoever asks later what was wrong.
+    pub(crate) fn with_text(self, text: String) -> Self {
+        Self { text: Some(text), ..self }
     }
 
     pub(crate) fn of_policy(active: &ActiveSet, deny: &writ_policy::Deny) -> Self {
@@ -260,7 +277,7 @@ impl Ruling {
             (true, false) => format!("forbidden by {}", names(&deny.reasons)),
             (true, true) => "no policy permits it".to_owned(),
         };
-        Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses }
+        Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses, text: None }
     }
 
     /// Where no policy said anything, what was judged is all that helps whoever asked.

@@ -23,6 +23,21 @@ pub enum AuthorityError {
     /// Something in the folder is not what a snapshot may hold.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The root has pinned policy authors before any set was in force.
+    #[error(
+        "no policy set is in force, and only its authors could put one there; start the node before the root pins them"
+    )]
+    NoSet,
+    /// The set in force cannot be read back.
+    #[error(
+        "the policy set of epoch {epoch} (entry {at}) is not in the vault any more, so nothing can be decided; restore the store from a backup"
+    )]
+    SetMissing {
+        /// Its epoch.
+        epoch: u64,
+        /// Its entry.
+        at: u64,
+    },
     /// The system gives no randomness.
     #[error("the system gives no randomness; see whether /dev/urandom is there")]
     Chance,

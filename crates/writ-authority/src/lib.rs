@@ -13,6 +13,7 @@ mod error;
 mod folder;
 mod orders;
 mod policies;
+mod publish;
 mod rate;
 mod recognise;
 mod replay;
@@ -28,4 +29,6 @@ pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, Replayed, replay};
 pub use trees::Descent;
-pub use writ_policy::{Clause, Effect, PolicyError, PolicySet, SEMANTICS, Snapshot};
+pub use writ_policy::{
+    Clause, Effect, Gate, GateResult, Gated, PolicyError, PolicySet, SEMANTICS, Snapshot, Tested, gate,
+};

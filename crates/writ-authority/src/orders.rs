@@ -47,7 +47,11 @@ impl Authority {
             if let Decision::Deny(deny) = decide(&active.set, &case.action, &facts) {
                 return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case)).await;
             }
-            let draft = self.draft(case, order)?;
+            let draft = match self.draft(case, order) {
+                Ok(draft) => draft,
+                Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
+                Err(error) => return Err(error),
+            };
             let openings = vec![case.request_opening.clone()];
             let proposal = Proposal::new(draft).with_openings(openings).with_reads(ReadControl { head });
             match self.record(proposal).await {
@@ -84,6 +88,9 @@ impl Authority {
                 Draft::Revocation(Revocation { by, id, reason, target: target.clone(), control, request, time_ms })
             }
             Command::Halt => Draft::Halt(Halt { by, id, reason, control, request, time_ms }),
+            Command::Publish(_) => {
+                return Err(Refusal::malformed("a policy set is published with its bundle, to /v1/policies").into());
+            }
         })
     }
 }

@@ -12,9 +12,9 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Hold, Limits, Policy, Principal};
-use writ_protocol::statement::{Component, surroundings_digest};
-use writ_protocol::{Code, Name, Refusal, TrustRoot};
-use writ_tlog::Hash;
+use writ_protocol::statement::{Component, Signed, surroundings_digest};
+use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
+use writ_tlog::{Hash, Origin};
 
 /// Of each kind so many are named; more are only counted.
 const NAMED_MAX: usize = 100;
@@ -101,6 +101,7 @@ fn matters(body: &Body) -> bool {
 #[derive(Default)]
 struct Run {
     limits: Option<Limits>,
+    origin: Option<Origin>,
     /// Compiled sets by digest; `None` for one that was erased.
     sets: BTreeMap<Hash, Option<PolicySet>>,
     found: Replay,
@@ -126,6 +127,7 @@ impl Run {
         let judged = match &entry.body {
             Body::Genesis(genesis) => {
                 self.limits = Some(genesis.limits.clone());
+                self.origin = Some(genesis.home.clone());
                 return;
             }
             Body::Policy(activation) => match self.activation(activation, values) {
@@ -183,6 +185,13 @@ impl Run {
         let set = PolicySet::compile(&snapshot).map_err(|errors| unread(format!("{} errors", errors.len())))?;
         if *set.digest() != activation.set {
             return Err("the policy set in the vault does not have the digest of the entry".to_owned());
+        }
+        if let (Some(manifest), Some(origin)) = (&activation.manifest, &self.origin) {
+            let files = snapshot.files().iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+            let manifest = Signed::decode(&manifest.0).and_then(|signed| signed.manifest_claims(origin));
+            manifest
+                .and_then(|manifest| holds_files(&manifest, files))
+                .map_err(|refusal| format!("the files of the policy set are not those that were signed: {refusal}"))?;
         }
         self.sets.insert(activation.set, Some(set));
         Ok(())

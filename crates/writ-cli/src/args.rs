@@ -1,3 +1,4 @@
+use crate::policy::args as policy;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -70,7 +71,7 @@ pub(crate) enum Command {
     Root(Root),
     /// Keys of principals
     Key(KeyArgs),
-    /// Policies as files
+    /// Policies: writing, testing and publishing them
     Policy(PolicyArgs),
     /// Show how a domain stands
     Status(Status),
@@ -409,6 +410,23 @@ pub(crate) struct Root {
 pub(crate) enum RootCommand {
     /// End a halt: the order is signed by root members and recorded while no node runs
     Resume(Resume),
+    /// Pin who signs policy sets: from then on no folder is followed, and every set is published as a signed bundle
+    PolicyAuthors(PolicyAuthors),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct PolicyAuthors {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The key file of a root member, once for each who signs [default: all of DIR/root-keys]
+    #[arg(long = "member", value_name = "FILE")]
+    pub(crate) members: Vec<PathBuf>,
+    /// The public key of an author, in hexadecimal, or the file with its seed; once for each
+    #[arg(long = "author", value_name = "KEY|FILE", required = true)]
+    pub(crate) authors: Vec<String>,
+    /// How many of them must sign
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=16))]
+    pub(crate) threshold: u64,
 }
 
 #[derive(ClapArgs)]
@@ -458,8 +476,22 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Compile a policy folder as the node would, and print every finding with its place
+    /// Start a working folder: starter policies for the first day, fixtures, a README
+    New(policy::New),
+    /// Put a policy folder through the gates as the node would, and print every finding with its place
     Check(Check),
+    /// Decide every fixture of a policy folder, and say what is not as it should be
+    Test(policy::Test),
+    /// Show what changed between two sets, policy by policy
+    Diff(policy::Diff),
+    /// Make the key of an author of policies
+    Author(policy::Author),
+    /// Make a bundle of a policy folder, or add signatures to one
+    Sign(policy::Sign),
+    /// Put the set of a signed bundle in force
+    Publish(policy::Publish),
+    /// Show which sets were in force, who signed them, and what they passed
+    History(policy::History),
 }
 
 #[derive(ClapArgs)]

@@ -101,7 +101,7 @@ fn make(args: &args::Init, origin: &Origin, dir: &Path, root_keys: &Path, mark: 
 }
 
 /// The name that the session gives its user; whoever wants another one says `--user`.
-fn user_name(uid: u32) -> String {
+pub(crate) fn user_name(uid: u32) -> String {
     let login = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     starter::user_name(login.as_deref(), uid)
 }

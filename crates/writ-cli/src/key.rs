@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FILE, must_be_new, principal_seed, write_new};
-use crate::policy::{Compiled, of_snapshot};
+use crate::policy::of_snapshot;
 use crate::render::quoted;
 use crate::starter;
 use crate::who::principal;
@@ -85,10 +85,11 @@ fn add(folder: &Path, lines: &Lines) -> Result<(), CliError> {
             .ok_or_else(|| CliError::Failed(format!("{}: expected a JSON array", folder.join(name).display())))?;
         files.insert(name.to_owned(), longer.into_bytes());
     }
-    let changed = Snapshot::new(files.clone())
-        .map_or_else(|findings| Compiled::Refused { digest: None, findings }, |snapshot| of_snapshot(&snapshot));
-    if let Compiled::Refused { findings, .. } = changed {
-        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let findings: Vec<String> = match Snapshot::new(files.clone()) {
+        Ok(snapshot) => of_snapshot(&snapshot).gated.findings().map(ToString::to_string).collect(),
+        Err(findings) => findings.iter().map(ToString::to_string).collect(),
+    };
+    if !findings.is_empty() {
         return Err(CliError::Usage(format!(
             "nothing was added, since the folder would not compile:\n  {}",
             findings.join("\n  ")

@@ -96,10 +96,18 @@ fn run(args: Args) -> Result<u8, CliError> {
             KeyCommand::New(new) => key::new(&new, json),
         },
         Command::Policy(policy) => match policy.command {
+            PolicyCommand::New(new) => policy::new(&new, json),
             PolicyCommand::Check(check) => policy::check(&check, json),
+            PolicyCommand::Test(test) => policy::test(&test, json),
+            PolicyCommand::Diff(diff) => policy::diff(&diff, json),
+            PolicyCommand::Author(author) => policy::author(&author, json),
+            PolicyCommand::Sign(sign) => policy::sign(&sign, json),
+            PolicyCommand::Publish(publish) => policy::publish(&publish, json),
+            PolicyCommand::History(history) => policy::history(&history, json),
         },
         Command::Root(root) => match root.command {
             RootCommand::Resume(resume) => root::resume(&resume, json),
+            RootCommand::PolicyAuthors(authors) => root::policy_authors(&authors, json),
         },
         Command::Log(log) => match log.command {
             LogCommand::Show(show) => log::show(&log.place, &show, json),

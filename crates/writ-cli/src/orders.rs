@@ -73,7 +73,7 @@ impl Office<'_> {
         let done = command.as_str();
         let target = match &command {
             Command::Revoke(target) => Some(shown(target)),
-            Command::Halt => None,
+            Command::Halt | Command::Publish(_) => None,
         };
         let action = Action::Order(Order { command, reason });
         let request = Request {

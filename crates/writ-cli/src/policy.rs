@@ -1,99 +1,121 @@
-//! `writ policy check`: a policy folder, compiled as the node compiles it.
+//! `writ policy`: a policy folder, put through the gates as the node does it; bundles; the history of sets in force.
 
-use crate::args;
+pub(crate) mod args;
+mod bundle;
+mod diff;
+mod history;
+mod new;
+mod source;
+mod test;
+
+pub(crate) use bundle::{author, author_key, publish, sign};
+pub(crate) use diff::run as diff;
+pub(crate) use history::run as history;
+pub(crate) use new::run as new;
+pub(crate) use test::run as test;
+
+use crate::args::{Check, Place};
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::render::{counted, hex};
 use serde_json::{Value, json};
-use std::path::Path;
-use writ_server::{AuthorityError, PolicyError, PolicySet, Snapshot, read_policy_folder};
+use std::path::{Path, PathBuf};
+use test::{gates_json, gates_line};
+use writ_server::{AuthorityError, Gated, PolicyError, Snapshot, gate, read_policy_folder};
 
 /// What the node would make of a folder.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-pub(crate) enum Compiled {
-    /// It would put it in force.
-    Sound(PolicySet),
-    /// It would not.
-    Refused {
-        /// The digest, if the files are those of a folder at all.
-        digest: Option<String>,
-        /// Why not.
-        findings: Vec<PolicyError>,
-    },
+pub(crate) struct Compiled {
+    /// The digest, if the files are those of a folder at all.
+    digest: Option<String>,
+    /// What came of the gates.
+    pub(crate) gated: Gated,
 }
 
-/// Compiles a folder; an error only if it cannot be read.
+/// Puts a folder through the gates; an error only if it cannot be read.
 pub(crate) fn compiled(folder: &Path) -> Result<Compiled, CliError> {
     match read_policy_folder(folder) {
         Ok(snapshot) => Ok(of_snapshot(&snapshot)),
-        Err(AuthorityError::Policy(findings)) => Ok(Compiled::Refused { digest: None, findings }),
+        Err(AuthorityError::Policy(findings)) => Ok(Compiled { digest: None, gated: Gated::of_findings(findings) }),
         Err(error) => Err(CliError::Failed(error.to_string())),
     }
 }
 
 /// The same for files that are not in a folder yet.
 pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Compiled {
-    PolicySet::compile(snapshot).map_or_else(
-        |findings| Compiled::Refused { digest: Some(hex(snapshot.digest().as_bytes())), findings },
-        Compiled::Sound,
-    )
+    Compiled { digest: Some(hex(snapshot.digest().as_bytes())), gated: compiled_snapshot(snapshot) }
 }
 
-pub(crate) fn check(args: &args::Check, as_json: bool) -> Result<(), CliError> {
-    let folder = match &args.folder {
-        Some(folder) => folder.clone(),
-        None => Domain::of(&args.place)?.policy(),
-    };
+fn compiled_snapshot(snapshot: &Snapshot) -> Gated {
+    gate(snapshot)
+}
+
+/// The folder that was named, or that of the domain.
+fn folder_of(named: Option<&Path>, place: &Place) -> Result<PathBuf, CliError> {
+    match named {
+        Some(folder) => Ok(folder.to_owned()),
+        None => Ok(Domain::of(place)?.policy()),
+    }
+}
+
+pub(crate) fn check(args: &Check, as_json: bool) -> Result<(), CliError> {
+    let folder = folder_of(args.folder.as_deref(), &args.place)?;
     let compiled = compiled(&folder)?;
     if as_json {
         json_line(&told_json(&compiled))?;
     }
-    match compiled {
-        Compiled::Sound(_) if as_json => Ok(()),
-        Compiled::Sound(set) => {
+    let Compiled { digest, gated } = compiled;
+    match gated.set() {
+        Some(_) if as_json => Ok(()),
+        Some(set) => {
             for warning in set.warnings() {
                 line(format_args!("warning: {warning}"))?;
             }
             let policies = counted(set.len() as u64, "policy", "policies");
             line(format_args!("{}: sound, {policies}", folder.display()))?;
-            line(format_args!("  digest      {}", hex(set.digest().as_bytes())))
+            line(format_args!("  digest      {}", hex(set.digest().as_bytes())))?;
+            line(format_args!("  gates       {}", gates_line(&gated)))
         }
-        Compiled::Refused { digest, findings } => {
+        None => {
             if !as_json {
-                for finding in &findings {
+                for finding in gated.findings() {
                     line(finding)?;
                 }
                 line(format_args!("  digest      {}", digest.as_deref().unwrap_or("none")))?;
+                line(format_args!("  gates       {}", gates_line(&gated)))?;
             }
-            let found = counted(findings.len() as u64, "finding", "findings");
+            let found = counted(gated.findings().count() as u64, "finding", "findings");
             Err(CliError::Found(format!("{found}: the node would not take {}", folder.display())))
         }
     }
 }
 
 fn told_json(compiled: &Compiled) -> Value {
-    let shown = |all: &[PolicyError]| {
-        let each = all.iter().map(|one| {
-            json!({
-                "file": one.file,
-                "line": one.line,
-                "column": one.column,
-                "what": one.problem.to_string(),
-                "next": one.advice(),
-            })
-        });
-        each.collect::<Vec<_>>()
+    let shown = |one: &PolicyError| {
+        json!({
+            "file": one.file,
+            "line": one.line,
+            "column": one.column,
+            "what": one.problem.to_string(),
+            "next": one.advice(),
+        })
     };
-    match compiled {
-        Compiled::Sound(set) => json!({
+    let Compiled { digest, gated } = compiled;
+    let gates = gates_json(gated);
+    match gated.set() {
+        Some(set) => json!({
             "ok": true,
             "digest": hex(set.digest().as_bytes()),
             "policies": set.len(),
             "findings": [],
-            "warnings": shown(set.warnings()),
+            "warnings": set.warnings().iter().map(shown).collect::<Vec<_>>(),
+            "gates": gates,
         }),
-        Compiled::Refused { digest, findings } => {
-            json!({ "ok": false, "digest": digest, "findings": shown(findings), "warnings": [] })
-        }
+        None => json!({
+            "ok": false,
+            "digest": digest,
+            "findings": gated.findings().map(shown).collect::<Vec<_>>(),
+            "warnings": [],
+            "gates": gates,
+        }),
     }
 }

@@ -181,6 +181,9 @@ fn root_order(signed: &[u8], origin: &Origin) -> String {
         Ok(RootStatement { order: RootCommand::RootKeys(root), .. }) => {
             format!("root members replaced: {} of {} must sign", root.threshold(), root.members().len())
         }
+        Ok(RootStatement { order: RootCommand::PolicyAuthors(authors), .. }) => {
+            format!("policy authors: {} of {} must sign", authors.threshold(), authors.keys().len())
+        }
         Err(refusal) => refusal.to_string(),
     }
 }

@@ -4,13 +4,16 @@ use crate::args;
 use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::keys::{must_be_secret, random, seed_of};
-use crate::render::quoted;
+use crate::policy::author_key;
+use crate::render::{counted, quoted};
 use crate::time::now_ms;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal};
+use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Reader};
+use writ_protocol::entry::Authors;
 use writ_protocol::statement::{RootCommand, RootStatement};
 use writ_protocol::{Label, OrderId};
+use writ_server::{AuthorityNode, NodeSetting, Rate};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Two lines, the longer of them with `ml-dsa-44 ` and 64 digits.
@@ -20,16 +23,60 @@ pub(crate) fn resume(args: &args::Resume, as_json: bool) -> Result<(), CliError>
     let domain = Domain::of(&args.place)?;
     let reason = Label::new(args.reason.as_str()).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
     let members = member_files(&args.members, &domain)?;
+    let index = record(&domain, &members, RootCommand::Resume(reason))?;
+    if as_json {
+        return json_line(&json!({ "outcome": "recorded", "command": "resume", "index": index, "members": members }));
+    }
+    line(format_args!("resume: the halt is ended, entry {index}"))?;
+    line(format_args!("\nnext: writ up --domain {}", quoted(domain.dir())))
+}
+
+pub(crate) fn policy_authors(args: &args::PolicyAuthors, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.place)?;
+    let keys = args.authors.iter().map(|text| author_key(text)).collect::<Result<Vec<_>, _>>()?;
+    let (threshold, count) = (args.threshold, keys.len());
+    let authors = Authors::new(threshold, keys).map_err(|error| CliError::Usage(error.to_string()))?;
+    let members = member_files(&args.members, &domain)?;
+    begin_with_the_folder(&domain)?;
+    let index = record(&domain, &members, RootCommand::PolicyAuthors(authors))?;
+    if as_json {
+        return json_line(&json!({
+            "outcome": "recorded", "command": "policy-authors", "index": index, "members": members,
+            "authors": count, "threshold": threshold,
+        }));
+    }
+    line(format_args!(
+        "policy authors: {threshold} of {} must sign each policy set, entry {index}",
+        counted(count as u64, "author", "authors")
+    ))?;
+    line("  folder      is not followed any more; what is in force stays until a signed set replaces it")?;
+    line(format_args!("\nnext: writ up --domain {}, then `writ policy publish`", quoted(domain.dir())))
+}
+
+/// A domain whose node was never started begins with its folder: once authors are pinned, nobody but them could put a first set in force,
+/// and there would be no node to hand it to.
+fn begin_with_the_folder(domain: &Domain) -> Result<(), CliError> {
+    let reader = Reader::open(&domain.store())?;
+    if reader.view()?.control.policy().is_some() {
+        return Ok(());
+    }
+    let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
+    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD };
+    AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+/// Has an order recorded, signed by these members.
+fn record(domain: &Domain, members: &[PathBuf], order: RootCommand) -> Result<u64, CliError> {
     let keys = members.iter().map(|path| member(path)).collect::<Result<Vec<_>, _>>()?;
     let pairs: Vec<[&SigningKey; 2]> = keys.iter().map(|[ed25519, ml_dsa_44]| [ed25519, ml_dsa_44]).collect();
     let trust = read_trust_root(&domain.trust_root())?;
     let (id, time_ms) = (OrderId::new(now_ms(), random()?), now_ms());
-    let order = RootStatement { domain: trust.domain(), id, time_ms, order: RootCommand::Resume(reason) };
+    let order = RootStatement { domain: trust.domain(), id, time_ms, order };
     let signed = order.sign(&domain.origin()?, &pairs);
     // The one who writes to a ledger is its node: this is one that takes a single order.
     let ledger = Ledger::open(&domain.place(), domain.signer()?, Options::new(now_ms)).map_err(|error| {
         if matches!(error, LedgerError::Locked(_)) {
-            let what = "the node is running; stop it (Ctrl-C), end the halt, start it again with `writ up`";
+            let what = "the node is running; stop it (Ctrl-C), give the order, start it again with `writ up`";
             return CliError::Failed(what.to_owned());
         }
         CliError::Ledger(error)
@@ -38,12 +85,7 @@ pub(crate) fn resume(args: &args::Resume, as_json: bool) -> Result<(), CliError>
         if let LedgerError::Refused(refusal) = error { CliError::Refused(refusal) } else { CliError::Ledger(error) }
     });
     ledger.close()?;
-    let index = recorded?.index.get();
-    if as_json {
-        return json_line(&json!({ "outcome": "recorded", "command": "resume", "index": index, "members": members }));
-    }
-    line(format_args!("resume: the halt is ended, entry {index}"))?;
-    line(format_args!("\nnext: writ up --domain {}", quoted(domain.dir())))
+    Ok(recorded?.index.get())
 }
 
 /// The files that were named, or all that `writ init` has left in the domain's folder.

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, principal_seed, write_new, write_secret};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -12,6 +12,9 @@ use writ_protocol::entry::AssertedPrincipal;
 use writ_tlog::{Algorithm, SigningKey};
 
 const POLICY: &str = include_str!("starter/starter.cedar");
+const SCHEMA: &str = include_str!("starter/schema.cedarschema");
+const FIXTURES: &str = include_str!("starter/first-day.yaml");
+const README: &str = include_str!("starter/README.md");
 
 /// Makes `policy/` and the keys of the domain's first principals in its folder.
 pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
@@ -24,25 +27,52 @@ pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
         { "principal": text(&person), "uids": [uid], "keys": [key(dir, &person)?] },
         { "principal": text(&agent), "keys": [key(dir, &agent)?] },
     ]);
-    let group = |id: &str| json!({ "uid": { "type": "Group", "id": id }, "attrs": {}, "parents": [] });
-    let member = |of: &AssertedPrincipal, groups: &[&str]| {
-        let parents: Vec<_> = groups.iter().map(|id| json!({ "type": "Group", "id": id })).collect();
-        let uid = json!({ "type": of.kind.as_str(), "id": of.id.as_str() });
-        json!({ "uid": uid, "attrs": {}, "parents": parents })
-    };
-    let entities = json!([
-        group("administrators"),
-        group("agents"),
-        group("operators"),
-        member(&person, &["administrators", "operators"]),
-        member(&agent, &["agents"]),
-    ]);
+    let entities = entities(&person, &agent);
     for (file, content) in [
         ("starter.cedar", POLICY.to_owned()),
         ("principals.json", pretty(&principals)?),
         ("entities.json", pretty(&entities)?),
     ] {
         write_new(&policy.join(file), content.as_bytes(), SECRET_FILE)?;
+    }
+    Ok(())
+}
+
+/// The groups of a new domain, with the two who are in them.
+fn entities(person: &AssertedPrincipal, agent: &AssertedPrincipal) -> Value {
+    let group = |id: &str| json!({ "uid": { "type": "Group", "id": id }, "attrs": {}, "parents": [] });
+    let member = |of: &AssertedPrincipal, groups: &[&str]| {
+        let parents: Vec<_> = groups.iter().map(|id| json!({ "type": "Group", "id": id })).collect();
+        let uid = json!({ "type": of.kind.as_str(), "id": of.id.as_str() });
+        json!({ "uid": uid, "attrs": {}, "parents": parents })
+    };
+    json!([
+        group("administrators"),
+        group("agents"),
+        group("operators"),
+        member(person, &["administrators", "operators"]),
+        member(agent, &["agents"]),
+    ])
+}
+
+/// A working folder of its own: the starter's policies with fixtures that show what they let pass and what they stop. Nobody in it has a
+/// key yet; `user` is known by their uid.
+pub(crate) fn working_folder(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
+    let id = Name::new(user).map_err(|error| CliError::Usage(format!("--user: {error}")))?;
+    let person = AssertedPrincipal { kind: name("User")?, id };
+    let agent = AssertedPrincipal { kind: name("Agent")?, id: name("builder")? };
+    let principals = json!([{ "principal": text(&person), "uids": [uid] }, { "principal": text(&agent) }]);
+    let tests = dir.join("tests");
+    DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(&tests).map_err(CliError::file(&tests))?;
+    for (file, content) in [
+        ("starter.cedar", POLICY.to_owned()),
+        ("schema.cedarschema", SCHEMA.to_owned()),
+        ("principals.json", pretty(&principals)?),
+        ("entities.json", pretty(&entities(&person, &agent))?),
+        ("tests/first-day.yaml", FIXTURES.replace("User::someone", &text(&person))),
+        ("README.md", README.to_owned()),
+    ] {
+        write_new(&dir.join(file), content.as_bytes(), SECRET_FILE)?;
     }
     Ok(())
 }
@@ -72,7 +102,7 @@ pub(crate) fn text(principal: &AssertedPrincipal) -> String {
     format!("{}::{}", principal.kind, principal.id)
 }
 
-fn pretty(value: &serde_json::Value) -> Result<String, CliError> {
+fn pretty(value: &Value) -> Result<String, CliError> {
     let mut text = serde_json::to_string_pretty(value).map_err(|error| CliError::Failed(error.to_string()))?;
     text.push('\n');
     Ok(text)

@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::read_seed;
-use crate::policy::{Compiled, compiled};
+use crate::policy::compiled;
 use crate::render::{counted, quoted};
 use crate::who::connect;
 use serde_json::{Value, json};
@@ -39,6 +39,14 @@ pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
         text("/policy/semantics")
     ))?;
     line(format_args!("  policy set  {}", text("/policy/set")))?;
+    let authors = match status.pointer("/policy/authors") {
+        Some(Value::Object(_)) => {
+            let (threshold, keys) = (number("/policy/authors/threshold"), number("/policy/authors/keys"));
+            format!("{threshold} of {} must sign; see `writ policy history`", counted(keys, "author", "authors"))
+        }
+        Some(_) | None => "nobody: the policy folder is followed".to_owned(),
+    };
+    line(format_args!("  signed by   {authors}"))?;
     if let Some(Value::String(why)) = status.get("policy_refused") {
         line(format_args!("  not taken   the policy folder as it is now: {why}"))?;
     }
@@ -105,12 +113,18 @@ fn policy(domain: &Domain, status: Option<&Value>) -> Finding {
             format!("not taken, the policies before it stay in force: {why}; see `writ policy check`"),
         );
     }
+    if let Some(status) = status.filter(|status| status.pointer("/policy/authors").is_some_and(Value::is_object)) {
+        let epoch = status.pointer("/policy/epoch").and_then(Value::as_u64).unwrap_or_default();
+        return finding(true, format!("not read: its authors sign the set, epoch {epoch} is in force"));
+    }
     match compiled(&domain.policy()) {
-        Ok(Compiled::Sound(set)) => finding(true, counted(set.len() as u64, "policy", "policies")),
-        Ok(Compiled::Refused { findings, .. }) => finding(
-            false,
-            format!("{}; see `writ policy check`", counted(findings.len() as u64, "finding", "findings")),
-        ),
+        Ok(compiled) => match compiled.gated.set() {
+            Some(set) => finding(true, counted(set.len() as u64, "policy", "policies")),
+            None => {
+                let found = counted(compiled.gated.findings().count() as u64, "finding", "findings");
+                finding(false, format!("{found}; see `writ policy check`"))
+            }
+        },
         Err(error) => finding(false, error.to_string()),
     }
 }

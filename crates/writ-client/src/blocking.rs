@@ -53,6 +53,11 @@ impl Client {
         self.runtime.block_on(self.client.order(signed))
     }
 
+    /// Sends a policy bundle with the signed order to publish it.
+    pub fn publish(&self, signed: &[u8], bundle: &[u8]) -> Result<OrderAnswer, ClientError> {
+        self.runtime.block_on(self.client.publish(signed, bundle))
+    }
+
     /// Sends a gateway's statement.
     pub fn state(&self, statement: &[u8], watcher: Option<u32>) -> Result<StateAnswer, ClientError> {
         self.runtime.block_on(self.client.state(statement, watcher))

@@ -116,6 +116,13 @@ impl Client {
         self.read(OrderAnswer::read(whole.status, &whole.body))
     }
 
+    /// Sends a policy bundle with the signed order to publish it.
+    pub async fn publish(&self, signed: &[u8], bundle: &[u8]) -> Result<OrderAnswer, ClientError> {
+        let body = json!({ "signed": to_base64(signed), "bundle": to_base64(bundle) });
+        let whole = self.post("/v1/policies", &body, REQUEST_BYTES_MAX).await?;
+        self.read(OrderAnswer::read(whole.status, &whole.body))
+    }
+
     /// Sends a gateway's statement, and who watches over the execution that it is about.
     pub async fn state(&self, statement: &[u8], watcher: Option<u32>) -> Result<StateAnswer, ClientError> {
         let mut body = Map::from_iter([("statement".to_owned(), Value::from(to_base64(statement)))]);

@@ -153,6 +153,11 @@ impl Reader {
         vault::lookup(&self.connection, at, kind, commitment)
     }
 
+    /// Where the control entries are, in the order of their chain.
+    pub fn control_entries(&self) -> Result<Vec<LeafIndex>, LedgerError> {
+        self.indices("SELECT idx FROM control WHERE seq >= ?1 ORDER BY seq", 0)
+    }
+
     fn records(&self) -> StoredRecords<'_> {
         StoredRecords { projections: &self.connection, entries: &self.connection, origin: &self.origin }
     }

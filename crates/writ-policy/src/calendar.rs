@@ -21,6 +21,18 @@ impl Moment {
         })
     }
 
+    /// The milliseconds of a moment written as `2026-11-21T08:05:09Z`; nothing for one that there is not.
+    pub(crate) fn ms_of(text: &str) -> Option<u64> {
+        let number = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<u64>().ok());
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+        let days = days_of(year, month, day)?;
+        let ms = days.checked_mul(DAY_MS)?.checked_add(((hour * 60 + minute) * 60 + second) * 1_000)?;
+        // Written again it must be the same: no thirtieth of February, no sixtieth second, no other form.
+        let again = format!("{}:{:02}Z", Self::from_ms(ms)?.minute(), ms / 1_000 % 60);
+        (again == text).then_some(ms)
+    }
+
     /// `2026-11-21`
     pub(crate) fn day(self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
@@ -53,4 +65,14 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// The days since 1970 of a date, as [`civil`] counts them.
+fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = if month > 2 { month - 3 } else { month.checked_add(9)? };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
 }

@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use crate::{entities, principals, schema};
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Entities, Policy, PolicyId, Schema, ValidationMode, Validator};
+use cedar_policy::{Entities, Policy, PolicyId, Schema, ValidationError, ValidationMode, Validator};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
@@ -20,6 +20,8 @@ use writ_protocol::Name;
 
 /// Of a message of the engine, only this much is kept: it can quote a whole policy.
 const MESSAGE_CHARS_MAX: usize = 400;
+/// How many references a policy may follow one after another: `principal in Group::"a"` and `principal.owner` are one, `principal.owner.team` is two.
+const LEVEL_MAX: u32 = 3;
 
 pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>> {
     let mut findings = Vec::new();
@@ -188,7 +190,8 @@ impl Written {
         engine: &cedar_policy::PolicySet,
         findings: &mut Vec<PolicyError>,
     ) -> Vec<PolicyError> {
-        let result = Validator::new(schema.clone()).validate(engine, ValidationMode::Strict);
+        let validator = Validator::new(schema.clone());
+        let result = validator.validate_with_level(engine, ValidationMode::Strict, LEVEL_MAX);
         let finding = |id: &PolicyId, (message, offset): (String, usize), problem: fn(String) -> Problem| {
             let owner = Name::new(id.to_string()).ok().and_then(|id| self.policies.get(&id));
             match owner {
@@ -197,7 +200,11 @@ impl Written {
             }
         };
         for error in result.validation_errors() {
-            findings.push(finding(error.policy_id(), complaint(error), Problem::Invalid));
+            let problem: fn(String) -> Problem = match error {
+                ValidationError::EntityDerefLevelViolation(_) => |what| Problem::TooFar { limit: LEVEL_MAX, what },
+                _ => Problem::Invalid,
+            };
+            findings.push(finding(error.policy_id(), complaint(error), problem));
         }
         result
             .validation_warnings()

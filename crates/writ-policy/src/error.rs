@@ -1,3 +1,4 @@
+use crate::gate::Gate;
 use std::fmt;
 
 /// What is wrong with a policy folder, and where. Lines and columns begin at 1; a finding about a whole file stands at 1:1.
@@ -125,9 +126,54 @@ pub enum Problem {
     KeyShared { key: String, first: String, second: String },
     #[error("`{second}` has the uid {uid}, which belongs to `{first}`")]
     UidShared { uid: u32, first: String, second: String },
+    #[error("the policy follows references further than {limit} levels: {what}")]
+    TooFar { limit: u32, what: String },
+    #[error("{0}")]
+    FixtureForm(String),
+    #[error("`{name}`: expected {expected}, found {found}")]
+    FixtureFailed { name: String, expected: String, found: String },
 }
 
 impl Problem {
+    /// The gate that it fails.
+    pub(crate) fn gate(&self) -> Gate {
+        match self {
+            Self::TooManyFiles { .. }
+            | Self::TooManyBytes { .. }
+            | Self::PathForm
+            | Self::UnknownFile
+            | Self::FileMissing(_)
+            | Self::NotUtf8 => Gate::Files,
+            Self::TooDeep(_) | Self::TooLong(_) | Self::Unclosed | Self::Template(_) | Self::Syntax(_) => Gate::Syntax,
+            Self::IdMissing
+            | Self::IdForm(_)
+            | Self::IdRepeated { .. }
+            | Self::AnnotationUnknown(_)
+            | Self::AnnotationOnForbid(_)
+            | Self::AnnotationForm { .. }
+            | Self::KillBeforeFreeze { .. } => Gate::Ids,
+            Self::Schema(_)
+            | Self::LiteralMissing(_)
+            | Self::LiteralImpossible(_)
+            | Self::Json(_)
+            | Self::KeyRepeated(_)
+            | Self::Entities(_)
+            | Self::ParentMissing { .. }
+            | Self::ReferenceMissing { .. }
+            | Self::DigestForm(_)
+            | Self::ExecutablePath(_)
+            | Self::PrincipalForm { .. }
+            | Self::PrincipalRepeated(_)
+            | Self::PrincipalMissing(_)
+            | Self::KeyForm { .. }
+            | Self::KeyShared { .. }
+            | Self::UidShared { .. } => Gate::Entities,
+            Self::Invalid(_) | Self::Suspicious(_) | Self::SandboxUnknown(_) => Gate::Validation,
+            Self::TooFar { .. } => Gate::Level,
+            Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
+        }
+    }
+
     fn advice(&self) -> &'static str {
         match self {
             Self::TooManyFiles { .. } => "put several policies into one file",
@@ -136,7 +182,7 @@ impl Problem {
                 "use parts of A-Z a-z 0-9 . _ - that do not begin with a dot, joined by `/`, 255 bytes at most"
             }
             Self::UnknownFile => {
-                "a folder has *.cedar, schema.cedarschema, entities.json and principals.json; remove the rest"
+                "a folder has *.cedar, schema.cedarschema, entities.json, principals.json, tests/*.yaml and README.md; remove the rest"
             }
             Self::FileMissing(_) => "add it; an empty one is `[]`",
             Self::NotUtf8 => "save the file as UTF-8",
@@ -179,6 +225,9 @@ impl Problem {
             Self::KeyShared { .. } | Self::UidShared { .. } => {
                 "whoever holds it must be one principal: remove it from one of them"
             }
+            Self::TooFar { .. } => "put what it looks for nearer: an attribute or a group of the principal itself",
+            Self::FixtureForm(_) => "write the fixture as docs/reference/policy.md shows it",
+            Self::FixtureFailed { .. } => "mend the policies, or the fixture if it asks for the wrong thing",
         }
     }
 }

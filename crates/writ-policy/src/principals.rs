@@ -132,7 +132,7 @@ fn list<'a>(item: &'a Map<String, Value>, field: &str) -> Result<&'a [Value], &'
     }
 }
 
-fn read_principal(text: &str) -> Option<AssertedPrincipal> {
+pub(crate) fn read_principal(text: &str) -> Option<AssertedPrincipal> {
     let (kind, id) = text.split_once("::")?;
     if !PRINCIPAL_TYPES.contains(&kind) {
         return None;

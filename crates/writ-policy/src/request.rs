@@ -6,7 +6,7 @@ use crate::entities::DIGEST;
 use crate::facts::Facts;
 use crate::index::{Reads, Selection};
 use crate::policy_set::PolicySet;
-use crate::text::{command_text, hex, text_of_bytes};
+use crate::text::{command_text, from_hex, hex, text_of_bytes};
 use cedar_policy::{Context, Entities, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ impl Question {
             Action::Order(order) => match order.command {
                 Command::Revoke(_) => (&set.uids.revoke, set.uids.domain.clone()),
                 Command::Halt => (&set.uids.halt, set.uids.domain.clone()),
+                // The set in force has no say in what replaces it: its authors have.
+                Command::Publish(_) => return Err(Obstacle::error("publishing a policy set is not decided by policy")),
             },
         };
         let texts = Texts { action, facts };
@@ -97,6 +99,14 @@ pub(crate) fn with_executable(
     }
     let with = set.executables.with(&set.entities, &set.schema, resource, &exec.executable);
     with.map_err(Obstacle::error)
+}
+
+/// The digest to which the domain pins an executable, if it does.
+pub(crate) fn pinned_digest(set: &PolicySet, path: &[u8]) -> Option<Hash> {
+    match set.entities.get(&set.uids.executable(path))?.attr(DIGEST)? {
+        Ok(EvalResult::String(pinned)) => Hash::from_slice(&from_hex(&pinned)?),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Whether the domain pins this executable, its digest being the one measured.

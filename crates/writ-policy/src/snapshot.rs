@@ -1,7 +1,7 @@
 use crate::error::{PolicyError, Problem};
 use std::collections::BTreeMap;
-use writ_protocol::Refusal;
-use writ_protocol::cbor::{Encode, Reader, ShapeError, Writer};
+use writ_protocol::cbor::{Reader, ShapeError};
+use writ_protocol::{Refusal, SetPath, encode_policy_set};
 use writ_tlog::{Hash, sha256};
 
 const CONTEXT: &str = "writ.policy";
@@ -19,6 +19,8 @@ const ENCODED_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + (SNAPSHOT_FILES_MAX + 1) *
 pub(crate) const SCHEMA: &str = "schema.cedarschema";
 pub(crate) const ENTITIES: &str = "entities.json";
 pub(crate) const PRINCIPALS: &str = "principals.json";
+const README: &str = "README.md";
+const FIXTURES: &str = "tests/";
 
 /// The files of a policy folder: only files it may have, in their one encoding. What they say is for [`crate::PolicySet::compile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Snapshot {
 
     /// Its one encoding.
     pub fn encode(&self) -> Vec<u8> {
-        self.to_cbor()
+        encode_policy_set(self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
     }
 
     /// Reads the one encoding.
@@ -88,19 +90,25 @@ impl Snapshot {
     pub(crate) fn policy_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().filter(|(path, _)| is_policy(path)).map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
     }
+
+    /// The files with fixtures, by path.
+    pub(crate) fn fixture_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().filter(|(path, _)| is_fixture(path)).map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+    }
 }
 
 fn is_policy(path: &str) -> bool {
     path.ends_with(".cedar")
 }
 
+fn is_fixture(path: &str) -> bool {
+    path.starts_with(FIXTURES) && path.ends_with(".yaml")
+}
+
 fn judge_path(path: &str) -> Result<(), Problem> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed);
-    if path.len() > PATH_BYTES_MAX || !path.split('/').all(part) {
-        return Err(Problem::PathForm);
-    }
-    if is_policy(path) || [SCHEMA, ENTITIES, PRINCIPALS].contains(&path) { Ok(()) } else { Err(Problem::UnknownFile) }
+    SetPath::new(path).map_err(|_| Problem::PathForm)?;
+    let known = [SCHEMA, ENTITIES, PRINCIPALS, README].contains(&path);
+    if known || is_policy(path) || is_fixture(path) { Ok(()) } else { Err(Problem::UnknownFile) }
 }
 
 fn decode_files(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Vec<u8>>, ShapeError> {
@@ -125,18 +133,4 @@ fn decode_files(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Vec<u8>>, Sh
         files.insert(path.to_owned(), bytes.to_vec());
     }
     Ok(files)
-}
-
-impl Encode for Snapshot {
-    fn encode(&self, writer: &mut Writer) {
-        writer.array(3);
-        writer.text(CONTEXT);
-        writer.uint(VERSION);
-        writer.array(self.files.len());
-        for (path, bytes) in &self.files {
-            writer.array(2);
-            writer.text(path);
-            writer.bytes(bytes);
-        }
-    }
 }

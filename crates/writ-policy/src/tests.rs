@@ -3,6 +3,8 @@
 mod encodings;
 mod examples;
 mod fixture;
+mod fixtures;
+mod gates;
 mod index;
 mod inputs;
 mod refusals;

@@ -31,6 +31,11 @@ impl<'a> Envelope<'a> {
         )
     }
 
+    /// The origin, whichever it is.
+    pub(crate) fn claimed_origin(&self) -> Result<Origin, Refusal> {
+        Origin::new(self.origin).map_err(Refusal::malformed)
+    }
+
     /// The origin, which must be that of the ledger it was read from.
     pub(crate) fn origin(&self, expected: &Origin, what: &str) -> Result<Origin, Refusal> {
         if self.origin == expected.as_str() {

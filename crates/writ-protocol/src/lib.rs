@@ -16,6 +16,7 @@ mod id;
 mod key;
 mod name;
 mod parts;
+mod policy_bundle;
 mod refusal;
 mod trust_root;
 mod verified;
@@ -26,6 +27,9 @@ pub use entry::{Body, Entry, EntryType};
 pub use id::{ClusterId, DenialId, DomainId, ExecutionId, HoldId, OrderId, RequestKey, WritId};
 pub use key::{Ed25519Key, Fingerprint, Key, KeyPair};
 pub use name::{Label, Name};
+pub use policy_bundle::{
+    POLICY_BUNDLE_BYTES_MAX, POLICY_SET_BYTES_MAX, PolicyBundle, SetPath, encode_policy_set, holds_files,
+};
 pub use refusal::{Code, Refusal};
 pub use trust_root::{PinnedLedger, TRUST_ROOT_BYTES_MAX, TrustRoot, checkpoint_refusal, pinned_keys};
 pub use verified::Verified;

@@ -229,6 +229,42 @@ impl RootMembers {
     }
 }
 
+/// Who writes the policies of a domain: keys of which a threshold must sign each policy set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authors {
+    threshold: usize,
+    keys: Vec<Ed25519Key>,
+}
+
+/// The most authors a domain may have.
+pub const AUTHORS_MAX: usize = 16;
+
+impl Authors {
+    /// 1 to 16 different keys, threshold from 1 to their number.
+    pub fn new(threshold: u64, keys: Vec<Ed25519Key>) -> Result<Self, ShapeError> {
+        let expected = || ShapeError::expected("1 to 16 policy authors and a threshold from 1 to their number");
+        let threshold = usize::try_from(threshold).map_err(|_| expected())?;
+        if keys.len() > AUTHORS_MAX || !(1..=keys.len()).contains(&threshold) {
+            return Err(expected());
+        }
+        let different: BTreeSet<_> = keys.iter().map(|key| key.key().fingerprint()).collect();
+        if different.len() != keys.len() {
+            return Err(ShapeError::expected("policy authors whose keys all differ"));
+        }
+        Ok(Self { threshold, keys })
+    }
+
+    /// How many must sign.
+    pub fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// All of them.
+    pub fn keys(&self) -> &[Ed25519Key] {
+        &self.keys
+    }
+}
+
 /// At least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Positive(u64);

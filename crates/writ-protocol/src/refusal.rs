@@ -71,6 +71,8 @@ pub enum Code {
     PolicyDenied,
     /// A policy could not be evaluated.
     EvaluationError,
+    /// A policy set did not pass the gates before activation.
+    GateFailed,
     /// It waits for approval.
     ApprovalPending,
     /// Approval was refused, or there is none that fits.
@@ -127,6 +129,7 @@ impl Code {
         Self::BudgetExceeded,
         Self::PolicyDenied,
         Self::EvaluationError,
+        Self::GateFailed,
         Self::ApprovalPending,
         Self::ApprovalRejected,
         Self::Unauthenticated,
@@ -173,6 +176,7 @@ impl Code {
             Self::BudgetExceeded => "budget_exceeded",
             Self::PolicyDenied => "policy_denied",
             Self::EvaluationError => "evaluation_error",
+            Self::GateFailed => "gate_failed",
             Self::ApprovalPending => "approval_pending",
             Self::ApprovalRejected => "approval_rejected",
             Self::Unauthenticated => "unauthenticated",

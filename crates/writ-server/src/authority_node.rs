@@ -37,16 +37,18 @@ pub struct AuthorityNode {
     control: tokio::sync::Mutex<Option<Arc<ControlBundle>>>,
     /// The turn of a large request.
     large: Semaphore,
+    /// The turn of a policy set that is published.
+    publishing: Semaphore,
 }
 
 impl AuthorityNode {
-    /// Opens the ledger, reads the policy folder and puts it in force. A policy folder that is not sound opens nothing.
+    /// Opens the ledger. Where policy authors are pinned, what the control chain names is in force. Else the policy folder is read and put in
+    /// force; one that is not sound opens nothing.
     pub fn open(
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
         let NodeSetting { place, signer, policy, rate } = setting;
-        let snapshot = read_policy_folder(&policy)?;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
             if phase == Phase::Idle {
@@ -54,7 +56,12 @@ impl AuthorityNode {
             }
         });
         let ledger = Ledger::open(&place, signer, options)?;
-        let authority = Authority::open(ledger, &place.store, &snapshot, Setting { clock: Box::new(clock), rate })?;
+        let setting = Setting { clock: Box::new(clock), rate };
+        let authority = if ledger.published().control.authors().is_some() {
+            Authority::resume(ledger, &place.store, setting)?
+        } else {
+            Authority::open(ledger, &place.store, &read_policy_folder(&policy)?, setting)?
+        };
         let readers = Arc::new(Readers::open(&place.store)?);
         let policy_refused = Mutex::new(None);
         let control = tokio::sync::Mutex::new(None);
@@ -67,6 +74,7 @@ impl AuthorityNode {
             policy_refused,
             control,
             large: Semaphore::new(1),
+            publishing: Semaphore::new(1),
         })
     }
 
@@ -82,7 +90,11 @@ impl AuthorityNode {
     }
 
     /// Reads the policy folder again, and puts it in force if it has changed and is sound. What is in force stays otherwise.
+    /// Where policy authors are pinned, the folder has no say.
     pub fn follow_policy(&self) -> Result<Option<Arc<ActiveSet>>, AuthorityError> {
+        if self.authority.published().control.authors().is_some() {
+            return Ok(None);
+        }
         let followed = read_policy_folder(&self.policy).and_then(|snapshot| self.authority.activate(&snapshot));
         let refused = followed.as_ref().err().map(ToString::to_string);
         let mut known = self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +128,10 @@ impl AuthorityNode {
 
     pub(crate) fn large(&self) -> &Semaphore {
         &self.large
+    }
+
+    pub(crate) fn publishing(&self) -> &Semaphore {
+        &self.publishing
     }
 
     pub(crate) fn grown(&self) -> watch::Receiver<()> {

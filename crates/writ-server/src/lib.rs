@@ -53,5 +53,6 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    AuthorityError, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot, read_policy_folder, replay,
+    AuthorityError, Gate, GateResult, Gated, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot, Tested, gate,
+    read_policy_folder, replay,
 };

@@ -41,6 +41,15 @@ const OPERATIONS: &[Operation] = &[
         denies: true,
     },
     Operation {
+        pattern: "/v1/policies",
+        id: "publish",
+        summary: "Publish a policy set: a bundle that its authors have signed, and an order that names it, signed by a principal's key.",
+        takes: Some("Publication"),
+        gives: "Recorded",
+        query: &[],
+        denies: true,
+    },
+    Operation {
         pattern: "/v1/statements",
         id: "state",
         summary: "Have a gateway's signed statement recorded.",
@@ -248,6 +257,10 @@ fn schemas() -> Value {
                 object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize or order."))]),
             ],
         },
+        "Publication": object("A policy set to publish.", &[
+            ("bundle", bytes("The bundle of spec/policy-bundle.md.")),
+            ("signed", bytes("The envelope of spec/statement.md, kind order, whose action publishes this bundle.")),
+        ]),
         "Statement": object("What a gateway says.", &[
             ("statement", bytes("The signed envelope of spec/statement.md.")),
             ("watcher?", json!({ "type": "integer", "minimum": 1, "description": "With `started`: the process that the execution descends from." })),

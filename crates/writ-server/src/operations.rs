@@ -29,14 +29,27 @@ pub(crate) fn handler(node: Arc<AuthorityNode>) -> Handler {
 }
 
 async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
+    if exchange.route.pattern == "/v1/policies" {
+        // Compiling and testing a set takes as long as it takes: one at a time, and beside everything else.
+        let turn = node.publishing().acquire().await;
+        let answered = answer_elsewhere(node, exchange).await;
+        drop(turn);
+        return answered;
+    }
     if exchange.body.len() <= LARGE_BYTES {
         return answer_here(node, exchange).await;
     }
     // Reading and deciding on megabytes takes so long that others would wait, so it is done beside the event loop, one at a time.
     let turn = node.large().acquire().await;
+    let answered = answer_elsewhere(node, exchange).await;
+    drop(turn);
+    answered
+}
+
+/// On a thread that may wait.
+async fn answer_elsewhere(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     let (elsewhere, handle) = (node.clone(), Handle::current());
     let answered = spawn_blocking(move || handle.block_on(answer_here(&elsewhere, exchange))).await;
-    drop(turn);
     answered.unwrap_or_else(|_| api::refused(&Refusal::new(Code::Internal, "the answer was not finished")))
 }
 
@@ -46,6 +59,7 @@ async fn answer_here(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     match exchange.route.pattern {
         "/v1/authorize" => api::authorize(node, &caller, exchange.fields()).await,
         "/v1/orders" => api::order(node, &caller, exchange.fields()).await,
+        "/v1/policies" => api::publish(node, &caller, exchange.fields()).await,
         "/v1/statements" => api::state(node, &caller, exchange.fields()).await,
         "/v1/status" => api::status(node),
         _ => read(node, &exchange).await.unwrap_or_else(|refusal| api::refused(&refusal)),

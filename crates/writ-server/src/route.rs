@@ -66,6 +66,7 @@ impl Route {
 pub const NODE_ROUTES: &[Route] = &[
     Route::post_up_to(8 * 1024 * 1024, "/v1/authorize"),
     Route::post("/v1/orders"),
+    Route::post_up_to(8 * 1024 * 1024, "/v1/policies"),
     Route::post("/v1/statements"),
     Route::get("/v1/control"),
     Route::get("/v1/feed"),

@@ -3,8 +3,8 @@
 use writ_protocol::bundle::ProvedEntry;
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
-    Activation, Ascending, AssertedPrincipal, Body, Control, ControlHead, Enrolment, Evidence, Genesis, Grant, Halt,
-    Limits, Positive, Principal, RequestRef, Revocation, RootMembers, Seal, Target,
+    Activation, Ascending, AssertedPrincipal, Body, Control, ControlHead, Enrolment, Evidence, Gates, Genesis, Grant,
+    Halt, Limits, Positive, Principal, RequestRef, Revocation, RootMembers, Seal, Target,
 };
 use writ_protocol::{
     Bundle, ClusterId, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, Name, OrderId, PinnedLedger, RequestKey,
@@ -210,10 +210,12 @@ impl Ledger {
             by: Self::alice(),
             set: policy_set(epoch),
             epoch: positive(epoch),
+            gates: Gates::default(),
             content: sha256(b"committed"),
             control: self.link(),
             request: self.request(),
             time_ms: self.time_ms,
+            manifest: None,
             semantics: label("cedar"),
         };
         self.append(Body::Policy(activation));

@@ -112,6 +112,7 @@ fn a_denial_is_not_a_writ() {
             id: DenialId::new(NOW_MS, [5; 10]),
             code: Code::PolicyDenied,
             hold: None,
+            text: None,
             as_of: terms.as_of,
             cause: terms.cause,
             facts: None,

@@ -51,7 +51,10 @@ fn odd_paths_are_refused() {
 #[test]
 fn files_that_a_folder_does_not_have_are_refused() {
     for path in [
-        "README.md",
+        "README.txt",
+        "sub/README.md",
+        "tests/a.yml",
+        "sub/tests/a.yaml",
         "a.cedar.bak",
         "schema.json",
         "sub/entities.json",

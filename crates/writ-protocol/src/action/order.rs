@@ -1,6 +1,7 @@
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use crate::entry::Target;
 use crate::name::Label;
+use writ_tlog::Hash;
 
 /// A command to the control plane itself: administering is an action like any other, authorized and recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Command {
     Revoke(Target),
     /// Everything stops.
     Halt,
+    /// The policy set of this bundle comes into force: SHA-256 of the bundle's bytes.
+    Publish(Hash),
 }
 
 impl Command {
@@ -26,6 +29,7 @@ impl Command {
         match self {
             Self::Revoke(_) => "revoke",
             Self::Halt => "halt",
+            Self::Publish(_) => "publish",
         }
     }
 }
@@ -42,6 +46,11 @@ impl Encode for Order {
                 writer.map(2);
                 writer.field("reason", &self.reason);
             }
+            Command::Publish(bundle) => {
+                writer.map(3);
+                writer.field("bundle", bundle);
+                writer.field("reason", &self.reason);
+            }
         }
         writer.field("command", self.command.as_str());
     }
@@ -51,18 +60,25 @@ impl Decode for Order {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
         let command = reader.peek_field("command")?;
         let mut map = reader.map()?;
-        let reason = map.required("reason")?;
-        let command = match command {
+        let (command, reason) = match command {
             "revoke" => {
+                let reason = map.required("reason")?;
                 let target = map.required("target")?;
                 map.constant("command", "revoke")?;
-                Command::Revoke(target)
+                (Command::Revoke(target), reason)
             }
             "halt" => {
+                let reason = map.required("reason")?;
                 map.constant("command", "halt")?;
-                Command::Halt
+                (Command::Halt, reason)
             }
-            _ => return Err(ShapeError::expected("a command: revoke or halt")),
+            "publish" => {
+                let bundle = map.required("bundle")?;
+                let reason = map.required("reason")?;
+                map.constant("command", "publish")?;
+                (Command::Publish(bundle), reason)
+            }
+            _ => return Err(ShapeError::expected("a command: revoke, halt or publish")),
         };
         map.end()?;
         Ok(Self { command, reason })

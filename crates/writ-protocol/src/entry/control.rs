@@ -261,6 +261,8 @@ record! {
         set: ! Hash,
         /// Its epoch, from 1.
         epoch: ! Positive,
+        /// What it has passed.
+        gates: ! Gates,
         /// Commitment to the set itself.
         content: ! Hash,
         /// Its place in the chain.
@@ -269,8 +271,53 @@ record! {
         request: ! RequestRef,
         /// When.
         time_ms: ! u64,
+        /// The manifest that its authors have signed, as they signed it.
+        manifest: ? Bytes,
         /// Engine version and wrapper.
         semantics: ! Label,
+    }
+}
+
+record! {
+    /// One gate that a policy set has passed.
+    pub Gate {
+        /// Its name.
+        gate: ! Label,
+        /// How many things it looked at and found in order.
+        passed: ! u64,
+    }
+}
+
+/// The gates that a policy set has passed, in the order in which they stand; each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gates(Vec<Gate>);
+
+impl Gates {
+    /// Each gate once.
+    pub fn new(gates: Vec<Gate>) -> Result<Self, ShapeError> {
+        let mut names: Vec<&Label> = gates.iter().map(|gate| &gate.gate).collect();
+        names.sort();
+        if names.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(ShapeError::expected("each gate once"));
+        }
+        Ok(Self(gates))
+    }
+
+    /// The gates, in their order.
+    pub fn as_slice(&self) -> &[Gate] {
+        &self.0
+    }
+}
+
+impl Encode for Gates {
+    fn encode(&self, writer: &mut Writer) {
+        self.0.encode(writer);
+    }
+}
+
+impl Decode for Gates {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        Self::new(Vec::decode(reader)?)
     }
 }
 

@@ -331,6 +331,8 @@ record! {
         code: ! Code,
         /// The hold that ended so.
         hold: ? EntryRef,
+        /// Commitment to what more there is to say of it.
+        text: ? Hash,
         /// The state it stood on.
         as_of: ! AsOf,
         /// What caused the request.

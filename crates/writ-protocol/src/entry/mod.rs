@@ -321,6 +321,7 @@ impl Body {
             Self::Denial(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.extend(body.facts.map(|facts| (CommitmentKind::Facts, facts)));
+                held.extend(body.text.map(|text| (CommitmentKind::Text, text)));
             }
             Self::Hold(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
@@ -389,6 +390,11 @@ impl Entry {
         let body = decode_body(entry_type, &mut reader)?;
         if let Some(statement) = body.statement() {
             Signed::decode(statement)?;
+        }
+        if let Body::Policy(activation) = &body
+            && let Some(manifest) = &activation.manifest
+        {
+            Signed::decode(&manifest.0)?;
         }
         Ok(Self { origin: found, body })
     }

@@ -1,6 +1,8 @@
 //! The control state: what the control chain makes true for the whole domain at one index.
 
-use crate::entry::{AssertedPrincipal, Body, Control, ControlHead, Genesis, Limits, Positive, RootMembers, Target};
+use crate::entry::{
+    AssertedPrincipal, Authors, Body, Control, ControlHead, Genesis, Limits, Positive, RootMembers, Target,
+};
 use crate::id::{DomainId, OrderId};
 use crate::key::{Ed25519Key, KeyPair};
 use crate::name::{Label, Name};
@@ -22,6 +24,7 @@ pub struct ControlState {
     revoked: BTreeMap<Target, LeafIndex>,
     halted: Option<LeafIndex>,
     policy: Option<ActivePolicy>,
+    authors: Option<Authors>,
     root_orders: BTreeSet<OrderId>,
 }
 
@@ -63,6 +66,7 @@ impl ControlState {
             revoked: BTreeMap::new(),
             halted: None,
             policy: None,
+            authors: None,
             root_orders: BTreeSet::new(),
             genesis,
         }
@@ -106,6 +110,11 @@ impl ControlState {
     /// The policy set in force, once there is one.
     pub fn policy(&self) -> Option<&ActivePolicy> {
         self.policy.as_ref()
+    }
+
+    /// Who must sign a policy set, once the root has said so.
+    pub fn authors(&self) -> Option<&Authors> {
+        self.authors.as_ref()
     }
 
     /// The index of the revocation of exactly this target.
@@ -226,6 +235,7 @@ impl ControlState {
             RootCommand::Resume(_) => self.halted = None,
             RootCommand::LedgerKeys(keys) => self.keys = keys.clone(),
             RootCommand::RootKeys(root) => self.root = root.clone(),
+            RootCommand::PolicyAuthors(authors) => self.authors = Some(authors.clone()),
         }
     }
 }

@@ -7,7 +7,7 @@ mod control;
 mod rules;
 
 pub use control::{ActivePolicy, ControlState, GatewayRecord};
-pub use rules::{judge, revoked};
+pub use rules::{judge, judge_manifest, revoked};
 
 use crate::entry::{Grant, Hold, Positive};
 use crate::id::ExecutionId;

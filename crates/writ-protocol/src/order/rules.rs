@@ -5,7 +5,7 @@ use crate::entry::{
 };
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
-use crate::statement::{Claim, Ending, GatewayStatement, RootCommand, RootStatement, Signed};
+use crate::statement::{Claim, Ending, GatewayStatement, Manifest, RootCommand, RootStatement, Signed};
 use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// Decides whether `entry` may stand at index `at`, after everything in `control` and `records`.
@@ -103,6 +103,41 @@ fn earlier(a: Option<LeafIndex>, b: Option<LeafIndex>) -> Option<LeafIndex> {
     }
 }
 
+/// Judges a signed manifest at this point of the control chain: its authors, their keys, its place in the history, its window.
+pub fn judge_manifest(control: &ControlState, manifest: &[u8], time_ms: u64) -> Result<Manifest, Refusal> {
+    let authors = control.authors().ok_or_else(|| {
+        refuse(Code::UnknownAuthority, "no policy authors are pinned in this domain; root members do it")
+    })?;
+    let signed = Signed::decode(manifest)?;
+    let manifest = signed.verify_manifest(authors, control.domain(), control.origin())?;
+    for by in signed.signers() {
+        if let Some(at) = control.revoked(&Target::Key(by)) {
+            return Err(refuse(Code::Revoked, format!("the policy author's key {by} is revoked by entry {at}")));
+        }
+    }
+    manifest.follows(control.policy().map(|active| (active.epoch, active.set)), time_ms)?;
+    Ok(manifest)
+}
+
+/// Once authors are pinned, a set comes into force with their signatures. The one in force may go on under other semantics without:
+/// it is what they have signed, and a new release decides by it.
+fn signed_by_its_authors(control: &ControlState, activation: &Activation) -> Result<(), Refusal> {
+    let Some(manifest) = &activation.manifest else {
+        return match (control.authors(), control.policy()) {
+            (None, _) => Ok(()),
+            (Some(_), Some(active)) if active.set == activation.set && active.semantics != activation.semantics => {
+                Ok(())
+            }
+            (Some(_), _) => Err(refuse(Code::SignatureInvalid, "a policy set without the signatures of its authors")),
+        };
+    };
+    let manifest = judge_manifest(control, &manifest.0, activation.time_ms)?;
+    if manifest.set == activation.set && manifest.epoch == activation.epoch {
+        return Ok(());
+    }
+    Err(refuse(Code::PolicyMismatch, "the manifest is of another policy set than the entry"))
+}
+
 fn refuse(code: Code, why: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(code, why)
 }
@@ -147,7 +182,7 @@ impl<R: Records> Rules<'_, R> {
         if found != expected {
             Err(refuse(Code::PolicyStale, format!("policy epoch {found}, expected {expected}")))?;
         }
-        Ok(())
+        Ok(signed_by_its_authors(self.control, activation)?)
     }
 
     fn root_order(&self, statement: &[u8]) -> Result<RootStatement, OrderError<R::Error>> {
@@ -161,9 +196,11 @@ impl<R: Records> Rules<'_, R> {
             RootCommand::Resume(_) if control.halted().is_none() => {
                 Err(refuse(Code::EvidenceInvalid, "`resume` while the domain is not halted"))?
             }
-            RootCommand::Halt(_) | RootCommand::Resume(_) | RootCommand::LedgerKeys(_) | RootCommand::RootKeys(_) => {
-                Ok(statement)
-            }
+            RootCommand::Halt(_)
+            | RootCommand::Resume(_)
+            | RootCommand::LedgerKeys(_)
+            | RootCommand::RootKeys(_)
+            | RootCommand::PolicyAuthors(_) => Ok(statement),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Signed statements (`spec/statement.md`): what others than the authority assert, kept as the bytes they signed.
 
 mod gateway;
+mod manifest;
 mod presentation;
 mod request;
 mod root;
 
 pub use gateway::{Claim, Ending, GatewayStatement, Signal};
+pub use manifest::{ListedFile, MANIFEST_BYTES_MAX, MANIFEST_FILES_MAX, Manifest, ManifestFields};
 pub use presentation::Presentation;
 pub use request::{Ask, Authorize, Component, Request, surroundings_digest};
 pub use root::{RootCommand, RootStatement};
@@ -14,7 +16,7 @@ use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use crate::envelope::Envelope;
 use crate::id::DomainId;
 use crate::key::{Ed25519Key, Fingerprint, Key};
-use crate::parts::RootMembers;
+use crate::parts::{Authors, RootMembers};
 use crate::refusal::{Code, Refusal};
 use gateway::GatewayKind;
 use request::RequestKind;
@@ -181,6 +183,67 @@ impl<'a> Signed<'a> {
         Ok(RootStatement::decode(kind, &mut reader)?)
     }
 
+    /// Verifies it as a manifest: by enough of the `authors` and nobody else, for this domain.
+    pub fn verify_manifest(&self, authors: &Authors, domain: DomainId, origin: &Origin) -> Result<Manifest, Refusal> {
+        let manifest = self.manifest_claims(origin)?;
+        if manifest.domain != domain {
+            return Err(Refusal::new(
+                Code::UnknownAuthority,
+                format!("a policy manifest of {}, expected {domain}", manifest.domain),
+            ));
+        }
+        for (by, signature) in &self.signatures {
+            let author = authors.keys().iter().find(|key| key.key().fingerprint() == *by).ok_or_else(|| {
+                Refusal::new(Code::UnknownAuthority, format!("signed by {by}, which is no policy author's key"))
+            })?;
+            self.verify_one(author.key(), signature)?;
+        }
+        let (signed, threshold) = (self.signatures.len(), authors.threshold());
+        if signed < threshold {
+            return Err(Refusal::new(
+                Code::SignatureInvalid,
+                format!("{signed} policy authors have signed, {threshold} must"),
+            ));
+        }
+        Ok(manifest)
+    }
+
+    /// What it says as a manifest, **not verified**: for display, and to hold files against it.
+    pub fn manifest_claims(&self, origin: &Origin) -> Result<Manifest, Refusal> {
+        let mut reader = Reader::checked(self.payload)?;
+        let envelope = Envelope::read(&mut reader, CONTEXT)?;
+        let found = Kind::of(&envelope)?;
+        let Kind::Manifest = found else { return Err(misplaced(&found, "a policy manifest")) };
+        envelope.origin(origin, "statement")?;
+        let manifest = Manifest::read(&mut reader)?;
+        let length = self.payload.len();
+        if length > MANIFEST_BYTES_MAX {
+            return Err(Refusal::malformed(format_args!(
+                "a policy manifest has at most {MANIFEST_BYTES_MAX} bytes, this one has {length}; put several policies into one file"
+            )));
+        }
+        Ok(manifest)
+    }
+
+    /// The ledger that it says it is for, **not verified**: to read what somebody has handed over.
+    pub fn claimed_origin(&self) -> Result<Origin, Refusal> {
+        let mut reader = Reader::checked(self.payload)?;
+        Envelope::read(&mut reader, CONTEXT)?.claimed_origin()
+    }
+
+    /// Whose signatures it has, **not verified**, ascending.
+    pub fn signers(&self) -> impl Iterator<Item = Fingerprint> {
+        self.signatures.iter().map(|(by, _)| *by)
+    }
+
+    /// The same statement with one signature more; one that is there already is made anew.
+    pub fn signed_too(&self, key: &SigningKey) -> Vec<u8> {
+        let mine = Key::from(key.verifying_key()).fingerprint();
+        let others = self.signatures.iter().filter(|(by, _)| *by != mine).map(|(by, made)| (*by, made.to_vec()));
+        let signatures = others.chain([(mine, key.sign(&message(self.payload)))]).collect();
+        enveloped(self.payload, signatures)
+    }
+
     fn signature_by(&self, key: &Key) -> Option<&'a [u8]> {
         let fingerprint = key.fingerprint();
         let place = self.signatures.binary_search_by_key(&fingerprint, |(by, _)| *by).ok()?;
@@ -213,6 +276,7 @@ enum Kind {
     Root(RootKind),
     Request(RequestKind),
     Presentation,
+    Manifest,
 }
 
 impl Kind {
@@ -227,6 +291,8 @@ impl Kind {
             ("resume", VERSION) => Self::Root(RootKind::Resume),
             ("ledger-keys", VERSION) => Self::Root(RootKind::LedgerKeys),
             ("root-keys", VERSION) => Self::Root(RootKind::RootKeys),
+            ("policy-authors", VERSION) => Self::Root(RootKind::PolicyAuthors),
+            ("policy-set", VERSION) => Self::Manifest,
             ("authorize", VERSION) => Self::Request(RequestKind::Authorize),
             ("order", VERSION) => Self::Request(RequestKind::Order),
             ("presented", VERSION) => Self::Presentation,
@@ -241,6 +307,7 @@ fn misplaced(found: &Kind, expected: &str) -> Refusal {
         Kind::Root(_) => "a root statement",
         Kind::Request(_) => "a principal's request",
         Kind::Presentation => "a presentation",
+        Kind::Manifest => "a policy manifest",
     };
     Refusal::malformed(format_args!("expected {expected}, found {found}"))
 }
@@ -258,14 +325,17 @@ fn signature<'a>(reader: &mut Reader<'a>) -> Result<(Fingerprint, &'a [u8]), Sha
 /// Signs a payload with every key given.
 fn sign(payload: Vec<u8>, keys: &[&SigningKey]) -> Vec<u8> {
     let message = message(&payload);
-    let mut signatures: Vec<_> =
-        keys.iter().map(|key| (Key::from(key.verifying_key()).fingerprint(), key.sign(&message))).collect();
+    let signed = keys.iter().map(|key| (Key::from(key.verifying_key()).fingerprint(), key.sign(&message)));
+    enveloped(&payload, signed.collect())
+}
+
+fn enveloped(payload: &[u8], mut signatures: Vec<(Fingerprint, Vec<u8>)>) -> Vec<u8> {
     signatures.sort_by_key(|(by, _)| *by);
     let mut writer = Writer::default();
     writer.array(4);
     writer.text(ENVELOPE);
     writer.uint(VERSION);
-    writer.bytes(&payload);
+    writer.bytes(payload);
     writer.array(signatures.len());
     for (by, signature) in signatures {
         writer.array(2);

@@ -1,9 +1,9 @@
 use super::{payload, sign};
 use crate::cbor::{Decode, Reader, ShapeError, record};
 use crate::id::{DomainId, OrderId};
-use crate::key::KeyPair;
+use crate::key::{Ed25519Key, KeyPair};
 use crate::name::Label;
-use crate::parts::RootMembers;
+use crate::parts::{Authors, RootMembers};
 use writ_tlog::{Origin, SigningKey};
 
 /// What the root says.
@@ -30,6 +30,8 @@ pub enum RootCommand {
     LedgerKeys(KeyPair),
     /// The root members are replaced.
     RootKeys(RootMembers),
+    /// From here on a policy set comes into force as a bundle that its authors have signed.
+    PolicyAuthors(Authors),
 }
 
 #[derive(Clone, Copy)]
@@ -38,6 +40,7 @@ pub(super) enum RootKind {
     Resume,
     LedgerKeys,
     RootKeys,
+    PolicyAuthors,
 }
 
 record! {
@@ -63,6 +66,16 @@ record! {
         id: ! OrderId,
         domain: ! DomainId,
         members: ! Vec<KeyPair>,
+        time_ms: ! u64,
+        threshold: ! u64,
+    }
+}
+
+record! {
+    PolicyAuthorsFields {
+        id: ! OrderId,
+        keys: ! Vec<Ed25519Key>,
+        domain: ! DomainId,
         time_ms: ! u64,
         threshold: ! u64,
     }
@@ -94,6 +107,17 @@ impl RootStatement {
                     threshold: root.threshold() as u64,
                 },
             ),
+            RootCommand::PolicyAuthors(authors) => payload(
+                "policy-authors",
+                origin,
+                &PolicyAuthorsFields {
+                    id,
+                    keys: authors.keys().to_vec(),
+                    domain,
+                    time_ms,
+                    threshold: authors.threshold() as u64,
+                },
+            ),
         };
         sign(payload, &members.concat())
     }
@@ -115,6 +139,10 @@ impl RootStatement {
             RootKind::RootKeys => {
                 let RootKeysFields { id, domain, members, time_ms, threshold } = RootKeysFields::decode(reader)?;
                 Self { domain, id, time_ms, order: RootCommand::RootKeys(RootMembers::new(threshold, members)?) }
+            }
+            RootKind::PolicyAuthors => {
+                let PolicyAuthorsFields { id, keys, domain, time_ms, threshold } = PolicyAuthorsFields::decode(reader)?;
+                Self { domain, id, time_ms, order: RootCommand::PolicyAuthors(Authors::new(threshold, keys)?) }
             }
         })
     }

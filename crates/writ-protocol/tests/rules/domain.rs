@@ -5,9 +5,9 @@ use writ_protocol::action::ActionKind;
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
     ActionRef, Activation, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, EntryRef,
-    Erased, Erasure, ErasureFields, Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits, Need,
-    Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Surroundings, Target,
-    Window,
+    Erased, Erasure, ErasureFields, Gates, Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits,
+    Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Surroundings,
+    Target, Window,
 };
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
 use writ_protocol::statement::{RootCommand, RootStatement};
@@ -151,10 +151,12 @@ impl Domain {
             by: alice(),
             set: policy_set(epoch),
             epoch: positive(epoch),
+            gates: Gates::default(),
             content: sha256(b"content"),
             control: self.control.next(),
             request: request(),
             time_ms: NOW_MS,
+            manifest: None,
             semantics: label("cedar"),
         })
     }
@@ -230,6 +232,7 @@ impl Domain {
             id,
             code: Code::PolicyDenied,
             hold,
+            text: None,
             as_of,
             cause,
             facts: None,

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use writ_protocol::action::{Action, Opening, Variables};
 use writ_protocol::cbor::{self, Decode, Value as Item};
-use writ_protocol::entry::RootMembers;
+use writ_protocol::entry::{Authors, Positive, RootMembers};
 use writ_protocol::order::ExecutionState;
 use writ_protocol::statement::{Ask, Claim, Component, Request, RootCommand, Signed, surroundings_digest};
 use writ_protocol::{
-    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, Refusal, TrustRoot, WritVerifier,
+    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, PolicyBundle, Refusal, TrustRoot, WritVerifier,
     checkpoint_refusal,
 };
 use writ_tlog::{
@@ -44,6 +44,7 @@ pub(crate) fn judge(directory: &str, case: &Value) -> Result<Value, String> {
         ("writ", "writ") => writ,
         ("bundle", "bundle") => bundle,
         ("trust-root", "trust-root") => trust_root,
+        ("policy-bundle", "policy-bundle") => policy_bundle,
         _ => return Err(format!("no check `{check}` in {directory}")),
     };
     Ok(match run(&input) {
@@ -142,6 +143,7 @@ fn root(input: &Input<'_>) -> Result<Value, Refusal> {
         RootCommand::Resume(_) => "resume",
         RootCommand::LedgerKeys(_) => "ledger-keys",
         RootCommand::RootKeys(_) => "root-keys",
+        RootCommand::PolicyAuthors(_) => "policy-authors",
     };
     Ok(json!({ "kind": kind }))
 }
@@ -303,6 +305,22 @@ fn trust_root(input: &Input<'_>) -> Result<Value, Refusal> {
     assert_eq!(trust.to_string().into_bytes(), input.file());
     let ledgers: Vec<_> = trust.ledgers().iter().map(|ledger| ledger.origin().as_str()).collect();
     Ok(json!({ "domain": hex(trust.domain().as_bytes()), "ledgers": ledgers }))
+}
+
+fn policy_bundle(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (bytes, origin) = (input.bytes("hex"), input.origin());
+    let bundle = PolicyBundle::decode(&bytes, &origin)?;
+    // A bundle has one form.
+    assert_eq!(PolicyBundle::assemble(bundle.signed(), bundle.files()), bytes);
+    let author = |key: &Value| Ed25519Key::new(Key::from_bytes(&unhex(key.as_str().unwrap()).unwrap())?);
+    let authors = input.0["authors"].as_array().unwrap().iter().map(author).collect::<Result<_, _>>()?;
+    let authors = Authors::new(input.number("threshold"), authors)?;
+    let domain = DomainId::from_bytes(input.bytes("domain").try_into().unwrap());
+    let manifest = Signed::decode(bundle.signed())?.verify_manifest(&authors, domain, &origin)?;
+    let active = Positive::new(input.number("epoch")).map(|epoch| (epoch, input.hash("set")));
+    manifest.follows(active, input.number("now_ms"))?;
+    let files: Vec<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+    Ok(json!({ "epoch": manifest.epoch.get(), "set": hex(manifest.set.as_bytes()), "files": files }))
 }
 
 fn hex(bytes: &[u8]) -> String {

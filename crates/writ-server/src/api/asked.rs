@@ -5,7 +5,7 @@ use crate::json::Fields;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use writ_authority::{Answer, Caller, Clause, Denied, Effect, Received};
-use writ_protocol::{Name, Refusal};
+use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
@@ -19,6 +19,22 @@ pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields:
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(received) {
         Ok(asked) => told(node.authority().order(caller, asked.view()).await),
+        Err(refusal) => told(node.authority().turn_away(refusal)),
+    }
+}
+
+/// Publishes a policy set.
+pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
+    let read = fields.and_then(|mut fields| {
+        let bundle = fields.optional_bytes("bundle")?;
+        let bundle = bundle.ok_or_else(|| Refusal::malformed("expected a `bundle`, in base64"))?;
+        Ok((received(fields)?, bundle))
+    });
+    match read {
+        Ok((asked, bundle)) => {
+            let answer = node.authority().publish(caller, asked.view(), &bundle).await;
+            answered(answer, publishing_next).unwrap_or_else(|refusal| refused(&refusal))
+        }
         Err(refusal) => told(node.authority().turn_away(refusal)),
     }
 }
@@ -50,10 +66,29 @@ fn received(mut fields: Fields) -> Result<Asked, Refusal> {
 }
 
 fn told(answer: Answer) -> Reply {
-    answered(answer).unwrap_or_else(|refusal| refused(&refusal))
+    answered(answer, next_step).unwrap_or_else(|refusal| refused(&refusal))
 }
 
-fn answered(answer: Answer) -> Result<Reply, Refusal> {
+/// What whoever publishes can do about a refusal, where it is something else than for other requests.
+fn publishing_next(code: Code) -> &'static str {
+    match code {
+        Code::SignatureInvalid => "have enough of the pinned authors sign it, with `writ policy sign`",
+        Code::UnknownAuthority => {
+            "see which authors the root members have pinned, with `writ status`, and have those sign"
+        }
+        Code::PolicyStale | Code::PolicyMismatch => {
+            "another set is in force than this one was made for; look at `writ policy history`, and have it signed anew"
+        }
+        Code::NotYetValid | Code::Expired => "have it signed anew, and see that the clocks agree",
+        Code::IntegrityFailure => "the bundle was changed after it was signed; get it from its author again",
+        Code::Malformed | Code::UnsupportedVersion => "make the bundle with `writ policy sign` of the node's release",
+        Code::Revoked => "the set or an author's key is revoked; have it signed by others, or publish another set",
+        Code::Unauthenticated => "a person's key hands it in, from outside every governed execution; say --as",
+        other => next_step(other),
+    }
+}
+
+fn answered(answer: Answer, next: fn(Code) -> &'static str) -> Result<Reply, Refusal> {
     let ok = |json| Ok(Reply::json(StatusCode::OK, &json));
     match answer {
         Answer::Permit(receipt) => ok(json!({
@@ -77,7 +112,7 @@ fn answered(answer: Answer) -> Result<Reply, Refusal> {
                 "repeated": receipt.repeated,
                 "why": why,
                 "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
-                "next": next_step(code),
+                "next": next(code),
                 "proof": proof_text(receipt.to_writ())?,
             });
             Ok(Reply::json(StatusCode::FORBIDDEN, &json).counted_as(Refusal::new(code, why)))

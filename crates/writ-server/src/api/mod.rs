@@ -5,7 +5,7 @@ mod evidence;
 mod state;
 mod status;
 
-pub(crate) use asked::{authorize, order};
+pub(crate) use asked::{authorize, order, publish};
 pub(crate) use evidence::{bundle, control, control_json, entry, gateway};
 pub(crate) use state::state;
 pub(crate) use status::status;
@@ -64,6 +64,7 @@ fn status_of(code: Code) -> StatusCode {
         | Code::BudgetExceeded
         | Code::PolicyDenied
         | Code::EvaluationError
+        | Code::GateFailed
         | Code::ApprovalPending
         | Code::ApprovalRejected => StatusCode::FORBIDDEN,
     }
@@ -76,6 +77,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::EvaluationError => {
             "whoever keeps the policy must mend the one that failed; until then nothing like this runs"
         }
+        Code::GateFailed => "mend what the gate found, see `writ policy test`, and have the set signed again",
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
         Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
         Code::Halted => "the domain is halted; only its root members end a halt, with `writ root resume`",

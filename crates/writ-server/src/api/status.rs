@@ -28,6 +28,9 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
             "set": hex(policy.set.digest().as_bytes()),
             "policies": policy.set.len(),
             "semantics": writ_authority::SEMANTICS,
+            "authors": control.authors().map(|authors| {
+                json!({ "keys": authors.keys().len(), "threshold": authors.threshold() })
+            }),
         },
         "gateways": gateways.collect::<Vec<_>>(),
         "running": authority.running(),

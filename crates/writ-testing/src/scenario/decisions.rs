@@ -95,6 +95,7 @@ impl Domain {
             id,
             code: Code::PolicyDenied,
             hold: None,
+            text: None,
             as_of: self.as_of(standing),
             cause: Cause { place: Place::Origin, mandate: None },
             facts: Some(facts.commitment()),

@@ -3,6 +3,7 @@
 //! Everything follows from labels and a base time, so two runs with the same base time make the same entries. Nothing here is a
 //! secret, and none of these keys may ever protect anything.
 
+mod authors;
 mod decisions;
 mod domain;
 mod folder;
@@ -13,6 +14,7 @@ mod script;
 mod secrets;
 mod statements;
 
+pub use authors::{author, authors, set_digest, set_files};
 pub use decisions::{DenialDraft, GrantDraft, HoldDraft};
 pub use domain::{Domain, ORIGIN, SEMANTICS, digest};
 pub use recorded::{Recorded, Standing, Told};

@@ -3,7 +3,7 @@ use super::recorded::Recorded;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{CommitmentKind, Opening};
 use writ_protocol::entry::{
-    Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Halt, Positive, Revocation, Tally,
+    Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Gates, Halt, Positive, Revocation, Tally,
     TallyFields, Target,
 };
 use writ_protocol::{Code, Ed25519Key, Label};
@@ -37,10 +37,12 @@ impl Domain {
             by: self.alice(),
             set: sha256(&content.value),
             epoch: Positive::new(epoch).unwrap(),
+            gates: Gates::default(),
             content: content.commitment(),
             control: NO_PLACE,
             request: self.request(),
             time_ms: self.now_ms(),
+            manifest: None,
             semantics: Label::new(SEMANTICS).unwrap(),
         };
         (activation, content)

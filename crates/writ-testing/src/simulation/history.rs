@@ -98,7 +98,7 @@ impl<'a> History<'a> {
                 Ok(statement) => match statement.order {
                     RootCommand::Halt(_) => self.halted = true,
                     RootCommand::Resume(_) => self.halted = false,
-                    RootCommand::LedgerKeys(_) | RootCommand::RootKeys(_) => {}
+                    RootCommand::LedgerKeys(_) | RootCommand::RootKeys(_) | RootCommand::PolicyAuthors(_) => {}
                 },
                 Err(refusal) => self.breach(5, format!("entry {}: {refusal}", entered.index)),
             },

@@ -141,6 +141,7 @@ fn orders() -> Vec<Case> {
         maker.accept(name, about, json!({ "hex": hex(action) }), json!({ "kind": "order" }));
     };
     good("order_halt", "An order to stop everything.", &order(Command::Halt));
+    good("order_publish", "An order to publish a policy set.", &order(Command::Publish(digest("policy bundle"))));
     let ledger = Origin::new(ORIGIN).unwrap();
     for (kind, target) in [
         ("writ", Target::Writ(digest("writ"))),

@@ -5,14 +5,17 @@ use super::bundle::nothing;
 use super::bundle_orders::{Tell, told};
 use super::bundle_story::{Shown, Story};
 use super::case::{Case, Maker};
-use crate::scenario::{Domain, GrantDraft, digest};
+use crate::scenario::{Domain, GrantDraft, author, digest};
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::Code::{self, CommitmentMismatch, EvidenceInvalid, Malformed, PolicyMismatch, PolicyStale, Revoked};
+use writ_protocol::Code::{
+    self, CommitmentMismatch, EvidenceInvalid, Expired, Malformed, NotYetValid, PolicyMismatch, PolicyStale, Revoked,
+    SignatureInvalid, UnknownAuthority,
+};
 use writ_protocol::action::{ActionKind, Command, CommitmentKind};
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Activation, Evidence, Target};
-use writ_protocol::statement::Ending;
-use writ_protocol::{Body, Label};
+use writ_protocol::entry::{Activation, Authors, Evidence, Positive, Target};
+use writ_protocol::statement::{Ending, ManifestFields, RootCommand};
+use writ_protocol::{Body, DomainId, Ed25519Key, Label};
 use writ_tlog::sha256;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -23,6 +26,8 @@ pub(super) fn cases() -> Vec<Case> {
     grants_under_others(&mut maker);
     activations(&mut maker);
     opened_as_others(&mut maker);
+    signed(&mut maker);
+    unsigned(&mut maker);
     maker.done()
 }
 
@@ -278,4 +283,110 @@ fn opened_as_others(maker: &mut Maker) {
         story.input(&story.opened(policy)),
         CommitmentMismatch,
     );
+}
+
+/// Policy sets that their authors have signed, as a ledger with pinned authors takes them.
+fn signed(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let mut story = Story::new(&domain);
+    story.tell(domain.activate(1));
+    story.tell(domain.pin_authors());
+    story.openings.clear();
+    let manifest = domain.sign_manifest(&domain.manifest_of(2), &[0, 2]);
+    let policy = story.tell(domain.activate_signed(2, &manifest)).index.get();
+    let shown = Shown { openings: 1, ..nothing(policy, "policy") };
+    maker.accept("policy_signed", "A set signed by its authors.", story.input(&story.opened(policy)), shown.to_value());
+    let mut story = Story::new(&domain);
+    story.tell(domain.pin_authors());
+    let manifest = domain.sign_manifest(&domain.manifest_of(1), &[0, 1, 2]);
+    let policy = story.tell(domain.activate_signed(1, &manifest)).index.get();
+    let input = story.input(&story.bundle(policy));
+    maker.accept(
+        "policy_signed_first",
+        "The first set of a domain is signed.",
+        input,
+        nothing(policy, "policy").to_value(),
+    );
+    let mut story = Story::new(&domain);
+    story.tell(domain.activate(1));
+    story.tell(domain.pin_authors());
+    let (again, _) = domain.activation(2);
+    let semantics = Label::new("another-release").unwrap();
+    let again = Activation { set: sha256(&domain.policy_set(1)), semantics, ..again };
+    let policy = story.tell(Proposal::new(Draft::Policy(again))).index.get();
+    let input = story.input(&story.bundle(policy));
+    let about = "The set in force goes on under other semantics, without its authors.";
+    maker.accept("policy_other_semantics", about, input, nothing(policy, "policy").to_value());
+}
+
+/// What such a ledger does not take.
+fn unsigned(maker: &mut Maker) {
+    let cases: [(&str, &str, Code, Tell); 12] = [
+        ("policy_unsigned", "A set without signatures.", SignatureInvalid, |story, domain| {
+            story.tell(domain.activate(1));
+            story.tell(domain.pin_authors());
+            story.tell(domain.activate(2));
+        }),
+        ("policy_unsigned_same", "The set in force again, without signatures.", SignatureInvalid, |story, domain| {
+            story.tell(domain.activate(1));
+            story.tell(domain.pin_authors());
+            let (again, _) = domain.activation(2);
+            let again = Activation { set: sha256(&domain.policy_set(1)), ..again };
+            story.tell(Proposal::new(Draft::Policy(again)));
+        }),
+        ("policy_signed_unpinned", "A signed set where no authors are pinned.", UnknownAuthority, |story, domain| {
+            let manifest = domain.sign_manifest(&domain.manifest_of(1), &[0, 1]);
+            story.tell(domain.activate_signed(1, &manifest));
+        }),
+        ("policy_signed_by_one", "One author has signed, two must.", SignatureInvalid, |story, domain| {
+            publish(story, domain, &domain.manifest_of(2), &[1]);
+        }),
+        ("policy_signed_other_epoch", "The manifest is for the epoch after.", PolicyStale, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { epoch: Positive::new(3).unwrap(), ..fields }, &[0, 1]);
+        }),
+        ("policy_signed_other_before", "It replaces another set.", PolicyMismatch, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { replaces: Some(digest("other")), ..fields }, &[0, 1]);
+        }),
+        ("policy_signed_other_set", "The manifest is of another set.", PolicyMismatch, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { set: digest("other"), ..fields }, &[0, 1]);
+        }),
+        ("policy_signed_late", "The manifest's window has ended.", Expired, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { until_ms: fields.from_ms + 1, ..fields }, &[0, 1]);
+        }),
+        ("policy_signed_early", "The manifest's window has not begun.", NotYetValid, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { from_ms: fields.until_ms - 1, ..fields }, &[0, 1]);
+        }),
+        ("policy_signed_other_domain", "The manifest is for another domain.", UnknownAuthority, |story, domain| {
+            let fields = domain.manifest_of(2);
+            publish(story, domain, &ManifestFields { domain: DomainId::from_bytes([9; 16]), ..fields }, &[0, 1]);
+        }),
+        ("policy_author_revoked", "The key of an author is revoked.", Revoked, |story, domain| {
+            story.tell(domain.activate(1));
+            story.tell(domain.pin_authors());
+            story.tell(domain.revoke(Target::Key(author(1).public().fingerprint())));
+            let manifest = domain.sign_manifest(&domain.manifest_of(2), &[0, 1]);
+            story.tell(domain.activate_signed(2, &manifest));
+        }),
+        ("policy_authors_replaced", "The root has pinned other authors.", UnknownAuthority, |story, domain| {
+            story.tell(domain.activate(1));
+            story.tell(domain.pin_authors());
+            let key = Ed25519Key::new(author(7).public()).unwrap();
+            story.tell(domain.root_order(RootCommand::PolicyAuthors(Authors::new(1, vec![key]).unwrap())));
+            let manifest = domain.sign_manifest(&domain.manifest_of(2), &[0, 1]);
+            story.tell(domain.activate_signed(2, &manifest));
+        }),
+    ];
+    told(maker, &cases);
+}
+
+fn publish(story: &mut Story<'_>, domain: &Domain, manifest: &ManifestFields, signers: &[usize]) {
+    story.tell(domain.activate(1));
+    story.tell(domain.pin_authors());
+    let manifest = domain.sign_manifest(manifest, signers);
+    story.tell(domain.activate_signed(2, &manifest));
 }

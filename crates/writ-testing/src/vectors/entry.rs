@@ -182,6 +182,12 @@ fn others(maker: &mut Maker, samples: &Samples) {
     let resolving = Denial { hold: Some(samples.hold.entry_ref()), code: Code::ApprovalRejected, ..denial.denial };
     let resolving = samples.encoded(Proposal::new(Draft::Denial(resolving)));
     good(maker, "denial_resolving", "A denial that ends a hold.", EntryType::Denial, &resolving);
+    let told = Denial { text: Some(digest("why")), code: Code::GateFailed, ..domain.denial(&samples.standing).denial };
+    let told = samples.encoded(Proposal::new(Draft::Denial(told)));
+    good(maker, "denial_text", "A denial that says more in the vault.", EntryType::Denial, &told);
+    let manifest = domain.sign_manifest(&domain.manifest_of(2), &[0, 1]);
+    let signed = samples.encoded(domain.activate_signed(2, &manifest));
+    good(maker, "policy_signed", "A policy set with its manifest and its gates.", EntryType::Policy, &signed);
     let order = samples.encoded(domain.denied_order(&samples.standing).proposal());
     good(maker, "denial_order", "A denial of an order.", EntryType::Denial, &order);
     let mut order = domain.hold(&samples.standing);

@@ -18,6 +18,7 @@ mod entry;
 mod entry_decision_faults;
 mod entry_faults;
 mod mutation;
+mod policy_bundle;
 mod presentation;
 mod proofs;
 mod request;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         bundle_orders::cases(),
         bundle_policy::cases(),
         trust_root::cases(),
+        policy_bundle::cases(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -1,7 +1,7 @@
 use super::BASE_MS;
 use super::case::{Case, Maker, hex};
 use super::mutation::{Structure, array, bytes, flipped, map, text};
-use crate::scenario::{Domain, ORIGIN, Secret, digest, envelope, payload_of, statement_message};
+use crate::scenario::{Domain, ORIGIN, Secret, author, authors, digest, envelope, payload_of, statement_message};
 use serde_json::{Value as Json, json};
 use writ_protocol::Code::{self, Malformed, SignatureInvalid, UnknownAuthority, UnsupportedVersion};
 use writ_protocol::cbor::Value::{self, Null, Uint};
@@ -242,6 +242,7 @@ fn root(domain: &Domain) -> Vec<Case> {
         ("resume", RootCommand::Resume(label())),
         ("ledger-keys", RootCommand::LedgerKeys(other.ledger_keys().key_pair())),
         ("root-keys", RootCommand::RootKeys(members)),
+        ("policy-authors", RootCommand::PolicyAuthors(authors(2))),
     ] {
         let signed = domain.sign_root(&domain.root_statement(order), &[first, second]);
         let name = format!("root_{}", kind.replace('-', "_"));
@@ -330,6 +331,10 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
     let members = |threshold, members: Value| {
         kind("root-keys").add("4", "threshold", Uint(threshold)).add("4", "members", members)
     };
+    let key = || bytes(author(0).public().as_bytes());
+    let ml_dsa = || bytes(first.ml_dsa_44.public().as_bytes());
+    let pinned =
+        |threshold, keys: Value| kind("policy-authors").add("4", "threshold", Uint(threshold)).add("4", "keys", keys);
     for (name, about, changed, code) in [
         (
             "root_other_domain",
@@ -370,6 +375,11 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
             kind("ledger-keys").add("4", "keys", array([bytes(first.ed25519.public().as_bytes())])),
             Malformed,
         ),
+        ("root_authors_none", "No policy authors.", pinned(1, array([])), Malformed),
+        ("root_authors_threshold_0", "A threshold of 0.", pinned(0, array([key()])), Malformed),
+        ("root_authors_threshold_2_of_1", "A threshold above the authors.", pinned(2, array([key()])), Malformed),
+        ("root_authors_twice", "One author twice.", pinned(1, array([key(), key()])), Malformed),
+        ("root_authors_ml_dsa", "An author with an ML-DSA-44 key.", pinned(1, array([ml_dsa()])), Malformed),
         ("root_keys_threshold_2_of_1", "A threshold above the members.", members(2, array([pair(first)])), Malformed),
         ("root_keys_threshold_0", "A threshold of 0.", members(0, array([pair(first)])), Malformed),
         ("root_keys_member_twice", "One member twice.", members(1, array([pair(first), pair(first)])), Malformed),

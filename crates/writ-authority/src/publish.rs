@@ -1,0 +1,178 @@
+//! Publishing a policy set: a bundle that its authors have signed, put through the gates, and in force with the entry that says so.
+//!
+//! Nothing of it takes effect before that one entry is durable, so whatever breaks off on the way has changed nothing. Whoever hands the
+//! bundle in must be known, so that a refusal has an entry; whether the set may come into force is the word of its authors alone, since a
+//! set that had a say in its own replacement could lock the domain.
+
+use crate::answer::Answer;
+use crate::authority::{Authority, gates_of};
+use crate::caller::{Caller, Received};
+use crate::decision::{Case, Ruling, opening};
+use crate::error::AuthorityError;
+use crate::policies::semantics;
+use std::collections::BTreeMap;
+use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
+use writ_policy::{Gate, GateResult, Gated, PolicyError, PolicySet, Snapshot, gate};
+use writ_protocol::action::{Action, Command, CommitmentKind};
+use writ_protocol::cbor::Bytes;
+use writ_protocol::entry::{Activation, Gates, Genesis, Positive};
+use writ_protocol::order::judge_manifest;
+use writ_protocol::statement::Ask;
+use writ_protocol::{Code, PolicyBundle, Refusal};
+use writ_tlog::sha256;
+
+/// Of what is wrong with a set the vault keeps this much.
+const REPORT_CHARS_MAX: usize = 65_536;
+/// A caller is told the first findings; all of them are kept.
+const TOLD_MAX: usize = 5;
+
+impl Authority {
+    /// Puts the policy set of a bundle in force, or refuses it and records why. It compiles and tests the set, so it takes its time: it is
+    /// for a thread that may wait.
+    pub async fn publish(&self, caller: &Caller<'_>, received: Received<'_>, bundle: &[u8]) -> Answer {
+        self.asked_to_publish(caller, received, bundle).await.unwrap_or_else(|refusal| self.turn_away(refusal))
+    }
+
+    async fn asked_to_publish(
+        &self,
+        caller: &Caller<'_>,
+        received: Received<'_>,
+        bundle: &[u8],
+    ) -> Result<Answer, Refusal> {
+        let (asker, request) = self.heard(caller, received)?;
+        if !matches!(request.ask, Ask::Order) {
+            return Err(Refusal::malformed("expected an order, found a request for a writ"));
+        }
+        let case = Case::new(&asker, &request, received.bytes())?;
+        match self.published_by(&case, bundle) {
+            Ok(receipt) => Ok(Answer::Done(receipt)),
+            Err(Unpublished::Refused(ruling)) => self.deny(&case, None, ruling).await.map_err(|error| error.refusal()),
+            Err(Unpublished::Failed(error)) => Err(error.refusal()),
+        }
+    }
+
+    fn published_by(&self, case: &Case<'_>, bundle: &[u8]) -> Result<Receipt, Unpublished> {
+        case.asker.fault.clone().map_or(Ok(()), Err)?;
+        case.asker.may_give_orders()?;
+        let Action::Order(order) = &case.action else {
+            return Err(Refusal::malformed("expected an order as the action, found an execution").into());
+        };
+        let Command::Publish(ordered) = &order.command else {
+            return Err(Refusal::malformed("expected an order to publish").into());
+        };
+        if sha256(bundle) != *ordered {
+            return Err(Refusal::new(Code::IntegrityFailure, "the bundle is not the one that the order names").into());
+        }
+        let bundle = PolicyBundle::decode(bundle, self.ledger.origin())?;
+        let time_ms = self.now_ms();
+        // Asked before anything is compiled, so that nobody without the authors' keys can keep the node busy; the sequencer asks again.
+        judge_manifest(&self.ledger.published().control, bundle.signed(), time_ms)?;
+        let (snapshot, gated) = through_the_gates(&bundle);
+        let gates = gates_of(&gated)?;
+        let failed = failed(&gated);
+        let (Some(snapshot), Ok(set)) = (snapshot, gated.into_set()) else { return Err(Unpublished::Refused(failed)) };
+        let mut receipt = None;
+        self.policies.replace(set, |set, epoch| {
+            let proposal = proposal(case, &bundle, &snapshot, set, gates, epoch, time_ms)?;
+            receipt = Some(self.ledger.append(proposal)?);
+            Ok::<(), Unpublished>(())
+        })?;
+        receipt.ok_or_else(|| Refusal::new(Code::Internal, "published without an entry").into())
+    }
+}
+
+/// Why a set is not in force.
+enum Unpublished {
+    /// It is refused: that is recorded.
+    Refused(Ruling),
+    /// It could not be done.
+    Failed(AuthorityError),
+}
+
+impl From<Refusal> for Unpublished {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        Self::Refused(Ruling::of(&refusal).with_text(text))
+    }
+}
+
+impl From<AuthorityError> for Unpublished {
+    fn from(error: AuthorityError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<LedgerError> for Unpublished {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Refused(refusal) if refusal.code() != Code::ClockUntrusted => refusal.into(),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+fn through_the_gates(bundle: &PolicyBundle) -> (Option<Snapshot>, Gated) {
+    let files: BTreeMap<String, Vec<u8>> =
+        bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
+    match Snapshot::new(files) {
+        Ok(snapshot) => {
+            let gated = gate(&snapshot);
+            (Some(snapshot), gated)
+        }
+        Err(findings) => (None, Gated::of_findings(findings)),
+    }
+}
+
+fn proposal(
+    case: &Case<'_>,
+    bundle: &PolicyBundle,
+    snapshot: &Snapshot,
+    set: &PolicySet,
+    gates: Gates,
+    epoch: Positive,
+    time_ms: u64,
+) -> Result<Proposal, AuthorityError> {
+    let content = opening(CommitmentKind::Policy, snapshot.encode())?;
+    let activation = Activation {
+        by: case.asker.principal.clone(),
+        set: *set.digest(),
+        epoch,
+        gates,
+        content: content.commitment(),
+        // The sequencer gives it its place in the chain.
+        control: Genesis::CONTROL,
+        request: case.request_ref(),
+        time_ms,
+        manifest: Some(Bytes(bundle.signed().to_vec())),
+        semantics: semantics()?,
+    };
+    Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content, case.request_opening.clone()]))
+}
+
+/// What is told and kept of a set that has not passed.
+fn failed(gated: &Gated) -> Ruling {
+    let mut report = String::new();
+    let mut first = None;
+    for (gate, result) in &gated.results {
+        let line = match result {
+            GateResult::Passed(passed) => format!("{gate}: passed, {passed}\n"),
+            GateResult::NotReached => format!("{gate}: not reached\n"),
+            GateResult::Failed(findings) => {
+                first.get_or_insert((*gate, findings));
+                let each: String = findings.iter().map(|finding| format!("  {finding}\n")).collect();
+                format!("{gate}: failed\n{each}")
+            }
+        };
+        report.push_str(&line);
+    }
+    let why = first.map_or_else(String::new, |(gate, findings)| why(gate, findings));
+    let kept = report.chars().take(REPORT_CHARS_MAX).collect();
+    Ruling::of(&Refusal::new(Code::GateFailed, why)).with_text(kept)
+}
+
+fn why(gate: Gate, findings: &[PolicyError]) -> String {
+    let told: Vec<String> = findings.iter().take(TOLD_MAX).map(ToString::to_string).collect();
+    let more = findings.len().saturating_sub(TOLD_MAX);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("the gate `{gate}` is not passed: {}{more}", told.join("; "))
+}

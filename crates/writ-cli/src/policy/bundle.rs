@@ -1,0 +1,209 @@
+//! `writ policy author`, `sign` and `publish`: from a folder to the set in force.
+
+use super::source::{bundle_for, listed, read_bundle, snapshot_of};
+use super::{args, compiled_snapshot, gates_line};
+use crate::domain::{Domain, read_trust_root};
+use crate::error::{CliError, json_line, line};
+use crate::keys::{must_be_new, random, read_key, write_new, write_secret};
+use crate::render::{counted, hex, quoted};
+use crate::time::now_ms;
+use crate::who::{commander, connect};
+use serde_json::{Value, json};
+use std::path::Path;
+use writ_client::OrderAnswer;
+use writ_protocol::action::{Action, Command, Order};
+use writ_protocol::entry::Positive;
+use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
+use writ_protocol::{Ed25519Key, Key, Label, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier};
+use writ_server::{Snapshot, read_policy_folder};
+use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// So much may the clock of the node be behind that of the author.
+const BEFORE_MS: u64 = 5 * 60 * 1000;
+
+/// A key for an author of policies.
+pub(crate) fn author(args: &args::Author, as_json: bool) -> Result<(), CliError> {
+    must_be_new(&args.seed)?;
+    let seed = write_secret(&args.seed)?;
+    let public = Key::from(SigningKey::from_seed(Algorithm::Ed25519, &seed).verifying_key());
+    let (text, fingerprint) = (hex(public.as_bytes()), public.fingerprint().to_string());
+    if as_json {
+        return json_line(&json!({ "seed": args.seed, "key": text, "fingerprint": fingerprint }));
+    }
+    line(format_args!("{}: a new key for an author of policies", args.seed.display()))?;
+    line(format_args!("  public key  {text}"))?;
+    line(format_args!("  fingerprint {fingerprint}"))?;
+    line("\nnext: the root members pin it, with `writ root policy-authors`")
+}
+
+pub(crate) fn sign(args: &args::Sign, as_json: bool) -> Result<(), CliError> {
+    must_be_new(&args.output)?;
+    let domain = Domain::of(&args.reach.place)?;
+    if args.signing.authors.is_empty() {
+        return Err(CliError::Usage("say with which key to sign: --author FILE, once for each author".to_owned()));
+    }
+    let bytes = signed_bundle(&args.source, &args.signing, &args.reach, &domain)?;
+    write_new(&args.output, &bytes, 0o644)?;
+    let bundle = bundle_for(&bytes, &domain.origin()?)?;
+    let signers = signers(&bundle)?;
+    let (epoch, until_ms) = (bundle.manifest().epoch.get(), bundle.manifest().until_ms);
+    let set = hex(bundle.manifest().set.as_bytes());
+    if as_json {
+        return json_line(&json!({
+            "bundle": args.output, "epoch": epoch, "set": set, "signers": signers, "until_ms": until_ms,
+        }));
+    }
+    line(format_args!("{}: a policy set for epoch {epoch}", args.output.display()))?;
+    line(format_args!("  set         {set}"))?;
+    line(format_args!("  signed by   {}", signers.join(", ")))?;
+    line(format_args!("  until       {}", crate::time::utc(until_ms)))?;
+    line(format_args!("\nnext: writ policy publish {}", quoted(&args.output)))
+}
+
+pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let reason = Label::new(args.reason.as_str()).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
+    // A bundle goes to the node as it is: the node judges it, and records what it thinks.
+    let bytes = if args.signing.authors.is_empty() {
+        if args.source.is_dir() {
+            return Err(CliError::Usage(
+                "a folder is not signed; say with which keys to sign it (--author FILE), or make a bundle with `writ policy sign`"
+                    .to_owned(),
+            ));
+        }
+        read_bundle(&args.source)?
+    } else {
+        signed_bundle(&args.source, &args.signing, &args.reach, &domain)?
+    };
+    if bytes.len() > POLICY_BUNDLE_BYTES_MAX {
+        let path = args.source.display();
+        let why = format!("{path}: a policy bundle has at most {POLICY_BUNDLE_BYTES_MAX} bytes");
+        return Err(CliError::Refused(Refusal::malformed(why)));
+    }
+    let signer = commander(&args.who, &domain)?;
+    let action = Action::Order(Order { command: Command::Publish(sha256(&bytes)), reason });
+    let request = Request {
+        key: RequestKey::new(now_ms(), random()?),
+        salt: random()?,
+        time_ms: now_ms(),
+        principal: Some(signer.name.clone()),
+        action_salt: random()?,
+        action: action.encode().map_err(CliError::Refused)?,
+        ask: Ask::Order,
+    };
+    let order = request.sign(&domain.origin()?, &signer.key);
+    let client = connect(&args.reach, &domain)?;
+    let recorded = match client.publish(&order, &bytes).map_err(|error| CliError::Refused(error.refusal()))? {
+        OrderAnswer::Recorded(recorded) => recorded,
+        OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+        OrderAnswer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
+    };
+    // A set that is not proved to be in force is not.
+    let trust = read_trust_root(&domain.trust_root())?;
+    let logged = WritVerifier::new(trust).verify_logged(recorded.proof.as_bytes()).map_err(CliError::Refused)?;
+    let index = logged.index.get();
+    let bundle = bundle_for(&bytes, &domain.origin()?)?;
+    let (epoch, set) = (bundle.manifest().epoch.get(), hex(bundle.manifest().set.as_bytes()));
+    if as_json {
+        return json_line(&json!({ "outcome": "published", "epoch": epoch, "set": set, "index": index }));
+    }
+    line(format_args!("published: the set of epoch {epoch} is in force, entry {index}"))?;
+    line(format_args!("  policy set  {set}"))?;
+    line(format_args!("  signed by   {}", signers(&bundle)?.join(", ")))
+}
+
+/// The bundle of a folder, or a bundle with more signatures.
+fn signed_bundle(
+    source: &Path,
+    signing: &args::Signing,
+    reach: &crate::args::Reach,
+    domain: &Domain,
+) -> Result<Vec<u8>, CliError> {
+    let keys = signing.authors.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
+    let origin = domain.origin()?;
+    if !source.is_dir() {
+        let bundle = bundle_for(&read_bundle(source)?, &origin)?;
+        must_pass(&snapshot_of(&bundle)?, source)?;
+        let mut signed = bundle.signed().to_vec();
+        for key in &keys {
+            signed = Signed::decode(&signed).map_err(CliError::Refused)?.signed_too(key);
+        }
+        return Ok(PolicyBundle::assemble(&signed, bundle.files()));
+    }
+    let snapshot = read_policy_folder(source).map_err(|error| CliError::Found(error.to_string()))?;
+    must_pass(&snapshot, source)?;
+    let files = listed(&snapshot)?;
+    let (epoch, replaces) = place(signing, reach, domain)?;
+    let time_ms = now_ms();
+    let manifest = Manifest::new(ManifestFields {
+        set: snapshot.digest(),
+        epoch,
+        files: Manifest::list(&files),
+        domain: read_trust_root(&domain.trust_root())?.domain(),
+        from_ms: time_ms.saturating_sub(BEFORE_MS),
+        time_ms,
+        replaces,
+        until_ms: time_ms.saturating_add(signing.days.saturating_mul(DAY_MS)),
+    });
+    let manifest = manifest.map_err(|error| CliError::Refused(Refusal::malformed(error)))?;
+    let signed = manifest.sign(&origin, &keys.iter().collect::<Vec<_>>());
+    let bytes = PolicyBundle::assemble(&signed, &files);
+    // What is signed is read as the node will read it.
+    bundle_for(&bytes, &origin)?;
+    Ok(bytes)
+}
+
+/// Nobody signs what the node would refuse.
+fn must_pass(snapshot: &Snapshot, source: &Path) -> Result<(), CliError> {
+    let gated = compiled_snapshot(snapshot);
+    if gated.set().is_some() {
+        return Ok(());
+    }
+    for finding in gated.findings() {
+        line(finding)?;
+    }
+    line(format_args!("  gates       {}", gates_line(&gated)))?;
+    let found = counted(gated.findings().count() as u64, "finding", "findings");
+    Err(CliError::Found(format!("{found}: {} was not signed", source.display())))
+}
+
+/// The epoch a set is for, and what it replaces: as said, or as the node says.
+fn place(
+    signing: &args::Signing,
+    reach: &crate::args::Reach,
+    domain: &Domain,
+) -> Result<(Positive, Option<Hash>), CliError> {
+    if let (Some(epoch), Some(replaces)) = (signing.epoch, &signing.replaces) {
+        let epoch = Positive::new(epoch).ok_or_else(|| CliError::Usage("--epoch begins at 1".to_owned()))?;
+        let replaces =
+            hash(replaces).ok_or_else(|| CliError::Usage("--replaces: expected 64 hex digits".to_owned()))?;
+        return Ok((epoch, Some(replaces)));
+    }
+    let status = connect(reach, domain)?.status().map_err(|error| CliError::Refused(error.refusal()))?;
+    let told = || CliError::Failed("the node does not say which policy set is in force".to_owned());
+    let epoch = status.pointer("/policy/epoch").and_then(Value::as_u64).ok_or_else(told)?;
+    let set = status.pointer("/policy/set").and_then(Value::as_str).and_then(hash).ok_or_else(told)?;
+    let next = epoch.checked_add(1).and_then(Positive::new).ok_or_else(told)?;
+    Ok((next, Some(set)))
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    crate::keys::seed_of(text).map(Hash::from_bytes)
+}
+
+fn signers(bundle: &PolicyBundle) -> Result<Vec<String>, CliError> {
+    let signed = Signed::decode(bundle.signed()).map_err(CliError::Refused)?;
+    Ok(signed.signers().map(|one| one.to_string()).collect())
+}
+
+/// The public key of an author: tagged hexadecimal, or a file with the seed.
+pub(crate) fn author_key(text: &str) -> Result<Ed25519Key, CliError> {
+    let digits = text.strip_prefix("01").and_then(crate::keys::seed_of);
+    let key = match digits {
+        Some(public) => Key::from_bytes(&[&[1u8], public.as_slice()].concat())
+            .map_err(|error| CliError::Usage(format!("--author {text}: {error}")))?,
+        None => Key::from(read_key(Path::new(text))?.verifying_key()),
+    };
+    Ed25519Key::new(key).map_err(|error| CliError::Usage(format!("--author {text}: {error}")))
+}

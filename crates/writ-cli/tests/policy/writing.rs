@@ -1,0 +1,128 @@
+use super::error;
+use crate::site::{Site, json, stderr, stdout};
+use std::fs;
+
+#[test]
+fn a_new_folder_passes_check_and_test_at_once() {
+    let site = Site::empty();
+    let made = site.writ(&["policy", "new", "pol", "--user", "ada"]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let checked = json(&site.writ(&["--json", "policy", "check", "pol"]));
+    assert_eq!((checked["ok"].as_bool(), checked["warnings"].as_array().map(Vec::len)), (Some(true), Some(0)));
+    let gates = checked["gates"].as_array().unwrap();
+    assert!(gates.iter().all(|gate| gate["result"] == "passed" && gate["passed"].as_u64() > Some(0)), "{gates:?}");
+    let tested = json(&site.writ(&["--json", "policy", "test", "pol"]));
+    assert_eq!(tested["ok"], true);
+    assert_eq!(tested["fixtures"].as_array().unwrap().len(), 9);
+    let again = site.writ(&["policy", "new", "pol"]);
+    assert_eq!(again.status.code(), Some(2), "what is there is left alone");
+    let named = site.writ(&["policy", "new", "odd", "--user", "a b"]);
+    assert_eq!(named.status.code(), Some(2));
+    assert!(!site.path("odd").exists(), "half a folder would be in the way");
+}
+
+#[test]
+fn a_fixture_that_fails_is_told_with_the_policy_that_decided() {
+    let site = Site::empty();
+    site.writ(&["policy", "new", "pol", "--user", "ada"]);
+    let wrong = "- name: ada brings her own code\n  principal: User::ada\n  run: [/usr/bin/ls]\n  variables: [LD_PRELOAD]\n  expect: permit\n";
+    fs::write(site.path("pol/tests/wrong.yaml"), wrong).unwrap();
+    let tested = site.writ(&["policy", "test", "--quiet", "pol"]);
+    assert_eq!(tested.status.code(), Some(1));
+    let told = stdout(&tested);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "FAIL  tests/wrong.yaml:1  ada brings her own code",
+            "      expected  permit",
+            "      found     policy_denied by no-preloaded-code",
+            "      starter.cedar:28",
+            "        @id(\"no-preloaded-code\")",
+        ]
+    );
+    assert_eq!(stderr(&tested), "writ: 1 of 10 fixtures failed\n");
+    let checked = site.writ(&["policy", "check", "pol"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(stdout(&checked).contains("level 5, fixtures FAILED"), "{}", stdout(&checked));
+    fs::write(site.path("pol/starter.cedar"), "permit (").unwrap();
+    let tested = site.writ(&["policy", "test", "pol"]);
+    assert_eq!(tested.status.code(), Some(1));
+    assert!(stdout(&tested).contains("starter.cedar:1:1") && stderr(&tested).contains("no fixture"), "{tested:?}");
+}
+
+#[test]
+fn a_diff_tells_policy_by_policy() {
+    let site = Site::empty();
+    for folder in ["old", "new"] {
+        site.writ(&["policy", "new", folder, "--user", "ada"]);
+    }
+    let same = site.writ(&["policy", "diff", "old", "new"]);
+    assert_eq!((same.status.code(), stdout(&same).as_str()), (Some(0), "5 policies are the same\n"));
+    let text = fs::read_to_string(site.path("new/starter.cedar")).unwrap();
+    let text = text.replace("1000 per day", "10 per day");
+    let cut = text.find("@id(\"no-raw-disks\")").unwrap();
+    let end = text.find("@id(\"administrators").unwrap();
+    let text = format!(
+        "{}{}@id(\"extra\")\nforbid (principal == Agent::\"builder\", action, resource);\n",
+        &text[..cut],
+        &text[end..]
+    );
+    fs::write(site.path("new/starter.cedar"), text).unwrap();
+    fs::write(site.path("new/README.md"), "other\n").unwrap();
+    let differ = site.writ(&["policy", "diff", "old", "new"]);
+    assert_eq!(
+        (differ.status.code(), stderr(&differ).as_str()),
+        (Some(1), "writ: 3 policies and 1 other file differ\n")
+    );
+    let told = stdout(&differ);
+    for line in [
+        "changed  agents-build",
+        "  - @budget(\"1000 per day\")",
+        "  + @budget(\"10 per day\")",
+        "added    extra",
+        "  + forbid (principal == Agent::\"builder\", action, resource);",
+        "removed  no-raw-disks",
+        "changed  README.md",
+        "3 policies are the same",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line:?} is not in:\n{told}");
+    }
+    let told = site.writ(&["--json", "policy", "diff", "old", "new"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["policies"].as_array().unwrap().len(), 3);
+    fs::write(site.path("new/starter.cedar"), "permit (").unwrap();
+    assert!(
+        error(&site.writ(&["--json", "policy", "diff", "old", "new"]))["error"]
+            .as_str()
+            .unwrap()
+            .contains("starter.cedar:1:1")
+    );
+}
+
+#[test]
+fn authors_are_pinned_by_the_root_alone_and_a_domain_may_begin_with_them() {
+    let mut site = Site::new();
+    json(&site.writ(&["--json", "policy", "author", "a1.seed"]));
+    let pin = ["--json", "root", "policy-authors", "--author", "a1.seed"];
+    let few = error(&site.writ(&[pin.as_slice(), &["--threshold", "2"]].concat()));
+    assert!(few["error"].as_str().unwrap().contains("threshold"), "{few}");
+    let twice = error(&site.writ(&[pin.as_slice(), &["--author", "a1.seed"]].concat()));
+    assert!(twice["error"].as_str().unwrap().contains("differ"), "{twice}");
+    let alone = error(&site.writ(&[pin.as_slice(), &["--member", "acme/root-keys/root-1.seeds"]].concat()));
+    assert_eq!(alone["code"], "signature_invalid", "{alone}");
+    // The folder as it is becomes the first set, although no node was ever started.
+    assert_eq!(json(&site.writ(&pin))["authors"], 1);
+    site.permit_everything();
+    site.start();
+    let status = site.status();
+    assert_eq!(status["policy"]["epoch"], 1);
+    assert_eq!(status["policy"]["policies"], 5);
+    let told = stdout(&site.writ(&["status"]));
+    assert!(told.contains("  signed by   1 of 1 author must sign"), "{told}");
+    let doctor = site.writ(&["doctor"]);
+    assert!(stdout(&doctor).contains("not read: its authors sign the set, epoch 1 is in force"), "{}", stdout(&doctor));
+    let beside = error(&site.writ(&pin));
+    assert!(beside["error"].as_str().unwrap().contains("the node is running"), "{beside}");
+    site.audit();
+}
