@@ -15,7 +15,7 @@ from .keys import (
     fingerprint,
     verifies,
 )
-from .parts import ADMITTED, audience
+from .parts import ADMITTED, audience, itself
 from .refusals import Refused, malformed
 from .shape import array, both, byte_string, envelope, kinds, record, relation, row, text, uint
 
@@ -99,6 +99,7 @@ MANIFEST_KINDS = {
         record(
             {
                 "domain": id16,
+                "accepts": array(name, ascending=itself),
                 "epoch": uint(1),
                 "set": hash32,
                 "files": array(LISTED, 1, 256, ascending=lambda listed: listed[0]),

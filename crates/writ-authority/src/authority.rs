@@ -18,6 +18,7 @@ use writ_protocol::entry::{
 use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Label, Name, Refusal, RequestKey};
+use writ_prover::{SolverCommand, SolverLimits, prove};
 use writ_tlog::sha256;
 
 /// How an authority runs.
@@ -26,6 +27,8 @@ pub struct Setting {
     pub clock: Box<dyn Fn() -> u64 + Send + Sync>,
     /// How much a principal may ask.
     pub rate: Rate,
+    /// Who proves what a policy set can never do. It need not be there until a set is published, or has guardrails.
+    pub solver: SolverCommand,
 }
 
 /// Decides, and has it recorded. It owns the ledger; many threads may ask it.
@@ -37,13 +40,14 @@ pub struct Authority {
     turned_away: TurnedAway,
     reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub(crate) solver: SolverCommand,
 }
 
 impl Authority {
     /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, it is put there.
     /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
-        let (set, gates) = passed(snapshot)?;
+        let (set, gates) = passed(snapshot, &setting.solver)?;
         let semantics = semantics()?;
         let now_ms = (setting.clock)();
         let active = ledger.published().control.policy().cloned();
@@ -67,7 +71,7 @@ impl Authority {
         let epoch = if active.semantics == semantics()? {
             active.epoch
         } else {
-            let (set, gates) = passed(&snapshot)?;
+            let (set, gates) = passed(&snapshot, &setting.solver)?;
             let epoch = following(Some(&active));
             ledger.append(activation(&snapshot, &set, gates, epoch, now_ms)?)?;
             epoch
@@ -90,6 +94,7 @@ impl Authority {
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
             clock: setting.clock,
+            solver: setting.solver,
             ledger,
         })
     }
@@ -100,7 +105,7 @@ impl Authority {
         if snapshot.digest() == *self.policies.active().set.digest() {
             return Ok(None);
         }
-        let (set, gates) = passed(snapshot)?;
+        let (set, gates) = passed(snapshot, &self.solver)?;
         let now_ms = self.now_ms();
         let replaced = self.policies.replace(set, |set, epoch| {
             self.ledger.append(activation(snapshot, set, gates, epoch, now_ms)?)?;
@@ -234,9 +239,13 @@ fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, Authorit
     }
 }
 
-/// The set of a snapshot that has passed every gate, and what the ledger says of that.
-fn passed(snapshot: &Snapshot) -> Result<(PolicySet, Gates), AuthorityError> {
-    let gated = gate(snapshot);
+/// The set of a folder that has passed every gate, and what the ledger says of that. Proofs are for sets that somebody signs; but a
+/// guardrail that stands in a folder is kept there too.
+fn passed(snapshot: &Snapshot, solver: &SolverCommand) -> Result<(PolicySet, Gates), AuthorityError> {
+    let mut gated = gate(snapshot);
+    if snapshot.guardrail_files().next().is_some() {
+        prove(solver, SolverLimits::STANDARD, &mut gated, snapshot, None, |_| {});
+    }
     let gates = gates_of(&gated)?;
     Ok((gated.into_set().map_err(AuthorityError::Policy)?, gates))
 }

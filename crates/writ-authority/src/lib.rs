@@ -32,3 +32,4 @@ pub use trees::Descent;
 pub use writ_policy::{
     Clause, Effect, Gate, GateResult, Gated, PolicyError, PolicySet, SEMANTICS, Snapshot, Tested, gate,
 };
+pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

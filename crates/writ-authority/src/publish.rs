@@ -18,7 +18,8 @@ use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{Activation, Gates, Genesis, Positive};
 use writ_protocol::order::judge_manifest;
 use writ_protocol::statement::Ask;
-use writ_protocol::{Code, PolicyBundle, Refusal};
+use writ_protocol::{Code, Name, PolicyBundle, Refusal};
+use writ_prover::{Accepted, SolverLimits, prove};
 use writ_tlog::sha256;
 
 /// Of what is wrong with a set the vault keeps this much.
@@ -67,7 +68,7 @@ impl Authority {
         let time_ms = self.now_ms();
         // Asked before anything is compiled, so that nobody without the authors' keys can keep the node busy; the sequencer asks again.
         judge_manifest(&self.ledger.published().control, bundle.signed(), time_ms)?;
-        let (snapshot, gated) = through_the_gates(&bundle);
+        let (snapshot, gated) = self.through_the_gates(&bundle);
         let gates = gates_of(&gated)?;
         let failed = failed(&gated);
         let (Some(snapshot), Ok(set)) = (snapshot, gated.into_set()) else { return Err(Unpublished::Refused(failed)) };
@@ -78,6 +79,25 @@ impl Authority {
             Ok::<(), Unpublished>(())
         })?;
         receipt.ok_or_else(|| Refusal::new(Code::Internal, "published without an entry").into())
+    }
+}
+
+impl Authority {
+    /// All gates, the proofs among them: against the set in force, which the manifest says it replaces.
+    fn through_the_gates(&self, bundle: &PolicyBundle) -> (Option<Snapshot>, Gated) {
+        let files: BTreeMap<String, Vec<u8>> =
+            bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
+        match Snapshot::new(files) {
+            Ok(snapshot) => {
+                let mut gated = gate(&snapshot);
+                let active = self.policies.active();
+                let accepted = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
+                let replaced = Some((&active.set, Accepted::new(&accepted)));
+                prove(&self.solver, SolverLimits::STANDARD, &mut gated, &snapshot, replaced, |_| {});
+                (Some(snapshot), gated)
+            }
+            Err(findings) => (None, Gated::of_findings(findings)),
+        }
     }
 }
 
@@ -108,18 +128,6 @@ impl From<LedgerError> for Unpublished {
             LedgerError::Refused(refusal) if refusal.code() != Code::ClockUntrusted => refusal.into(),
             error => Self::Failed(error.into()),
         }
-    }
-}
-
-fn through_the_gates(bundle: &PolicyBundle) -> (Option<Snapshot>, Gated) {
-    let files: BTreeMap<String, Vec<u8>> =
-        bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
-    match Snapshot::new(files) {
-        Ok(snapshot) => {
-            let gated = gate(&snapshot);
-            (Some(snapshot), gated)
-        }
-        Err(findings) => (None, Gated::of_findings(findings)),
     }
 }
 

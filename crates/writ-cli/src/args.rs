@@ -257,6 +257,8 @@ pub(crate) struct Up {
     /// How the log on standard error is written
     #[arg(long, value_enum, default_value_t = LogStyle::Text)]
     pub(crate) log: LogStyle,
+    #[command(flatten)]
+    pub(crate) solver: Solver,
 }
 
 fn timeout_s() -> clap::builder::RangedU64ValueParser {
@@ -427,6 +429,8 @@ pub(crate) struct PolicyAuthors {
     /// How many of them must sign
     #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=16))]
     pub(crate) threshold: u64,
+    #[command(flatten)]
+    pub(crate) solver: Solver,
 }
 
 #[derive(ClapArgs)]
@@ -500,4 +504,26 @@ pub(crate) struct Check {
     pub(crate) place: Place,
     /// The folder [default: DIR/policy of the domain]
     pub(crate) folder: Option<PathBuf>,
+    /// Have a solver prove that no policy can fail and that the set keeps to its guardrails
+    #[arg(long)]
+    pub(crate) prove: bool,
+    /// With --prove: show what is permitted that this set, a folder or a bundle, does not permit
+    #[arg(long, value_name = "SET", requires = "prove")]
+    pub(crate) against: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) solver: Solver,
+}
+
+/// Who proves what a policy set can never do.
+#[derive(ClapArgs)]
+pub(crate) struct Solver {
+    /// The solver, cvc5 1.3.1 or later: a file, or a name on the path of programs
+    #[arg(long, env = "WRIT_SOLVER", default_value = "cvc5", value_name = "PROGRAM")]
+    pub(crate) solver: PathBuf,
+}
+
+impl Solver {
+    pub(crate) fn command(&self) -> writ_server::SolverCommand {
+        writ_server::SolverCommand::new(&self.solver)
+    }
 }

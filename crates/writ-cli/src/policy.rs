@@ -19,9 +19,18 @@ use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::render::{counted, hex};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
-use writ_server::{AuthorityError, Gated, PolicyError, Snapshot, gate, read_policy_folder};
+use writ_server::{
+    Accepted, AuthorityError, Gated, PolicyError, PolicySet, Snapshot, SolverLimits, Step, gate, prove,
+    read_policy_folder,
+};
+
+/// How often progress is shown.
+const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 /// What the node would make of a folder.
 pub(crate) struct Compiled {
@@ -59,7 +68,10 @@ fn folder_of(named: Option<&Path>, place: &Place) -> Result<PathBuf, CliError> {
 
 pub(crate) fn check(args: &Check, as_json: bool) -> Result<(), CliError> {
     let folder = folder_of(args.folder.as_deref(), &args.place)?;
-    let compiled = compiled(&folder)?;
+    let mut compiled = compiled(&folder)?;
+    if args.prove {
+        prove_too(args, &folder, &mut compiled.gated, as_json)?;
+    }
     if as_json {
         json_line(&told_json(&compiled))?;
     }
@@ -87,6 +99,34 @@ pub(crate) fn check(args: &Check, as_json: bool) -> Result<(), CliError> {
             Err(CliError::Found(format!("{found}: the node would not take {}", folder.display())))
         }
     }
+}
+
+/// The gates that need a solver, as the node has them when a set is published.
+fn prove_too(args: &Check, folder: &Path, gated: &mut Gated, as_json: bool) -> Result<(), CliError> {
+    let before = args.against.as_ref().map(|source| set_of(source)).transpose()?;
+    let Ok(snapshot) = read_policy_folder(folder) else { return Ok(()) };
+    let shows_progress = std::io::stderr().is_terminal() && !as_json;
+    let (none, mut shown) = (BTreeSet::new(), Instant::now());
+    let told = |step: Step| {
+        if shows_progress && (shown.elapsed() >= SHOWN_EVERY || step.done == step.of) {
+            eprint!("\rproving: {} of {} questions ", step.done, step.of);
+            shown = Instant::now();
+        }
+    };
+    let replaced = before.as_ref().map(|set| (set, Accepted::new(&none)));
+    prove(&args.solver.command(), SolverLimits::STANDARD, gated, &snapshot, replaced, told);
+    if shows_progress {
+        eprint!("\r\x1b[K");
+    }
+    Ok(())
+}
+
+/// A set that something is compared with.
+fn set_of(source: &Path) -> Result<PolicySet, CliError> {
+    PolicySet::compile(&source::files_of(source)?).map_err(|findings| {
+        let first = findings.first().map(ToString::to_string).unwrap_or_default();
+        CliError::Found(format!("{}: {first}", source.display()))
+    })
 }
 
 fn told_json(compiled: &Compiled) -> Value {

@@ -13,7 +13,7 @@ use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Reader};
 use writ_protocol::entry::Authors;
 use writ_protocol::statement::{RootCommand, RootStatement};
 use writ_protocol::{Label, OrderId};
-use writ_server::{AuthorityNode, NodeSetting, Rate};
+use writ_server::{AuthorityNode, NodeSetting, Rate, SolverCommand};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Two lines, the longer of them with `ml-dsa-44 ` and 64 digits.
@@ -37,7 +37,7 @@ pub(crate) fn policy_authors(args: &args::PolicyAuthors, as_json: bool) -> Resul
     let (threshold, count) = (args.threshold, keys.len());
     let authors = Authors::new(threshold, keys).map_err(|error| CliError::Usage(error.to_string()))?;
     let members = member_files(&args.members, &domain)?;
-    begin_with_the_folder(&domain)?;
+    begin_with_the_folder(&domain, args.solver.command())?;
     let index = record(&domain, &members, RootCommand::PolicyAuthors(authors))?;
     if as_json {
         return json_line(&json!({
@@ -55,13 +55,13 @@ pub(crate) fn policy_authors(args: &args::PolicyAuthors, as_json: bool) -> Resul
 
 /// A domain whose node was never started begins with its folder: once authors are pinned, nobody but them could put a first set in force,
 /// and there would be no node to hand it to.
-fn begin_with_the_folder(domain: &Domain) -> Result<(), CliError> {
+fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), CliError> {
     let reader = Reader::open(&domain.store())?;
     if reader.view()?.control.policy().is_some() {
         return Ok(());
     }
     let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
-    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD };
+    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver };
     AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     must_fit(&socket)?;
     let signer = domain.signer()?;
     let rate = args.rate.map_or(Rate::STANDARD, |per_second| Rate { per_second, burst: per_second.saturating_mul(2) });
-    let setting = NodeSetting { place: domain.place(), signer, policy: domain.policy(), rate };
+    let setting =
+        NodeSetting { place: domain.place(), signer, policy: domain.policy(), rate, solver: args.solver.command() };
     let node = AuthorityNode::open(setting, now_ms).map_err(|error| CliError::Failed(error.to_string()))?;
     let enrolled = enrol_slots(&node, &domain.slots(), args.slots)?;
     let node = Arc::new(node);

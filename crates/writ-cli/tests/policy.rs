@@ -5,6 +5,8 @@
 mod bundles;
 #[path = "policy/interrupted.rs"]
 mod interrupted;
+#[path = "policy/proofs.rs"]
+mod proofs;
 mod site;
 #[path = "policy/writing.rs"]
 mod writing;

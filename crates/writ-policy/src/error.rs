@@ -132,6 +132,22 @@ pub enum Problem {
     FixtureForm(String),
     #[error("`{name}`: expected {expected}, found {found}")]
     FixtureFailed { name: String, expected: String, found: String },
+    #[error("`{policy}` can fail: {why}, when {when}")]
+    CanFail { policy: String, why: String, when: String },
+    #[error("{0}")]
+    GuardrailForm(String),
+    #[error("past the guardrail `{guardrail}`, {permits}")]
+    GuardrailPassed { guardrail: String, permits: String },
+    #[error("`{policy}` makes the set wider: {permits}; {before}")]
+    Wider { policy: String, permits: String, before: String },
+    #[error("`{policy}` permits on looser terms than `{than}`, which is gone or another: {what}")]
+    Looser { policy: String, than: String, what: &'static str },
+    #[error(
+        "entities or principals are others than before: who is in which group, and whose key is whose, may permit more"
+    )]
+    EntitiesChanged,
+    #[error("not proved: {0}")]
+    Unproved(String),
 }
 
 impl Problem {
@@ -171,6 +187,9 @@ impl Problem {
             Self::Invalid(_) | Self::Suspicious(_) | Self::SandboxUnknown(_) => Gate::Validation,
             Self::TooFar { .. } => Gate::Level,
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
+            Self::CanFail { .. } | Self::Unproved(_) => Gate::NeverErrors,
+            Self::GuardrailForm(_) | Self::GuardrailPassed { .. } => Gate::Guardrails,
+            Self::Wider { .. } | Self::Looser { .. } | Self::EntitiesChanged => Gate::NoWider,
         }
     }
 
@@ -182,7 +201,7 @@ impl Problem {
                 "use parts of A-Z a-z 0-9 . _ - that do not begin with a dot, joined by `/`, 255 bytes at most"
             }
             Self::UnknownFile => {
-                "a folder has *.cedar, schema.cedarschema, entities.json, principals.json, tests/*.yaml and README.md; remove the rest"
+                "a folder has *.cedar, guardrails/*.cedar, schema.cedarschema, entities.json, principals.json, tests/*.yaml and README.md; remove the rest"
             }
             Self::FileMissing(_) => "add it; an empty one is `[]`",
             Self::NotUtf8 => "save the file as UTF-8",
@@ -228,6 +247,16 @@ impl Problem {
             Self::TooFar { .. } => "put what it looks for nearer: an attribute or a group of the principal itself",
             Self::FixtureForm(_) => "write the fixture as docs/reference/policy.md shows it",
             Self::FixtureFailed { .. } => "mend the policies, or the fixture if it asks for the wrong thing",
+            Self::CanFail { .. } => "bound the number, or ask with `has` first, so that it cannot",
+            Self::GuardrailForm(_) => "write it as a permit of what must never be permitted, with an @id",
+            Self::GuardrailPassed { .. } => "narrow the permit, or forbid it",
+            Self::Wider { .. } | Self::Looser { .. } => {
+                "narrow it, or have its authors accept it: `writ policy sign --accept policy:<id>`"
+            }
+            Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
+            Self::Unproved(_) => {
+                "see that cvc5 is there and the question small enough; without a proof the gate stays shut"
+            }
         }
     }
 }

@@ -25,12 +25,21 @@ pub enum Gate {
     Level,
     /// Every fixture comes out as it says.
     Fixtures,
+    /// No policy can fail while it is evaluated: proved by a solver.
+    NeverErrors,
+    /// Nothing gets past a guardrail: proved by a solver.
+    Guardrails,
+    /// Nothing is permitted that was not before, but for what its authors accept: proved by a solver.
+    NoWider,
 }
 
 impl Gate {
-    /// Every gate, in order.
+    /// The gates that [`gate`] looks at, in order; proofs come after them.
     pub const ALL: &'static [Self] =
         &[Self::Files, Self::Syntax, Self::Ids, Self::Entities, Self::Validation, Self::Level, Self::Fixtures];
+
+    /// The gates that need a solver, in order.
+    pub const PROOFS: &'static [Self] = &[Self::NeverErrors, Self::Guardrails, Self::NoWider];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -42,6 +51,9 @@ impl Gate {
             Self::Validation => "validation",
             Self::Level => "level",
             Self::Fixtures => "fixtures",
+            Self::NeverErrors => "never_errors",
+            Self::Guardrails => "guardrails",
+            Self::NoWider => "no_wider",
         }
     }
 }
@@ -98,6 +110,11 @@ impl Gated {
         })
     }
 
+    /// Adds what came of one more gate: of a proof.
+    pub fn add(&mut self, gate: Gate, result: GateResult) {
+        self.results.push((gate, result));
+    }
+
     /// Files that are none of a policy set.
     pub fn of_findings(findings: Vec<PolicyError>) -> Self {
         Self { results: sorted(findings, |_| 0), tested: Vec::new(), compiled: None }
@@ -115,7 +132,14 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
             let count = |gate: Gate| match gate {
                 Gate::Files => files,
                 Gate::Entities => principals,
-                Gate::Syntax | Gate::Ids | Gate::Validation | Gate::Level | Gate::Fixtures => policies,
+                Gate::Syntax
+                | Gate::Ids
+                | Gate::Validation
+                | Gate::Level
+                | Gate::Fixtures
+                | Gate::NeverErrors
+                | Gate::Guardrails
+                | Gate::NoWider => policies,
             };
             let results = Gate::ALL.iter().map(|gate| match gate {
                 Gate::Fixtures => (Gate::Fixtures, result.clone()),
@@ -127,7 +151,15 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
             let policies = written(snapshot);
             let results = sorted(findings, |gate| match gate {
                 Gate::Files => files,
-                Gate::Syntax | Gate::Ids | Gate::Entities | Gate::Validation | Gate::Level | Gate::Fixtures => policies,
+                Gate::Syntax
+                | Gate::Ids
+                | Gate::Entities
+                | Gate::Validation
+                | Gate::Level
+                | Gate::Fixtures
+                | Gate::NeverErrors
+                | Gate::Guardrails
+                | Gate::NoWider => policies,
             });
             Gated { results, tested: Vec::new(), compiled: None }
         }

@@ -28,6 +28,7 @@ mod schema;
 mod snapshot;
 mod terms;
 mod text;
+mod wider;
 mod yaml;
 
 pub use clause::{Clause, Effect};
@@ -42,6 +43,7 @@ pub use principals::Principals;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};
 pub use terms::{Budget, FREEZE_AFTER_MS, KILL_AFTER_MS, Terms, WINDOW_MS};
 pub use text::{command_text, text_of_bytes};
+pub use wider::{Looser, meaning};
 
 /// Names the engine and our wrapper: replay selects it (Invariant 4). A change that could change any decision changes it.
 pub const SEMANTICS: &str = "cedar-4.14-writ-1";

@@ -21,6 +21,7 @@ pub(crate) const ENTITIES: &str = "entities.json";
 pub(crate) const PRINCIPALS: &str = "principals.json";
 const README: &str = "README.md";
 const FIXTURES: &str = "tests/";
+const GUARDRAILS: &str = "guardrails/";
 
 /// The files of a policy folder: only files it may have, in their one encoding. What they say is for [`crate::PolicySet::compile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,11 @@ impl Snapshot {
         self.files.iter().filter(|(path, _)| is_policy(path)).map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
     }
 
+    /// The files with guardrails, by path.
+    pub fn guardrail_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().filter(|(path, _)| is_guardrail(path)).map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+    }
+
     /// The files with fixtures, by path.
     pub(crate) fn fixture_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().filter(|(path, _)| is_fixture(path)).map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
@@ -98,7 +104,12 @@ impl Snapshot {
 }
 
 fn is_policy(path: &str) -> bool {
-    path.ends_with(".cedar")
+    path.ends_with(".cedar") && !is_guardrail(path)
+}
+
+/// What must never be permitted; it takes no part in a decision.
+fn is_guardrail(path: &str) -> bool {
+    path.starts_with(GUARDRAILS) && path.ends_with(".cedar")
 }
 
 fn is_fixture(path: &str) -> bool {
@@ -108,7 +119,7 @@ fn is_fixture(path: &str) -> bool {
 fn judge_path(path: &str) -> Result<(), Problem> {
     SetPath::new(path).map_err(|_| Problem::PathForm)?;
     let known = [SCHEMA, ENTITIES, PRINCIPALS, README].contains(&path);
-    if known || is_policy(path) || is_fixture(path) { Ok(()) } else { Err(Problem::UnknownFile) }
+    if known || is_policy(path) || is_guardrail(path) || is_fixture(path) { Ok(()) } else { Err(Problem::UnknownFile) }
 }
 
 fn decode_files(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Vec<u8>>, ShapeError> {

@@ -66,21 +66,32 @@ fn groups(request: &Request, entities: &Entities) -> Vec<String> {
     groups
 }
 
-/// One line: who, in what, does what on what, with what.
+impl Counterexample {
+    /// The same as a question: who asks for what.
+    pub fn asking(&self) -> String {
+        self.told("asks for")
+    }
+
+    fn told(&self, verb: &str) -> String {
+        let mut text = self.principal.clone();
+        if !self.groups.is_empty() {
+            text.push_str(&format!(", in {},", self.groups.join(" and ")));
+        }
+        text.push_str(&format!(" {verb} {} {}", self.action, self.resource));
+        for (at, Value { name, value }) in self.context.iter().enumerate() {
+            let before = if at == 0 { " with" } else { "," };
+            let each = value
+                .as_ref()
+                .map_or_else(|| format!("{before} no {name}"), |value| format!("{before} {name} {value}"));
+            text.push_str(&each);
+        }
+        text
+    }
+}
+
+/// One line: who, in what, may do what on what, with what.
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.principal)?;
-        if !self.groups.is_empty() {
-            write!(f, ", in {},", self.groups.join(" and "))?;
-        }
-        write!(f, " may {} {}", self.action, self.resource)?;
-        for (at, Value { name, value }) in self.context.iter().enumerate() {
-            f.write_str(if at == 0 { " with " } else { ", " })?;
-            match value {
-                Some(value) => write!(f, "{name} {value}")?,
-                None => write!(f, "no {name}")?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.told("may"))
     }
 }

@@ -12,6 +12,16 @@ impl Guardrails {
         Self::fitting(text, schema)
     }
 
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn fitting(text: &str, schema: &Schema) -> Result<Self, String> {
         let written = PolicySet::from_str(text).map_err(|errors| errors.to_string())?;
         if written.num_of_templates() > 0 {

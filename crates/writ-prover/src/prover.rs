@@ -9,7 +9,7 @@
 use crate::counterexample::Counterexample;
 use crate::error::Unproved;
 use crate::guardrails::Guardrails;
-use crate::solver::{Limits, Process, SolverCommand};
+use crate::solver::{Process, SolverCommand, SolverLimits};
 use cedar_policy::{
     AuthorizationError, Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet as EngineSet, Request,
     RequestEnv, Response, Schema,
@@ -20,7 +20,7 @@ use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, En
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use writ_policy::PolicySet;
+use writ_policy::{PolicySet, meaning};
 
 /// Permits that are asked about together, where any of them would do.
 const TOGETHER: usize = 64;
@@ -48,6 +48,8 @@ pub struct Erring {
 /// Something that is permitted now and was not before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Widening {
+    /// The policy that makes it so: a permit that is new or says something else, or a forbid that does or is gone.
+    pub policy: String,
     /// What, and by which policies.
     pub permits: Counterexample,
     /// The policies that forbade it before; where there are none, nothing permitted it.
@@ -67,13 +69,13 @@ pub struct Breach {
 pub struct Prover<'a> {
     command: SolverCommand,
     version: String,
-    limits: Limits,
+    limits: SolverLimits,
     told: Box<dyn FnMut(Step) + 'a>,
 }
 
 impl<'a> Prover<'a> {
     /// With this solver, which must be there. `told` hears of each step.
-    pub fn new(command: SolverCommand, limits: Limits, told: impl FnMut(Step) + 'a) -> Result<Self, Unproved> {
+    pub fn new(command: SolverCommand, limits: SolverLimits, told: impl FnMut(Step) + 'a) -> Result<Self, Unproved> {
         let version =
             command.version().map_err(|source| Unproved::NoSolver { path: command.path().to_owned(), source })?;
         Ok(Self { command, version, limits, told: Box::new(told) })
@@ -133,7 +135,7 @@ impl<'a> Prover<'a> {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
                 let question = Question { environment, permits: &[permit], covered: old.like(permit), zone: None };
-                found.extend(solver.ask_wider(&new, &old, question)?);
+                found.extend(solver.ask_wider(&new, &old, permit, question)?);
             }
             for forbid in &removed {
                 done = done.saturating_add(1);
@@ -142,11 +144,11 @@ impl<'a> Prover<'a> {
                 let permits: Vec<&Policy> = new.permits().collect();
                 for permits in permits.chunks(TOGETHER) {
                     let question = Question { environment, permits, covered: Vec::new(), zone: Some(&zone) };
-                    found.extend(solver.ask_wider(&new, &old, question)?);
+                    found.extend(solver.ask_wider(&new, &old, forbid, question)?);
                 }
             }
         }
-        found.sort_by(|a, b| a.permits.policies.cmp(&b.permits.policies));
+        found.sort_by(|a, b| a.policy.cmp(&b.policy));
         found.dedup();
         Ok(found)
     }
@@ -257,6 +259,7 @@ impl Asking {
         &mut self,
         new: &Sides<'_>,
         old: &Sides<'_>,
+        cause: &Policy,
         question: Question<'_>,
     ) -> Result<Option<Widening>, Unproved> {
         let permitted_before = |request: &Request, entities: &Entities| {
@@ -267,7 +270,7 @@ impl Asking {
         let Some((env, response)) = self.ask(new, question, &permitted_before)? else { return Ok(None) };
         let before = old.decide(&env.request, &env.entities);
         let permits = new.counterexample(&env, reasons(&response));
-        Ok(Some(Widening { permits, forbidden_by: reasons(&before).into_iter().collect() }))
+        Ok(Some(Widening { policy: name(cause), permits, forbidden_by: reasons(&before).into_iter().collect() }))
     }
 
     /// Asks, and asks again with each policy that would have prevented what was found: one that forbids it, or one that permitted it before.
@@ -386,13 +389,6 @@ fn as_forbid(policy: &Policy) -> Result<Policy, Unproved> {
         fields.insert("effect".to_owned(), "forbid".into());
     }
     Policy::from_json(Some(policy.id().clone()), json).map_err(|error| unsupported(&about, &error.to_string()))
-}
-
-/// What a policy says, without what it is called and on which terms; `None` where the engine cannot write it.
-fn meaning(policy: &Policy) -> Option<String> {
-    let mut json = policy.to_json().ok()?;
-    json.as_object_mut()?.remove("annotations");
-    Some(json.to_string())
 }
 
 fn singleton(policy: &Policy) -> EngineSet {

@@ -18,14 +18,14 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// What a solver may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SolverLimits {
     /// For one question.
     pub each: Duration,
     /// For all questions together.
     pub whole: Duration,
 }
 
-impl Limits {
+impl SolverLimits {
     /// For a gate that somebody waits for.
     pub const STANDARD: Self = Self { each: Duration::from_secs(30), whole: Duration::from_secs(300) };
 }
@@ -77,7 +77,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(command: &SolverCommand, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn start(command: &SolverCommand, limits: SolverLimits) -> std::io::Result<Self> {
         let mut child = command
             .program()
             .args(["--lang", "smt", "--quiet"])

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
-use writ_authority::{ActiveSet, Authority, AuthorityError, Rate, Setting, read_policy_folder};
+use writ_authority::{ActiveSet, Authority, AuthorityError, Rate, Setting, SolverCommand, read_policy_folder};
 use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
 use writ_protocol::{Ed25519Key, Name};
 use writ_tlog::LeafIndex;
@@ -22,6 +22,8 @@ pub struct NodeSetting {
     pub policy: PathBuf,
     /// How much a principal may ask.
     pub rate: Rate,
+    /// Who proves what a policy set can never do.
+    pub solver: SolverCommand,
 }
 
 /// A node that records.
@@ -48,7 +50,7 @@ impl AuthorityNode {
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
-        let NodeSetting { place, signer, policy, rate } = setting;
+        let NodeSetting { place, signer, policy, rate, solver } = setting;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
             if phase == Phase::Idle {
@@ -56,7 +58,7 @@ impl AuthorityNode {
             }
         });
         let ledger = Ledger::open(&place, signer, options)?;
-        let setting = Setting { clock: Box::new(clock), rate };
+        let setting = Setting { clock: Box::new(clock), rate, solver };
         let authority = if ledger.published().control.authors().is_some() {
             Authority::resume(ledger, &place.store, setting)?
         } else {

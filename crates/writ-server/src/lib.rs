@@ -53,6 +53,6 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    AuthorityError, Gate, GateResult, Gated, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot, Tested, gate,
-    read_policy_folder, replay,
+    Accepted, AuthorityError, Gate, GateResult, Gated, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot,
+    SolverCommand, SolverLimits, Step, Tested, gate, prove, read_policy_folder, replay,
 };

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use std::path::Path;
 use writ_client::OrderAnswer;
 use writ_protocol::action::{Action, Command, Order};
-use writ_protocol::entry::Positive;
+use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
-use writ_protocol::{Ed25519Key, Key, Label, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier};
+use writ_protocol::{
+    Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
+};
 use writ_server::{Snapshot, read_policy_folder};
 use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
 
@@ -123,6 +125,11 @@ fn signed_bundle(
     let keys = signing.authors.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
     let origin = domain.origin()?;
     if !source.is_dir() {
+        if !signing.accepts.is_empty() {
+            return Err(CliError::Usage(
+                "--accept belongs to the first signature: the manifest of a bundle is fixed".to_owned(),
+            ));
+        }
         let bundle = bundle_for(&read_bundle(source)?, &origin)?;
         must_pass(&snapshot_of(&bundle)?, source)?;
         let mut signed = bundle.signed().to_vec();
@@ -141,6 +148,7 @@ fn signed_bundle(
         epoch,
         files: Manifest::list(&files),
         domain: read_trust_root(&domain.trust_root())?.domain(),
+        accepts: accepts(&signing.accepts)?,
         from_ms: time_ms.saturating_sub(BEFORE_MS),
         time_ms,
         replaces,
@@ -152,6 +160,16 @@ fn signed_bundle(
     // What is signed is read as the node will read it.
     bundle_for(&bytes, &origin)?;
     Ok(bytes)
+}
+
+/// Misspelt, it would accept nothing, and the node would refuse the set with everybody's signature on it.
+fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
+    let each = all.iter().map(|one| {
+        let known = matches!(one.as_str(), "entities" | "wider") || one.starts_with("policy:");
+        let name = Name::new(one.as_str()).ok().filter(|_| known);
+        name.ok_or_else(|| CliError::Usage(format!("--accept {one}: expected policy:ID, entities or wider")))
+    });
+    Ok(Ascending::new(each.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Nobody signs what the node would refuse.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use writ_client::blocking::Client;
 use writ_client::{Endpoint, OrderAnswer};
 use writ_protocol::action::{Action, Command, Order};
-use writ_protocol::entry::Positive;
+use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
 use writ_protocol::{Code, Label, PolicyBundle, RequestKey, SetPath, TrustRoot, encode_policy_set};
 use writ_tlog::{Algorithm, Hash, Origin, SigningKey, sha256};
@@ -89,6 +89,7 @@ fn manifest(site: &Site, files: &Files) -> ManifestFields {
         epoch: Positive::new(epoch + 1).unwrap(),
         files: Manifest::list(files),
         domain: trust.domain(),
+        accepts: Ascending::new([]),
         from_ms: now_ms() - 60_000,
         time_ms: now_ms(),
         replaces: Some(hash(&set)),
@@ -133,7 +134,21 @@ fn a_signed_set_comes_into_force_and_no_folder_changes_it() {
     assert_eq!(second["by"], "User::ada");
     let gates: Vec<&str> =
         second["gates"].as_array().unwrap().iter().map(|one| one["gate"].as_str().unwrap()).collect();
-    assert_eq!(gates, ["files", "syntax", "ids", "entities", "validation", "level", "fixtures"]);
+    assert_eq!(
+        gates,
+        [
+            "files",
+            "syntax",
+            "ids",
+            "entities",
+            "validation",
+            "level",
+            "fixtures",
+            "never_errors",
+            "guardrails",
+            "no_wider",
+        ]
+    );
     site.audit();
 }
 

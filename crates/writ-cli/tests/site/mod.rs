@@ -134,6 +134,7 @@ impl Site {
         command.args(arguments).current_dir(self.home.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin");
         command.env("WRIT_DOMAIN", self.path("acme"));
+        command.env("WRIT_SOLVER", concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cvc5"));
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

@@ -1,7 +1,8 @@
 use super::{payload, sign};
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::DomainId;
-use crate::parts::Positive;
+use crate::name::Name;
+use crate::parts::{Ascending, Positive};
 use crate::policy_bundle::SetPath;
 use crate::refusal::{Code, Refusal};
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ record! {
         files: ! Vec<ListedFile>,
         /// The domain it is for.
         domain: ! DomainId,
+        /// What the authors know to be wider than before, and accept: `policy:<id>` or `entities`.
+        accepts: ! Ascending<Name>,
         /// It may be put in force from here on.
         from_ms: ! u64,
         /// When it was written.

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use writ_prover::{Limits, Prover, SolverCommand, Unproved};
+use writ_prover::{Prover, SolverCommand, SolverLimits, Unproved};
 
-const SOON: Limits = Limits { each: Duration::from_millis(200), whole: Duration::from_millis(400) };
+const SOON: SolverLimits = SolverLimits { each: Duration::from_millis(200), whole: Duration::from_millis(400) };
 
 /// A program that tells its version and then does this.
 fn program(dir: &Path, then: &str) -> SolverCommand {

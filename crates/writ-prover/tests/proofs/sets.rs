@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use writ_policy::{PolicySet, Snapshot};
-use writ_prover::{Limits, Prover, SolverCommand};
+use writ_prover::{Prover, SolverCommand, SolverLimits};
 
 const ENTITIES: &str = r#"[
   { "uid": { "type": "Group", "id": "operators" }, "attrs": {}, "parents": [] },
@@ -38,7 +38,7 @@ pub(crate) fn solver() -> SolverCommand {
 }
 
 pub(crate) fn prover() -> Prover<'static> {
-    Prover::new(solver(), Limits::STANDARD, |_| {}).unwrap()
+    Prover::new(solver(), SolverLimits::STANDARD, |_| {}).unwrap()
 }
 
 /// The names of the attributes that a counterexample shows.

@@ -1,6 +1,6 @@
 use crate::sets::{DEPLOY, names, prover, set, solver, with_schema};
 use std::cell::Cell;
-use writ_prover::{Limits, Prover, Unproved, Widening};
+use writ_prover::{Prover, SolverLimits, Unproved, Widening};
 
 fn widening(new: &str, old: &str) -> Vec<Widening> {
     prover().widening(&set(new), &set(old)).unwrap()
@@ -122,7 +122,7 @@ fn of_a_thousand_policies_only_what_changed_is_asked_about() {
         set(&each.collect::<String>())
     };
     let asked = Cell::new(0);
-    let mut prover = Prover::new(solver(), Limits::STANDARD, |step| {
+    let mut prover = Prover::new(solver(), SolverLimits::STANDARD, |step| {
         assert!(step.done <= step.of);
         asked.set(asked.get() + 1);
     })

@@ -5,7 +5,7 @@ use super::members::{Member, Members};
 use super::policies::PolicyFiles;
 use crate::scenario::{Domain, Secret};
 use tempfile::TempDir;
-use writ_authority::{Answer, Authority, Caller, Rate, Received, Setting};
+use writ_authority::{Answer, Authority, Caller, Rate, Received, Setting, SolverCommand};
 use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
 use writ_protocol::action::Command;
 use writ_protocol::entry::{Positive, Target};
@@ -76,7 +76,8 @@ impl GovernedDomain {
         let (ours, theirs) = (self.clock.clone(), self.clock.clone());
         let options = Options::new(move || ours.now_ms());
         let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options).unwrap();
-        let setting = Setting { clock: Box::new(move || theirs.now_ms()), rate: self.rate };
+        let setting =
+            Setting { clock: Box::new(move || theirs.now_ms()), rate: self.rate, solver: SolverCommand::new("cvc5") };
         self.authority = Some(Authority::open(ledger, &self.place.store, &policies.snapshot(), setting).unwrap());
     }
 

@@ -5,7 +5,7 @@ use super::secrets::Secret;
 use std::collections::BTreeMap;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Activation, Authors, Gate, Gates, Positive};
+use writ_protocol::entry::{Activation, Ascending, Authors, Gate, Gates, Positive};
 use writ_protocol::statement::{Manifest, ManifestFields, RootCommand};
 use writ_protocol::{Ed25519Key, Label, SetPath, encode_policy_set};
 use writ_tlog::{Algorithm, Hash, sha256};
@@ -54,6 +54,7 @@ impl Domain {
             epoch: Positive::new(epoch).unwrap(),
             files: Manifest::list(files),
             domain: self.id(),
+            accepts: Ascending::new([]),
             from_ms: time_ms - WINDOW_MS,
             time_ms,
             replaces,

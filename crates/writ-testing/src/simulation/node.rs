@@ -4,7 +4,7 @@ use super::report::Report;
 use crate::governed::TestClock;
 use crate::scenario::Domain;
 use std::collections::BTreeMap;
-use writ_authority::{Authority, AuthorityError, Rate, Setting, Snapshot};
+use writ_authority::{Authority, AuthorityError, Rate, Setting, Snapshot, SolverCommand};
 use writ_ledger::{Ledger, LedgerError, Options, Place, Reader, Receipt};
 use writ_protocol::{Code, WritVerifier};
 use writ_tlog::{Hash, LeafIndex};
@@ -60,7 +60,8 @@ impl Node {
     fn open(&self, domain: &Domain, policy: &Snapshot) -> Result<Authority, AuthorityError> {
         let ledger = self.ledger(domain)?;
         let clock = self.clock.clone();
-        let setting = Setting { clock: Box::new(move || clock.now_ms()), rate: RATE };
+        let setting =
+            Setting { clock: Box::new(move || clock.now_ms()), rate: RATE, solver: SolverCommand::new("cvc5") };
         Authority::open(ledger, &self.place().store, policy, setting)
     }
 

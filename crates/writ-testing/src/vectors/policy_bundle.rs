@@ -87,6 +87,11 @@ fn accepted(domain: &Domain, maker: &mut Maker) {
     let mut none = input(domain, &first);
     none["epoch"] = json!(0);
     maker.accept("first_epoch", "The first set of a domain replaces none.", none, told(1, &good));
+    let wider = manifest(domain, &good);
+    let accepts = ["entities", "policy:deploy"].map(|name| writ_protocol::Name::new(name).unwrap());
+    let wider = ManifestFields { accepts: writ_protocol::entry::Ascending::new(accepts), ..wider };
+    let wider = PolicyBundle::assemble(&domain.sign_manifest(&wider, &[0, 1]), &good);
+    maker.accept("accepts", "Its authors accept that it is wider.", input(domain, &wider), told(5, &good));
     let deep = set_files(&[("a/b-c/d_e/f.g.cedar", b""), ("principals.json", b"[]")]);
     maker.accept(
         "path_deep",
@@ -296,6 +301,12 @@ fn manifests(domain: &Domain, maker: &mut Maker) {
         "A digest that is not the file's.",
         structure().set("4/files/0/2", bytes(&[7; 32])),
         IntegrityFailure,
+    );
+    bad(
+        "manifest_accepts_unordered",
+        "What is accepted does not ascend.",
+        structure().set("4/accepts", Value::Array(vec![text("policy:b"), text("policy:a")])),
+        Malformed,
     );
     bad("manifest_epoch_0", "Epoch 0.", structure().set("4/epoch", Uint(0)).remove("4/replaces"), Malformed);
     bad("manifest_first_replaces", "Epoch 1 that replaces a set.", structure().set("4/epoch", Uint(1)), Malformed);

@@ -2,7 +2,7 @@
 
 use crate::answers::{denied, permitted};
 use std::sync::atomic::{AtomicBool, Ordering};
-use writ_authority::{Answer, AuthorityError, Rate, read_policy_folder};
+use writ_authority::{Answer, AuthorityError, Rate, SolverCommand, read_policy_folder};
 use writ_ledger::{Ledger, Options};
 use writ_protocol::{Body, Code};
 use writ_server::{AuthorityNode, NodeSetting};
@@ -69,6 +69,7 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
         signer: domain.domain.ledger_signer(),
         policy: folder.clone(),
         rate: Rate::STANDARD,
+        solver: SolverCommand::new("cvc5"),
     };
     let node = AuthorityNode::open(setting, move || clock.now_ms()).unwrap();
     let begun = (node.size(), *node.policy().set.digest());
@@ -176,7 +177,11 @@ fn a_node_does_not_start_with_a_set_that_is_revoked() {
     let options = Options::new(move || clock.now_ms());
     let ledger = Ledger::open(&domain.place, domain.domain.ledger_signer(), options).unwrap();
     let clock = domain.clock.clone();
-    let setting = writ_authority::Setting { clock: Box::new(move || clock.now_ms()), rate: Rate::STANDARD };
+    let setting = writ_authority::Setting {
+        clock: Box::new(move || clock.now_ms()),
+        rate: Rate::STANDARD,
+        solver: SolverCommand::new("cvc5"),
+    };
     let opened = writ_authority::Authority::open(ledger, &domain.place.store, &stricter.snapshot(), setting);
     assert!(opened.is_err_and(|error| error.to_string().contains("revoked")));
     assert!(domain.judged().is_clean());

@@ -15,10 +15,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("writ-enforcer", &["writ-protocol", "writ-tlog"]),
     ("writ-client", &["writ-protocol", "writ-tlog"]),
     ("writ-ledger", &["writ-protocol", "writ-tlog"]),
-    ("writ-authority", &["writ-policy", "writ-ledger", "writ-protocol", "writ-tlog"]),
+    ("writ-authority", &["writ-policy", "writ-prover", "writ-ledger", "writ-protocol", "writ-tlog"]),
     ("writ-gateway-process", GATEWAY),
     ("writ-gateway-tools", GATEWAY),
-    ("writ-server", &["writ-authority", "writ-prover", "writ-ledger", "writ-protocol", "writ-tlog"]),
+    ("writ-server", &["writ-authority", "writ-ledger", "writ-protocol", "writ-tlog"]),
     (
         "writ-cli",
         &[

@@ -1,0 +1,160 @@
+//! What only a solver sees is refused when a set is published, is recorded, and leaves the set in force as it was.
+
+use super::{digest_of, error, folder, forbid, history, in_force, publish, signed_site};
+use crate::site::{Site, json, stdout};
+use serde_json::Value as Json;
+use std::fs;
+
+/// Permits one more program.
+const WIDER: &str = "@id(\"date\")\npermit (principal, action == Action::\"exec\", resource) when { context.path == \"/usr/bin/date\" };\n";
+
+fn publish_accepting(site: &Site, folder: &str, accepts: &[&str]) -> std::process::Output {
+    let mut arguments = vec!["--json", "policy", "publish", folder, "--author", "a1.seed", "--author", "a2.seed"];
+    arguments.extend(accepts.iter().flat_map(|accept| ["--accept", *accept]));
+    site.writ(&arguments)
+}
+
+/// Publishing is refused for this reason, there is an entry that says so, and nothing else has changed.
+fn refused(site: &Site, folder: &str, accepts: &[&str], why: &[&str]) {
+    let before = in_force(site);
+    let told = error(&publish_accepting(site, folder, accepts));
+    assert_eq!(told["code"], "gate_failed", "{told}");
+    let text = told["why"].as_str().unwrap();
+    for part in why {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    assert_eq!(in_force(site), before);
+    let newest: Json = serde_json::from_str(&site.newest("denial")).unwrap();
+    assert_eq!(newest["body"]["code"], "gate_failed");
+}
+
+fn gates(site: &Site, epoch: usize) -> Vec<String> {
+    let history = history(site);
+    let gates = history["epochs"][epoch - 1]["gates"].as_array().unwrap().clone();
+    gates.iter().map(|one| one["gate"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_wider_set_is_refused_with_a_request_that_shows_it_until_its_authors_accept_that() {
+    let mut site = signed_site();
+    // The starter set lets operators run anything: first nobody may, so that there is something to be wider than.
+    folder(&site, "less", &forbid("nothing").replace("when { context has arg1 && context.arg1 == \"nothing\" }", ""));
+    json(&publish(&site, "less"));
+    assert_eq!(site.run(&["/usr/bin/date"]).status.code(), Some(126));
+    folder(&site, "more", WIDER);
+    let wider = [
+        "the gate `no_wider` is not passed",
+        "`nothing` makes the set wider",
+        "may exec",
+        "it was forbidden by `nothing`",
+    ];
+    refused(&site, "more", &[], &wider);
+    // Accepting another policy, or entities, is not accepting this one.
+    refused(&site, "more", &["policy:date", "entities"], &wider[..2]);
+    let published = json(&publish_accepting(&site, "more", &["policy:nothing", "policy:date"]));
+    assert_eq!(published["epoch"], 3);
+    assert_eq!(in_force(&site), (3, digest_of(&site, &site.path("more"))));
+    assert_eq!(site.run(&["/usr/bin/date"]).status.code(), Some(0));
+    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails", "no_wider"]);
+    site.audit();
+}
+
+#[test]
+fn whatever_it_is_can_be_accepted_and_then_no_entry_says_that_it_was_compared() {
+    let mut site = signed_site();
+    folder(&site, "less", &forbid("nothing").replace("when { context has arg1 && context.arg1 == \"nothing\" }", ""));
+    json(&publish(&site, "less"));
+    folder(&site, "more", WIDER);
+    json(&publish_accepting(&site, "more", &["wider"]));
+    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails"]);
+    site.audit();
+}
+
+#[test]
+fn a_policy_that_can_fail_is_refused_and_so_is_one_past_a_guardrail() {
+    let site = signed_site();
+    let sum = "@id(\"sum\")\nforbid (principal, action == Action::\"exec\", resource) when { context.argc + 9223372036854775800 > 3 };\n";
+    folder(&site, "sum", sum);
+    refused(&site, "sum", &["wider"], &["the gate `never_errors` is not passed", "`sum` can fail", "overflow", "argc"]);
+    folder(&site, "guarded", "");
+    fs::create_dir(site.path("guarded/guardrails")).unwrap();
+    let no_shell = "@id(\"no-shell\")\npermit (principal, action == Action::\"exec\", resource) when { context.path == \"/bin/sh\" };\n";
+    fs::write(site.path("guarded/guardrails/never.cedar"), no_shell).unwrap();
+    refused(
+        &site,
+        "guarded",
+        &["wider"],
+        &["the gate `guardrails` is not passed", "past the guardrail `no-shell`", "/bin/sh"],
+    );
+    fs::write(site.path("guarded/guardrails/never.cedar"), no_shell.replace("permit", "forbid")).unwrap();
+    refused(&site, "guarded", &["wider"], &["the gate `guardrails` is not passed", "written as a permit"]);
+}
+
+#[test]
+fn other_entities_are_accepted_or_refused() {
+    let site = signed_site();
+    folder(&site, "more", "");
+    let path = site.path("more/entities.json");
+    let mut entities: Vec<Json> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    entities.push(serde_json::json!({ "uid": { "type": "Agent", "id": "other" }, "attrs": {}, "parents": [] }));
+    fs::write(&path, serde_json::to_vec(&entities).unwrap()).unwrap();
+    refused(&site, "more", &[], &["the gate `no_wider` is not passed", "entities or principals are others"]);
+    json(&publish_accepting(&site, "more", &["entities"]));
+}
+
+#[test]
+fn looser_terms_are_accepted_or_refused() {
+    let site = signed_site();
+    folder(&site, "more", "");
+    let longer = fs::read_dir(site.path("more")).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).ok()?;
+        (path.extension()? == "cedar" && text.contains("\npermit")).then_some((path, text))
+    });
+    let (path, text) = longer.unwrap();
+    fs::write(&path, text.replacen("\npermit", "\n@window(\"5m\")\npermit", 1)).unwrap();
+    refused(&site, "more", &[], &["the gate `no_wider` is not passed", "looser terms", "a longer window"]);
+}
+
+#[test]
+fn without_a_solver_nothing_is_published() {
+    let mut site = signed_site();
+    site.kill_node();
+    site.start_with(&["--solver", "/nowhere/cvc5"]);
+    folder(&site, "next", &forbid("deploy"));
+    refused(&site, "next", &["wider"], &["the gate `never_errors` is not passed", "not proved", "/nowhere/cvc5"]);
+    // It runs all the same: what is in force was proved when it came into force.
+    assert_eq!(site.run(&["/usr/bin/true"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_folder_with_guardrails_needs_a_solver_too() {
+    let mut site = Site::up();
+    site.kill_node();
+    fs::create_dir(site.path("acme/policy/guardrails")).unwrap();
+    let never = "@id(\"no-halt\")\npermit (principal == User::\"nobody\", action == Action::\"halt\", resource);\n";
+    fs::write(site.path("acme/policy/guardrails/never.cedar"), never).unwrap();
+    let told = site.writ(&["--json", "up", "--solver", "/nowhere/cvc5"]);
+    assert_ne!(told.status.code(), Some(0));
+    assert!(error(&told)["why"].to_string().contains("/nowhere/cvc5"), "{}", error(&told));
+    site.start();
+}
+
+#[test]
+fn check_proves_and_compares_before_anything_is_signed() {
+    let site = Site::up();
+    folder(&site, "less", &forbid("deploy"));
+    folder(&site, "more", WIDER);
+    let proved = json(&site.writ(&["--json", "policy", "check", "less", "--prove", "--against", "acme/policy"]));
+    let results: Vec<&str> =
+        proved["gates"].as_array().unwrap().iter().map(|gate| gate["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["passed"; 10]);
+    let wider = site.writ(&["policy", "check", "acme/policy", "--prove", "--against", "less"]);
+    assert_eq!(wider.status.code(), Some(1));
+    let text = stdout(&wider);
+    assert!(text.contains("`deploy` makes the set wider") && text.contains("may exec"), "{text}");
+    assert!(text.contains("no_wider FAILED"), "{text}");
+    // Without `--prove` no solver is asked, and none need be there.
+    let output = site.writ(&["policy", "check", "more", "--solver", "/nowhere/cvc5"]);
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -1,0 +1,198 @@
+//! The gates that need a proof, after those that a set passes by itself.
+
+use crate::counterexample::Counterexample;
+use crate::error::Unproved;
+use crate::guardrails::Guardrails;
+use crate::prover::{Breach, Erring, Prover, Step, Widening};
+use crate::solver::{SolverCommand, SolverLimits};
+use std::collections::BTreeSet;
+use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Problem, Snapshot};
+
+/// What the authors of a set know to be wider than before, and accept.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
+
+impl<'a> Accepted<'a> {
+    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, and `wider` for
+    /// whatever it is: then nothing is compared.
+    pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
+        Self(all)
+    }
+
+    fn policy(&self, id: &str) -> bool {
+        self.0.contains(format!("policy:{id}").as_str())
+    }
+
+    fn all(&self) -> bool {
+        self.0.contains("wider")
+    }
+
+    fn entities(&self) -> bool {
+        self.0.contains("entities")
+    }
+}
+
+/// Puts a set that has passed the other gates through those that need a proof, against the set it is to replace if there is one. What
+/// cannot be proved has not passed. `told` hears of each step.
+pub fn prove(
+    command: &SolverCommand,
+    limits: SolverLimits,
+    gated: &mut Gated,
+    snapshot: &Snapshot,
+    replaced: Option<(&PolicySet, Accepted<'_>)>,
+    told: impl FnMut(Step),
+) {
+    let replaced = replaced.filter(|(_, accepted)| !accepted.all());
+    let Some(set) = gated.set().cloned() else { return not_reached(gated, Gate::PROOFS, replaced.is_some()) };
+    match Prover::new(command.clone(), limits, told) {
+        Ok(mut prover) => prover.gate(gated, &set, snapshot, replaced),
+        Err(unproved) => {
+            let (first, rest) = Gate::PROOFS.split_at(1);
+            for gate in first {
+                gated.add(*gate, GateResult::Failed(vec![unproved_finding(&unproved)]));
+            }
+            not_reached(gated, rest, replaced.is_some());
+        }
+    }
+}
+
+impl Prover<'_> {
+    fn gate(
+        &mut self,
+        gated: &mut Gated,
+        set: &PolicySet,
+        snapshot: &Snapshot,
+        replaced: Option<(&PolicySet, Accepted<'_>)>,
+    ) {
+        let policies = set.len() as u64;
+        let mut reached = true;
+        let mut results = Vec::new();
+        let mut told = |gate: Gate, found: Result<Vec<PolicyError>, Unproved>, looked_at: u64| {
+            let result = match found {
+                Ok(found) if found.is_empty() => GateResult::Passed(looked_at),
+                Ok(found) => GateResult::Failed(found),
+                Err(unproved) => GateResult::Failed(vec![unproved_finding(&unproved)]),
+            };
+            let passed = matches!(result, GateResult::Passed(_));
+            results.push((gate, result));
+            passed
+        };
+        let erring = self.never_errors(set).map(|found| found.iter().map(|one| can_fail(set, one)).collect());
+        reached &= told(Gate::NeverErrors, erring, policies);
+        // What follows is proved of sets in which nothing fails.
+        if reached {
+            let (found, count) = self.guarded(set, snapshot);
+            told(Gate::Guardrails, found, count);
+            if let Some((old, accepted)) = replaced {
+                told(Gate::NoWider, self.no_wider(set, old, accepted), policies);
+            }
+        } else {
+            results.push((Gate::Guardrails, GateResult::NotReached));
+            if replaced.is_some() {
+                results.push((Gate::NoWider, GateResult::NotReached));
+            }
+        }
+        for (gate, result) in results {
+            gated.add(gate, result);
+        }
+    }
+
+    fn guarded(&mut self, set: &PolicySet, snapshot: &Snapshot) -> (Result<Vec<PolicyError>, Unproved>, u64) {
+        let mut findings = Vec::new();
+        let mut count = 0;
+        for (file, bytes) in snapshot.guardrail_files() {
+            let read = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned());
+            let guardrails = match read.and_then(|text| Guardrails::parse(text, set)) {
+                Ok(guardrails) => guardrails,
+                Err(why) => {
+                    findings.push(at(file, 1, Problem::GuardrailForm(why)));
+                    continue;
+                }
+            };
+            count += guardrails.len() as u64;
+            match self.breaches(set, &guardrails) {
+                Ok(breaches) => findings.extend(breaches.iter().map(|breach| passed(file, breach))),
+                Err(unproved) => return (Err(unproved), count),
+            }
+        }
+        (Ok(findings), count)
+    }
+
+    fn no_wider(
+        &mut self,
+        set: &PolicySet,
+        old: &PolicySet,
+        accepted: Accepted<'_>,
+    ) -> Result<Vec<PolicyError>, Unproved> {
+        // A policy that fails denies, so what it permits or forbids tells nothing of what the old set does.
+        if let Some(erring) = self.never_errors(old)?.first() {
+            let why = format!("`{}` of the set in force can fail, so the two cannot be compared", erring.policy);
+            return Err(Unproved::Unsupported { about: "what is wider".to_owned(), why });
+        }
+        let wider = self.widening(set, old)?;
+        let wider = wider.iter().filter(|one| !accepted.policy(&one.policy)).map(|one| is_wider(set, old, one));
+        let looser = set.looser_than(old);
+        let looser = looser.iter().filter(|one| !accepted.policy(one.policy.as_str())).map(|one| is_looser(set, one));
+        let mut findings: Vec<PolicyError> = wider.chain(looser).collect();
+        if !accepted.entities() && !set.has_entities_of(old) {
+            findings.push(at("entities.json", 1, Problem::EntitiesChanged));
+        }
+        Ok(findings)
+    }
+}
+
+fn not_reached(gated: &mut Gated, gates: &[Gate], compared: bool) {
+    for gate in gates.iter().filter(|gate| compared || **gate != Gate::NoWider) {
+        gated.add(*gate, GateResult::NotReached);
+    }
+}
+
+fn at(file: &str, line: usize, problem: Problem) -> PolicyError {
+    PolicyError { file: file.to_owned(), line, column: 1, problem }
+}
+
+/// At the policy, where the set has it.
+fn about(set: &PolicySet, policy: &str, problem: Problem) -> PolicyError {
+    match set.place_of(policy) {
+        Some(clause) => at(&clause.file, clause.line, problem),
+        None => at(".", 1, problem),
+    }
+}
+
+fn unproved_finding(unproved: &Unproved) -> PolicyError {
+    at(".", 1, Problem::Unproved(unproved.to_string()))
+}
+
+fn can_fail(set: &PolicySet, erring: &Erring) -> PolicyError {
+    let Erring { policy, when, why } = erring;
+    about(set, policy, Problem::CanFail { policy: policy.clone(), why: why.clone(), when: when.asking() })
+}
+
+fn passed(file: &str, breach: &Breach) -> PolicyError {
+    let Breach { guardrail, permits } = breach;
+    let permits = by_policies(permits);
+    at(file, 1, Problem::GuardrailPassed { guardrail: guardrail.clone(), permits })
+}
+
+fn is_wider(set: &PolicySet, old: &PolicySet, widening: &Widening) -> PolicyError {
+    let Widening { policy, permits, forbidden_by } = widening;
+    let before = match forbidden_by.as_slice() {
+        [] => "nothing permitted it before".to_owned(),
+        ids => format!("before, it was forbidden by {}", quoted(ids)),
+    };
+    let problem = Problem::Wider { policy: policy.clone(), permits: by_policies(permits), before };
+    if set.place_of(policy).is_some() { about(set, policy, problem) } else { about(old, policy, problem) }
+}
+
+fn is_looser(set: &PolicySet, looser: &Looser) -> PolicyError {
+    let Looser { policy, than, what } = looser;
+    about(set, policy.as_str(), Problem::Looser { policy: policy.to_string(), than: than.to_string(), what })
+}
+
+fn by_policies(permits: &Counterexample) -> String {
+    format!("{permits}, by {}", quoted(&permits.policies))
+}
+
+fn quoted(ids: &[String]) -> String {
+    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" and ")
+}
