@@ -5,6 +5,8 @@
 mod bundles;
 #[path = "policy/interrupted.rs"]
 mod interrupted;
+#[path = "policy/samples.rs"]
+mod samples;
 mod site;
 #[path = "policy/writing.rs"]
 mod writing;

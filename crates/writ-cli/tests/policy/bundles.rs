@@ -195,7 +195,7 @@ fn what_is_wrong_with_a_bundle_is_refused_recorded_and_without_effect() {
             with(ManifestFields { replaces: Some(sha256(b"other")), ..good() }, &TWO),
             Code::PolicyMismatch,
         ),
-        ("expired", with(ManifestFields { until_ms: good().from_ms + 1, ..good() }, &TWO), Code::Expired),
+        ("expired", with(ManifestFields { until_ms: now_ms() - 1, ..good() }, &TWO), Code::Expired),
         ("not yet valid", with(ManifestFields { from_ms: now_ms() + 300_000, ..good() }, &TWO), Code::NotYetValid),
         ("one author", with(good(), &["a2.seed"]), Code::SignatureInvalid),
         ("a stranger", with(good(), &["a2.seed", stranger]), Code::UnknownAuthority),

@@ -72,7 +72,7 @@ fn what_comes_out_otherwise_is_told_with_its_place() {
 #[test]
 fn what_is_no_fixture_is_refused_at_its_place() {
     for (text, line, what) in [
-        ("", 1, "expected a list"),
+        ("", 1, "expected a document"),
         ("a: 1\n", 1, "expected a list"),
         ("- 1\n", 1, "expected a fixture"),
         ("- name: a\n  nmae: b\n", 2, "no such field"),
