@@ -498,6 +498,6 @@ pub(crate) enum PolicyCommand {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// The folder [default: DIR/policy of the domain]
+    /// The folder, or a bundle [default: DIR/policy of the domain]
     pub(crate) folder: Option<PathBuf>,
 }
