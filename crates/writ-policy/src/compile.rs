@@ -203,12 +203,13 @@ impl Written {
         };
         for error in result.validation_errors() {
             let told = complaint(error);
-            let problem: fn(String) -> Problem = match error {
-                // Every entity is at hand when a set decides, so those that a policy names may be read.
-                ValidationError::EntityDerefLevelViolation(_) if told.0.contains(LITERAL) => continue,
-                ValidationError::EntityDerefLevelViolation(_) => |what| Problem::TooFar { limit: LEVEL_MAX, what },
-                _ => Problem::Invalid,
-            };
+            let too_far = matches!(error, ValidationError::EntityDerefLevelViolation(_));
+            // Every entity is at hand when a set decides, so those that a policy names may be read.
+            if too_far && told.0.contains(LITERAL) {
+                continue;
+            }
+            let problem: fn(String) -> Problem =
+                if too_far { |what| Problem::TooFar { limit: LEVEL_MAX, what } } else { Problem::Invalid };
             findings.push(finding(error.policy_id(), told, problem));
         }
         result

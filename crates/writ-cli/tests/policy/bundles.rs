@@ -55,7 +55,7 @@ fn hand_in_for(site: &Site, bundle: &[u8], action: Action) -> OrderAnswer {
 fn denied(answer: OrderAnswer) -> (Code, String) {
     match answer {
         OrderAnswer::Deny(denial) => (denial.code, denial.why),
-        other => panic!("expected a denial, found {other:?}"),
+        other @ (OrderAnswer::Recorded(_) | OrderAnswer::Refused(_)) => panic!("expected a denial, found {other:?}"),
     }
 }
 
