@@ -1,14 +1,15 @@
 //! Domains whose root has pinned the authors of policies: the node decides by what the control chain names, and by nothing else.
 
-use crate::answers::permitted;
-use writ_authority::{Authority, AuthorityError, Rate, SEMANTICS, Setting};
+use crate::answers::{denied, permitted, turned_away};
+use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, SEMANTICS, Setting};
 use writ_ledger::{Draft, Ledger, LedgerError, Options, Place, Proposal};
+use writ_protocol::action::Command;
 use writ_protocol::entry::{Activation, Ascending, Erased, Erasure, ErasureFields};
 use writ_protocol::order::ActivePolicy;
-use writ_protocol::statement::RootCommand;
+use writ_protocol::statement::{Request, RootCommand};
 use writ_protocol::{Body, Code, Label};
-use writ_testing::governed::{GovernedDomain, PolicyFiles};
-use writ_testing::scenario::{Domain, authors};
+use writ_testing::governed::{GovernedDomain, Myself, PolicyFiles, wait};
+use writ_testing::scenario::{Domain, Secret, authors};
 
 fn ledger(domain: &Domain, place: &Place, now_ms: u64) -> Ledger {
     Ledger::open(place, domain.ledger_signer(), Options::new(move || now_ms)).unwrap()
@@ -106,4 +107,37 @@ fn without_a_set_that_can_be_read_back_no_node_starts() {
     let setting = Setting { clock: Box::new(|| 1_795_248_001_000), rate: Rate::STANDARD };
     let refused = Authority::resume(ledger, &place.store, setting).err();
     assert!(matches!(refused, Some(AuthorityError::NoSet)), "{refused:?}");
+}
+
+#[test]
+fn whoever_hands_a_bundle_in_is_known_by_a_key_or_counted() {
+    let mut domain = GovernedDomain::new();
+    let publish = |bundle: &[u8]| Request {
+        time_ms: domain.clock.now_ms(),
+        ..domain.domain.asked_order(Command::Publish(writ_tlog::sha256(bundle)))
+    };
+    let origin = domain.domain.origin();
+    let hand_in =
+        |received: Received<'_>, bundle: &[u8]| wait(domain.authority().publish(&Caller::Remote, received, bundle));
+    // A stranger is counted, a request for a writ is none, and so is one that nobody has signed.
+    let stranger = Secret::new(writ_tlog::Algorithm::Ed25519, "stranger");
+    let signed = publish(b"").sign(origin, stranger.signing_key());
+    turned_away(&domain, || hand_in(Received::Signed(&signed), b""), Code::Unauthenticated);
+    let bare = publish(b"").payload(origin);
+    turned_away(&domain, || hand_in(Received::Bare(&bare), b""), Code::Unauthenticated);
+    let asked = domain.member("alice").sign(&domain.asked_to_build(), origin);
+    turned_away(&domain, || hand_in(Received::Signed(&asked), b""), Code::Malformed);
+    // By the kernel's word alone nobody publishes, and an order that publishes comes with its bundle.
+    let myself = Myself::now();
+    let job = myself.as_user(domain.job_uid());
+    let bare = publish(b"a").payload(origin);
+    denied(&domain, wait(domain.authority().publish(&job, Received::Bare(&bare), b"a")), Code::Unauthenticated);
+    denied(&domain, domain.orders("alice", Command::Publish(writ_tlog::sha256(b"b"))), Code::Malformed);
+    let signed = domain.member("alice").sign(&publish(b"c"), origin);
+    let (told, denial) = denied(&domain, hand_in(Received::Signed(&signed), b"c"), Code::Malformed);
+    assert!(denial.text.is_some() && told.clauses.is_empty());
+    // The same request again has the same answer.
+    let (again, _) = denied(&domain, hand_in(Received::Signed(&signed), b"c"), Code::Malformed);
+    assert!(again.receipt.repeated);
+    assert!(domain.judged().is_clean());
 }
