@@ -19,6 +19,7 @@ from sample_ledger import (
     World,
     ident,
     pair,
+    signed,
     whole,
 )
 from verifier import cbor
@@ -270,6 +271,45 @@ class GrantTest(BundleCase):
                 ("policy_mismatch", World.activate, late("grant", policy=policy | {"epoch": 2})),
                 ("revoked", World.activate, late("revoke", kind="policy", set=sha256(b"set")), World.grant),
             ]
+        )
+
+    def test_policies_are_signed_once_authors_are_pinned(self):
+        ann, bob = HOLDER, GATEWAY
+        pin = late("order", kind="policy-authors", threshold=2, keys=[ann.bytes, bob.bytes])
+        old, new = sha256(b"set"), sha256(b"new")
+        files = [["a.cedar", 0, sha256(b"")]]
+
+        def publish(signers=(ann, bob), **changes):
+            says = {"domain": DOMAIN, "epoch": 2, "set": new, "replaces": old, "files": files}
+            says |= {"from_ms": 0, "until_ms": 9, "time_ms": 2} | changes
+            manifest = signed("policy-set", says, list(signers))
+            return late("activate", epoch=2, set=new, manifest=manifest)
+
+        self.each(
+            [
+                ("ok", World.activate, pin, publish()),
+                ("ok", World.activate, pin, late("activate", epoch=2, semantics="cedar-5")),
+                ("ok", World.activate, pin, publish(files=[["a/b.cedar", 1, bytes(32)], ["b.cedar", 1, bytes(32)]])),
+                ("signature_invalid", World.activate, pin, late("activate", epoch=2)),
+                ("signature_invalid", World.activate, pin, late("activate", epoch=2, set=new)),
+                ("signature_invalid", World.activate, pin, publish((ann,))),
+                ("unknown_authority", World.activate, publish()),
+                ("unknown_authority", World.activate, pin, publish((ann, bob, MEMBERS[0][0]))),
+                ("unknown_authority", World.activate, pin, publish(domain=bytes(16))),
+                ("policy_stale", World.activate, pin, publish(epoch=3)),
+                ("policy_mismatch", World.activate, pin, publish(replaces=new)),
+                ("policy_mismatch", World.activate, pin, publish(set=old)),
+                ("not_yet_valid", World.activate, pin, publish(from_ms=4)),
+                ("expired", World.activate, pin, publish(until_ms=3)),
+                ("malformed", World.activate, pin, publish(files=[])),
+                ("malformed", World.activate, pin, publish(files=[["../a", 0, bytes(32)]])),
+                ("malformed", World.activate, pin, publish(files=files * 2)),
+                ("malformed", World.activate, pin, publish(from_ms=9)),
+                ("malformed", late("order", kind="policy-authors", threshold=2, keys=[ann.bytes])),
+                ("malformed", late("order", kind="policy-authors", threshold=1, keys=[ann.bytes, ann.bytes])),
+                ("revoked", World.activate, pin, late("revoke", kind="key", key=sha256(ann.bytes)), publish()),
+            ],
+            World.grant,
         )
 
     def test_draws_are_left_out(self):

@@ -88,6 +88,10 @@ class FormTest(Case):
         for good, body in (
             (True, halt),
             (True, revoke),
+            (True, {"command": "publish", "reason": "update", "bundle": bytes(32)}),
+            (False, {"command": "publish", "reason": "update", "bundle": bytes(31)}),
+            (False, {"command": "publish", "reason": "update"}),
+            (False, halt | {"bundle": bytes(32)}),
             (True, revoke | {"target": {"kind": "principal", "type": "user", "id": "ann"}}),
             (False, halt | {"target": writ}),
             (False, without(revoke, "target")),
@@ -118,6 +122,12 @@ class FormTest(Case):
         few = [{"code": code, "count": 1} for code in ("rate_limited", "unauthenticated")]
         for good, kind, body in (
             (True, "policy", policy),
+            (True, "policy", policy | {"gates": []}),
+            (True, "policy", policy | {"manifest": signed("policy-set", {}, [GATEWAY])}),
+            (False, "policy", policy | {"manifest": b""}),
+            (False, "policy", policy | {"gates": policy["gates"] * 2}),
+            (False, "policy", policy | {"gates": [{"gate": "Files", "passed": 1}]}),
+            (False, "policy", policy | {"gates": [{"gate": "files", "passed": -1}]}),
             (False, "policy", policy | {"epoch": 0}),
             (False, "policy", policy | {"set": bytes(31)}),
             (False, "policy", policy | {"semantics": "Cedar 4"}),

@@ -234,6 +234,7 @@ class World:
             "set": sha256(b"set"),
             "epoch": epoch,
             "semantics": "cedar-4",
+            "gates": [{"gate": "files", "passed": 3}, {"gate": "fixtures", "passed": 0}],
             "content": commitment("policy", SALT, b"set"),
             "by": PRINCIPAL,
             "time_ms": 3,

@@ -39,6 +39,9 @@ impl Authority {
             let why = Refusal::malformed("expected an order as the action, found an execution");
             return self.deny(case, None, Ruling::of(&why)).await;
         };
+        if let Command::Publish(_) = order.command {
+            return self.deny(case, None, Ruling::of(&without_bundle())).await;
+        }
         let mut last = Refusal::new(Code::FactsChanged, "the control chain kept growing; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
@@ -47,11 +50,7 @@ impl Authority {
             if let Decision::Deny(deny) = decide(&active.set, &case.action, &facts) {
                 return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case)).await;
             }
-            let draft = match self.draft(case, order) {
-                Ok(draft) => draft,
-                Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
-                Err(error) => return Err(error),
-            };
+            let draft = self.draft(case, order)?;
             let openings = vec![case.request_opening.clone()];
             let proposal = Proposal::new(draft).with_openings(openings).with_reads(ReadControl { head });
             match self.record(proposal).await {
@@ -88,9 +87,12 @@ impl Authority {
                 Draft::Revocation(Revocation { by, id, reason, target: target.clone(), control, request, time_ms })
             }
             Command::Halt => Draft::Halt(Halt { by, id, reason, control, request, time_ms }),
-            Command::Publish(_) => {
-                return Err(Refusal::malformed("a policy set is published with its bundle, to /v1/policies").into());
-            }
+            Command::Publish(_) => return Err(without_bundle().into()),
         })
     }
+}
+
+/// An order to publish comes with what is to be published.
+fn without_bundle() -> Refusal {
+    Refusal::malformed("a policy set is published with its bundle, to /v1/policies")
 }

@@ -41,6 +41,8 @@ impl Authority {
         bundle: &[u8],
     ) -> Result<Answer, Refusal> {
         let (asker, request) = self.heard(caller, received)?;
+        // A bundle is read and hashed whoever has signed it, so it counts by its size like any large request.
+        self.rates.take(&asker.name(), bundle.len(), self.now_ms())?;
         if !matches!(request.ask, Ask::Order) {
             return Err(Refusal::malformed("expected an order, found a request for a writ"));
         }

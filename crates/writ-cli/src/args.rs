@@ -502,7 +502,7 @@ pub(crate) enum PolicyCommand {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// The folder [default: DIR/policy of the domain]
+    /// The folder, or a bundle [default: DIR/policy of the domain]
     pub(crate) folder: Option<PathBuf>,
     /// Have a solver prove that no policy can fail and that the set keeps to its guardrails
     #[arg(long)]

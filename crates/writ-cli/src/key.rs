@@ -11,6 +11,7 @@ use crate::who::principal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use writ_ledger::Reader;
 use writ_protocol::entry::AssertedPrincipal;
 use writ_server::{Snapshot, read_policy_folder};
 
@@ -48,13 +49,17 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
     line(format_args!("  public key  {public}"))?;
     if args.add {
         let folder = domain.policy();
-        return line(format_args!(
-            "  added       to {PRINCIPALS} and {ENTITIES} in {}; the node takes them",
-            folder.display()
-        ));
+        let then = if is_signed(&domain) { "its authors publish them with the set" } else { "the node takes them" };
+        return line(format_args!("  added       to {PRINCIPALS} and {ENTITIES} in {}; {then}", folder.display()));
     }
     line(format_args!("\nadd to {}:\n  {}", quoted(&domain.policy().join(ENTITIES)), lines.entity))?;
     line(format_args!("add to {}:\n  {}", quoted(&domain.policy().join(PRINCIPALS)), lines.principal))
+}
+
+/// Whether policy authors are pinned, so that no node reads the folder. A ledger that cannot be read here says nothing.
+fn is_signed(domain: &Domain) -> bool {
+    let view = Reader::open(&domain.store()).and_then(|reader| reader.view());
+    view.is_ok_and(|view| view.control.authors().is_some())
 }
 
 /// What the two files say of a principal.

@@ -40,8 +40,11 @@ pub(crate) struct Compiled {
     pub(crate) gated: Gated,
 }
 
-/// Puts a folder through the gates; an error only if it cannot be read.
+/// Puts a folder, or the set of a bundle, through the gates; an error only if it cannot be read.
 pub(crate) fn compiled(folder: &Path) -> Result<Compiled, CliError> {
+    if folder.is_file() {
+        return Ok(of_snapshot(&source::files_of(folder)?));
+    }
     match read_policy_folder(folder) {
         Ok(snapshot) => Ok(of_snapshot(&snapshot)),
         Err(AuthorityError::Policy(findings)) => Ok(Compiled { digest: None, gated: Gated::of_findings(findings) }),

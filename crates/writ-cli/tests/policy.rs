@@ -1,5 +1,5 @@
 //! Policies as people work with them: written, tested, signed, published; and what becomes of bundles that are not as they should be.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "policy/bundles.rs"]
 mod bundles;
@@ -7,6 +7,8 @@ mod bundles;
 mod interrupted;
 #[path = "policy/proofs.rs"]
 mod proofs;
+#[path = "policy/samples.rs"]
+mod samples;
 mod site;
 #[path = "policy/writing.rs"]
 mod writing;

@@ -22,6 +22,8 @@ use writ_protocol::Name;
 const MESSAGE_CHARS_MAX: usize = 400;
 /// How many references a policy may follow one after another: `principal in Group::"a"` and `principal.owner` are one, `principal.owner.team` is two.
 const LEVEL_MAX: u32 = 3;
+/// What the engine says of an entity that a policy names and reads: where it has only a part of the entities, that one may be missing.
+const LITERAL: &str = "entity literals cannot be dereferenced";
 
 pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>> {
     let mut findings = Vec::new();
@@ -200,11 +202,15 @@ impl Written {
             }
         };
         for error in result.validation_errors() {
-            let problem: fn(String) -> Problem = match error {
-                ValidationError::EntityDerefLevelViolation(_) => |what| Problem::TooFar { limit: LEVEL_MAX, what },
-                _ => Problem::Invalid,
-            };
-            findings.push(finding(error.policy_id(), complaint(error), problem));
+            let told = complaint(error);
+            let too_far = matches!(error, ValidationError::EntityDerefLevelViolation(_));
+            // Every entity is at hand when a set decides, so those that a policy names may be read.
+            if too_far && told.0.contains(LITERAL) {
+                continue;
+            }
+            let problem: fn(String) -> Problem =
+                if too_far { |what| Problem::TooFar { limit: LEVEL_MAX, what } } else { Problem::Invalid };
+            findings.push(finding(error.policy_id(), told, problem));
         }
         result
             .validation_warnings()

@@ -129,21 +129,20 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
             let policies = set.len() as u64;
             let principals = set.principals().iter().count() as u64;
             let (tested, result) = fixtures(snapshot, &set);
-            let count = |gate: Gate| match gate {
-                Gate::Files => files,
-                Gate::Entities => principals,
-                Gate::Syntax
-                | Gate::Ids
-                | Gate::Validation
-                | Gate::Level
-                | Gate::Fixtures
-                | Gate::NeverErrors
-                | Gate::Guardrails
-                | Gate::NoWider => policies,
-            };
-            let results = Gate::ALL.iter().map(|gate| match gate {
-                Gate::Fixtures => (Gate::Fixtures, result.clone()),
-                gate => (*gate, GateResult::Passed(count(*gate))),
+            let results = Gate::ALL.iter().map(|gate| {
+                let passed = match gate {
+                    Gate::Files => files,
+                    Gate::Entities => principals,
+                    Gate::Syntax
+                    | Gate::Ids
+                    | Gate::Validation
+                    | Gate::Level
+                    | Gate::NeverErrors
+                    | Gate::Guardrails
+                    | Gate::NoWider => policies,
+                    Gate::Fixtures => return (Gate::Fixtures, result.clone()),
+                };
+                (*gate, GateResult::Passed(passed))
             });
             Gated { results: results.collect(), tested, compiled: Some(set) }
         }

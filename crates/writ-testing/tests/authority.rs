@@ -23,5 +23,7 @@ mod orders;
 mod policy;
 #[path = "authority/replay.rs"]
 mod replay;
+#[path = "authority/signed.rs"]
+mod signed;
 #[path = "authority/trees.rs"]
 mod trees;

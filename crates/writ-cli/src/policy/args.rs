@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// The folder [default: DIR/policy of the domain]
+    /// The folder, or a bundle [default: DIR/policy of the domain]
     pub(crate) folder: Option<PathBuf>,
     /// Show only what fails
     #[arg(short, long)]

@@ -1,5 +1,5 @@
 use super::{digest_of, error, folder, forbid, history, in_force, publish, signed_site};
-use crate::site::{Site, json, stderr};
+use crate::site::{Site, json, stderr, stdout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -55,7 +55,7 @@ fn hand_in_for(site: &Site, bundle: &[u8], action: Action) -> OrderAnswer {
 fn denied(answer: OrderAnswer) -> (Code, String) {
     match answer {
         OrderAnswer::Deny(denial) => (denial.code, denial.why),
-        other => panic!("expected a denial, found {other:?}"),
+        other @ (OrderAnswer::Recorded(_) | OrderAnswer::Refused(_)) => panic!("expected a denial, found {other:?}"),
     }
 }
 
@@ -108,6 +108,8 @@ const TWO: [&str; 2] = ["a1.seed", "a3.seed"];
 fn a_signed_set_comes_into_force_and_no_folder_changes_it() {
     let mut site = signed_site();
     assert_eq!(in_force(&site).0, 1);
+    let added = site.writ(&["key", "new", "--principal", "Agent::scout", "--group", "agents", "--add"]);
+    assert!(stdout(&added).contains("its authors publish them with the set"), "{}", stdout(&added));
     folder(&site, "next", &forbid("deploy"));
     let published = json(&publish(&site, "next"));
     let next = digest_of(&site, &site.path("next"));
@@ -210,7 +212,7 @@ fn what_is_wrong_with_a_bundle_is_refused_recorded_and_without_effect() {
             with(ManifestFields { replaces: Some(sha256(b"other")), ..good() }, &TWO),
             Code::PolicyMismatch,
         ),
-        ("expired", with(ManifestFields { until_ms: good().from_ms + 1, ..good() }, &TWO), Code::Expired),
+        ("expired", with(ManifestFields { until_ms: now_ms() - 1, ..good() }, &TWO), Code::Expired),
         ("not yet valid", with(ManifestFields { from_ms: now_ms() + 300_000, ..good() }, &TWO), Code::NotYetValid),
         ("one author", with(good(), &["a2.seed"]), Code::SignatureInvalid),
         ("a stranger", with(good(), &["a2.seed", stranger]), Code::UnknownAuthority),
@@ -288,6 +290,10 @@ fn a_set_that_fails_a_gate_is_refused_with_what_the_gate_found() {
     fs::write(site.path("next/tests/wrong.yaml"), wrong).unwrap();
     let sign = site.writ(&["policy", "sign", "next", "-o", "next.writ-policy", "--author", "a1.seed"]);
     assert_eq!(sign.status.code(), Some(1));
+    fs::remove_dir_all(site.path("next/tests")).unwrap();
+    json(&site.writ(&["--json", "policy", "sign", "next", "-o", "sound.writ-policy", "--author", "a1.seed"]));
+    let checked = json(&site.writ(&["--json", "policy", "check", "sound.writ-policy"]));
+    assert_eq!(checked["digest"], digest_of(&site, &site.path("next")), "an author looks at a bundle before signing");
     assert!(stderr(&sign).contains("was not signed") && !site.path("next.writ-policy").exists(), "{}", stderr(&sign));
     site.audit();
 }

@@ -37,7 +37,7 @@ fn a_fixture_that_fails_is_told_with_the_policy_that_decided() {
             "FAIL  tests/wrong.yaml:1  ada brings her own code",
             "      expected  permit",
             "      found     policy_denied by no-preloaded-code",
-            "      starter.cedar:28",
+            "      starter.cedar:27",
             "        @id(\"no-preloaded-code\")",
         ]
     );

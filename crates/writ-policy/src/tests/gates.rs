@@ -30,7 +30,7 @@ fn a_sound_set_passes_every_gate_and_each_says_what_it_looked_at() {
     .map(|(gate, passed)| (gate, GateResult::Passed(passed)))
     .to_vec();
     assert_eq!(gated.results, counts);
-    assert_eq!(Gate::ALL.iter().copied().collect::<Vec<_>>(), counts.iter().map(|(gate, _)| *gate).collect::<Vec<_>>());
+    assert_eq!(Gate::ALL.to_vec(), counts.iter().map(|(gate, _)| *gate).collect::<Vec<_>>());
     assert!(gated.set().is_some() && gated.into_set().is_ok());
 }
 

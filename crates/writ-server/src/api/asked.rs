@@ -70,22 +70,26 @@ fn told(answer: Answer) -> Reply {
 }
 
 /// What whoever publishes can do about a refusal, where it is something else than for other requests.
+const PUBLISHING_NEXT: &[(&[Code], &str)] = &[
+    (&[Code::SignatureInvalid], "have enough of the pinned authors sign it, with `writ policy sign`"),
+    (
+        &[Code::UnknownAuthority],
+        "see which authors the root members have pinned, and for which domain, and have those sign",
+    ),
+    (
+        &[Code::PolicyStale, Code::PolicyMismatch],
+        "another set is in force than this one was made for; look at `writ policy history`, and have it signed anew",
+    ),
+    (&[Code::NotYetValid, Code::Expired], "have it signed anew, and see that the clocks agree"),
+    (&[Code::IntegrityFailure], "the bundle was changed after it was signed; get it from its author again"),
+    (&[Code::Malformed, Code::UnsupportedVersion], "make the bundle with `writ policy sign` of the node's release"),
+    (&[Code::Revoked], "the set or an author's key is revoked; have it signed by others, or publish another set"),
+    (&[Code::Unauthenticated], "a person's key hands it in, from outside every governed execution; say --as"),
+];
+
 fn publishing_next(code: Code) -> &'static str {
-    match code {
-        Code::SignatureInvalid => "have enough of the pinned authors sign it, with `writ policy sign`",
-        Code::UnknownAuthority => {
-            "see which authors the root members have pinned, with `writ status`, and have those sign"
-        }
-        Code::PolicyStale | Code::PolicyMismatch => {
-            "another set is in force than this one was made for; look at `writ policy history`, and have it signed anew"
-        }
-        Code::NotYetValid | Code::Expired => "have it signed anew, and see that the clocks agree",
-        Code::IntegrityFailure => "the bundle was changed after it was signed; get it from its author again",
-        Code::Malformed | Code::UnsupportedVersion => "make the bundle with `writ policy sign` of the node's release",
-        Code::Revoked => "the set or an author's key is revoked; have it signed by others, or publish another set",
-        Code::Unauthenticated => "a person's key hands it in, from outside every governed execution; say --as",
-        other => next_step(other),
-    }
+    let own = PUBLISHING_NEXT.iter().find(|(codes, _)| codes.contains(&code));
+    own.map_or_else(|| next_step(code), |(_, next)| next)
 }
 
 fn answered(answer: Answer, next: fn(Code) -> &'static str) -> Result<Reply, Refusal> {

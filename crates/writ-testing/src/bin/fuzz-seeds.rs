@@ -38,6 +38,7 @@ const FROM_VECTORS: &[(&str, &str, &str, &str)] = &[
     ("trust_root", "trust-root", "trust-root", "text"),
     ("tlog_proof", "writ", "writ", "text"),
     ("bundle", "bundle", "bundle", "hex"),
+    ("policy_bundle", "policy-bundle", "policy-bundle", "hex"),
 ];
 
 fn main() {

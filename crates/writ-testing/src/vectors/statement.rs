@@ -318,7 +318,26 @@ fn root_faults(domain: &Domain) -> Vec<Case> {
     let many: Vec<_> = (0..33u8).map(|byte| (Hash::from_bytes([byte; 32]), vec![0; 64])).collect();
     bad("root_33_signatures", "More signatures than there may be.", &many, Malformed);
     root_payload_faults(domain, &payload, &mut maker);
+    root_authors_faults(domain, &payload, &mut maker);
     maker.done()
+}
+
+fn root_authors_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
+    let [first, second, _] = domain.root_keys() else { panic!("three root members") };
+    let keys: Vec<&Secret> = [first, second].into_iter().flat_map(|pair| pair.both()).collect();
+    let good = Structure::of(payload).remove("4/reason").set("1", text("policy-authors"));
+    let key = || bytes(author(0).public().as_bytes());
+    let ml_dsa = || bytes(first.ml_dsa_44.public().as_bytes());
+    let pinned = |threshold, keys: Value| good.clone().add("4", "threshold", Uint(threshold)).add("4", "keys", keys);
+    for (name, about, changed, code) in [
+        ("root_authors_none", "No policy authors.", pinned(1, array([])), Malformed),
+        ("root_authors_threshold_0", "A threshold of 0.", pinned(0, array([key()])), Malformed),
+        ("root_authors_threshold_2_of_1", "A threshold above the authors.", pinned(2, array([key()])), Malformed),
+        ("root_authors_twice", "One author twice.", pinned(1, array([key(), key()])), Malformed),
+        ("root_authors_ml_dsa", "An author with an ML-DSA-44 key.", pinned(1, array([ml_dsa()])), Malformed),
+    ] {
+        maker.refuse(name, about, root_input(domain, &signed(&changed.bytes(), &keys)), code);
+    }
 }
 
 fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
@@ -331,10 +350,6 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
     let members = |threshold, members: Value| {
         kind("root-keys").add("4", "threshold", Uint(threshold)).add("4", "members", members)
     };
-    let key = || bytes(author(0).public().as_bytes());
-    let ml_dsa = || bytes(first.ml_dsa_44.public().as_bytes());
-    let pinned =
-        |threshold, keys: Value| kind("policy-authors").add("4", "threshold", Uint(threshold)).add("4", "keys", keys);
     for (name, about, changed, code) in [
         (
             "root_other_domain",
@@ -375,11 +390,6 @@ fn root_payload_faults(domain: &Domain, payload: &[u8], maker: &mut Maker) {
             kind("ledger-keys").add("4", "keys", array([bytes(first.ed25519.public().as_bytes())])),
             Malformed,
         ),
-        ("root_authors_none", "No policy authors.", pinned(1, array([])), Malformed),
-        ("root_authors_threshold_0", "A threshold of 0.", pinned(0, array([key()])), Malformed),
-        ("root_authors_threshold_2_of_1", "A threshold above the authors.", pinned(2, array([key()])), Malformed),
-        ("root_authors_twice", "One author twice.", pinned(1, array([key(), key()])), Malformed),
-        ("root_authors_ml_dsa", "An author with an ML-DSA-44 key.", pinned(1, array([ml_dsa()])), Malformed),
         ("root_keys_threshold_2_of_1", "A threshold above the members.", members(2, array([pair(first)])), Malformed),
         ("root_keys_threshold_0", "A threshold of 0.", members(0, array([pair(first)])), Malformed),
         ("root_keys_member_twice", "One member twice.", members(1, array([pair(first), pair(first)])), Malformed),

@@ -1,0 +1,143 @@
+//! Domains whose root has pinned the authors of policies: the node decides by what the control chain names, and by nothing else.
+
+use crate::answers::{denied, permitted, turned_away};
+use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, SEMANTICS, Setting};
+use writ_ledger::{Draft, Ledger, LedgerError, Options, Place, Proposal};
+use writ_protocol::action::Command;
+use writ_protocol::entry::{Activation, Ascending, Erased, Erasure, ErasureFields};
+use writ_protocol::order::ActivePolicy;
+use writ_protocol::statement::{Request, RootCommand};
+use writ_protocol::{Body, Code, Label};
+use writ_testing::governed::{GovernedDomain, Myself, PolicyFiles, wait};
+use writ_testing::scenario::{Domain, Secret, authors};
+
+fn ledger(domain: &Domain, place: &Place, now_ms: u64) -> Ledger {
+    Ledger::open(place, domain.ledger_signer(), Options::new(move || now_ms)).unwrap()
+}
+
+fn resumed(domain: &mut GovernedDomain) -> Result<Authority, AuthorityError> {
+    domain.close();
+    let now_ms = domain.clock.now_ms();
+    let setting = Setting { clock: Box::new(move || now_ms), rate: Rate::STANDARD };
+    Authority::resume(ledger(&domain.domain, &domain.place, now_ms), &domain.place.store, setting)
+}
+
+fn active(authority: &Authority) -> ActivePolicy {
+    authority.published().control.policy().unwrap().clone()
+}
+
+#[test]
+fn a_node_takes_up_the_set_that_the_chain_names_and_no_other_comes_without_authors() {
+    let mut domain = GovernedDomain::new();
+    let standard = PolicyFiles::standard(&domain.members);
+    domain.root_orders(RootCommand::PolicyAuthors(authors(2)), &standard).unwrap();
+    permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    let before = active(domain.authority());
+    let other = standard.with("more.cedar", "@id(\"more\") forbid (principal, action, resource);").snapshot();
+    let refused = domain.authority().activate(&other);
+    assert!(
+        matches!(&refused, Err(AuthorityError::Ledger(LedgerError::Refused(why))) if why.code() == Code::SignatureInvalid),
+        "{refused:?}"
+    );
+    assert_eq!(*domain.authority().policy().set.digest(), before.set, "what is not recorded is not in force");
+    let authority = resumed(&mut domain).unwrap();
+    assert_eq!((active(&authority), *authority.policy().set.digest()), (before.clone(), before.set));
+    authority.close().unwrap();
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn under_other_semantics_the_same_set_begins_another_epoch() {
+    let mut domain = GovernedDomain::new();
+    let (activation, content) = domain.domain.activation(2);
+    let content =
+        writ_protocol::action::Opening { value: PolicyFiles::standard(&domain.members).snapshot().encode(), ..content };
+    let earlier = Activation {
+        set: writ_tlog::sha256(&content.value),
+        content: content.commitment(),
+        semantics: Label::new("an-earlier-release").unwrap(),
+        ..activation
+    };
+    let proposal = Proposal::new(Draft::Policy(earlier)).with_openings(vec![content]);
+    domain.slips_in([proposal]);
+    let pinned = domain.domain.pin_authors();
+    domain.slips_in([pinned]);
+    let authority = resumed(&mut domain).unwrap();
+    let now = active(&authority);
+    assert_eq!((now.epoch.get(), now.semantics.as_str()), (3, SEMANTICS));
+    assert_eq!(authority.policy().epoch.get(), 3);
+    authority.close().unwrap();
+    let entered = domain.entered();
+    let last = entered.iter().rev().find_map(|one| match &one.body {
+        Body::Policy(activation) => Some(activation),
+        _ => None,
+    });
+    assert!(last.unwrap().manifest.is_none(), "its authors have signed the set, not the release");
+}
+
+#[test]
+fn without_a_set_that_can_be_read_back_no_node_starts() {
+    let mut domain = GovernedDomain::new();
+    let (index, commitment) = domain
+        .entered()
+        .iter()
+        .find_map(|one| match &one.body {
+            Body::Policy(activation) => Some((one.index, activation.content)),
+            _ => None,
+        })
+        .unwrap();
+    let erasure = ErasureFields {
+        by: domain.domain.alice(),
+        id: domain.domain.order_id(),
+        erased: Ascending::new([Erased { index, commitment }]),
+        reason: Label::new("retention").unwrap(),
+        request: domain.domain.request(),
+        time_ms: domain.clock.now_ms(),
+    };
+    domain.slips_in([Proposal::new(Draft::Erasure(Erasure::new(erasure).unwrap()))]);
+    let refused = resumed(&mut domain).err();
+    assert!(matches!(refused, Some(AuthorityError::SetMissing { epoch: 1, at }) if at == index), "{refused:?}");
+
+    let home = tempfile::tempdir().unwrap();
+    let place = Place::new(home.path().join("ledger.db"), home.path().join("mark"));
+    let empty = Domain::new(1_795_248_000_000);
+    Ledger::create(&place, &empty.genesis(), &empty.ledger_signer()).unwrap();
+    let ledger = ledger(&empty, &place, 1_795_248_001_000);
+    ledger.append(empty.pin_authors()).unwrap();
+    let setting = Setting { clock: Box::new(|| 1_795_248_001_000), rate: Rate::STANDARD };
+    let refused = Authority::resume(ledger, &place.store, setting).err();
+    assert!(matches!(refused, Some(AuthorityError::NoSet)), "{refused:?}");
+}
+
+#[test]
+fn whoever_hands_a_bundle_in_is_known_by_a_key_or_counted() {
+    let mut domain = GovernedDomain::new();
+    let publish = |bundle: &[u8]| Request {
+        time_ms: domain.clock.now_ms(),
+        ..domain.domain.asked_order(Command::Publish(writ_tlog::sha256(bundle)))
+    };
+    let origin = domain.domain.origin();
+    let hand_in =
+        |received: Received<'_>, bundle: &[u8]| wait(domain.authority().publish(&Caller::Remote, received, bundle));
+    // A stranger is counted, a request for a writ is none, and so is one that nobody has signed.
+    let stranger = Secret::new(writ_tlog::Algorithm::Ed25519, "stranger");
+    let signed = publish(b"").sign(origin, stranger.signing_key());
+    turned_away(&domain, || hand_in(Received::Signed(&signed), b""), Code::Unauthenticated);
+    let bare = publish(b"").payload(origin);
+    turned_away(&domain, || hand_in(Received::Bare(&bare), b""), Code::Unauthenticated);
+    let asked = domain.member("alice").sign(&domain.asked_to_build(), origin);
+    turned_away(&domain, || hand_in(Received::Signed(&asked), b""), Code::Malformed);
+    // By the kernel's word alone nobody publishes, and an order that publishes comes with its bundle.
+    let myself = Myself::now();
+    let job = myself.as_user(domain.job_uid());
+    let bare = publish(b"a").payload(origin);
+    denied(&domain, wait(domain.authority().publish(&job, Received::Bare(&bare), b"a")), Code::Unauthenticated);
+    denied(&domain, domain.orders("alice", Command::Publish(writ_tlog::sha256(b"b"))), Code::Malformed);
+    let signed = domain.member("alice").sign(&publish(b"c"), origin);
+    let (told, denial) = denied(&domain, hand_in(Received::Signed(&signed), b"c"), Code::Malformed);
+    assert!(denial.text.is_some() && told.clauses.is_empty());
+    // The same request again has the same answer.
+    let (again, _) = denied(&domain, hand_in(Received::Signed(&signed), b"c"), Code::Malformed);
+    assert!(again.receipt.repeated);
+    assert!(domain.judged().is_clean());
+}
