@@ -66,6 +66,13 @@ fn publish(site: &Site, folder: &str) -> Output {
     site.writ(&["--json", "policy", "publish", folder, "--author", "a1.seed", "--author", "a2.seed"])
 }
 
+/// The same, accepting what is named, by commas.
+fn publish_accepting(site: &Site, folder: &str, accepts: &str) -> Output {
+    let mut arguments = vec!["--json", "policy", "publish", folder, "--author", "a1.seed", "--author", "a2.seed"];
+    arguments.extend(accepts.split(',').filter(|accept| !accept.is_empty()).flat_map(|accept| ["--accept", accept]));
+    site.writ(&arguments)
+}
+
 /// Epoch and digest of the set in force.
 fn in_force(site: &Site) -> (u64, String) {
     let status = site.status();

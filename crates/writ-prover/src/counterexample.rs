@@ -73,11 +73,11 @@ impl Counterexample {
     }
 
     fn told(&self, verb: &str) -> String {
-        let mut text = self.principal.clone();
+        let mut text = some(&self.principal);
         if !self.groups.is_empty() {
             text.push_str(&format!(", in {},", self.groups.join(" and ")));
         }
-        text.push_str(&format!(" {verb} {} {}", self.action, self.resource));
+        text.push_str(&format!(" {verb} {} {}", self.action, some(&self.resource)));
         for (at, Value { name, value }) in self.context.iter().enumerate() {
             let before = if at == 0 { " with" } else { "," };
             let each = value
@@ -87,6 +87,11 @@ impl Counterexample {
         }
         text
     }
+}
+
+/// A solver calls `""` whoever may be anybody.
+fn some(entity: &str) -> String {
+    entity.strip_suffix("::\"\"").map_or_else(|| entity.to_owned(), |kind| format!("some {kind}"))
 }
 
 /// One line: who, in what, may do what on what, with what.

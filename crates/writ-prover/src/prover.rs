@@ -119,8 +119,7 @@ impl<'a> Prover<'a> {
         Ok(erring)
     }
 
-    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through, in each kind of
-    /// request. None is proof that there is nothing, as long as no policy of either set can fail, which is for the caller to have asked.
+    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing, as long as no policy of either set can fail, which is for the caller to have asked.
     pub fn widening(&mut self, new: &PolicySet, old: &PolicySet) -> Result<Vec<Widening>, Unproved> {
         let (new, old) = (Sides::of(new), Sides::of(old));
         let added: Vec<&Policy> = new.permits().filter(|permit| !old.has(permit)).collect();
@@ -134,27 +133,35 @@ impl<'a> Prover<'a> {
             for permit in &added {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
+                if found.iter().any(|known| known.policy == name(permit)) {
+                    continue;
+                }
                 let question = Question { environment, permits: &[permit], covered: old.like(permit), zone: None };
                 found.extend(solver.ask_wider(&new, &old, permit, question)?);
             }
             for forbid in &removed {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
+                if found.iter().any(|known| known.policy == name(forbid)) {
+                    continue;
+                }
                 let zone = (*forbid).clone();
                 let permits: Vec<&Policy> = new.permits().collect();
                 for permits in permits.chunks(TOGETHER) {
                     let question = Question { environment, permits, covered: Vec::new(), zone: Some(&zone) };
-                    found.extend(solver.ask_wider(&new, &old, forbid, question)?);
+                    if let Some(wider) = solver.ask_wider(&new, &old, forbid, question)? {
+                        found.push(wider);
+                        break;
+                    }
                 }
             }
         }
         found.sort_by(|a, b| a.policy.cmp(&b.policy));
-        found.dedup();
         Ok(found)
     }
 
-    /// Finds what the set permits against a guardrail, one example for each guardrail in each kind of request. None is proof that it
-    /// permits nothing of the kind, under the same condition as [`Prover::widening`].
+    /// Finds what the set permits against a guardrail, one example for each guardrail. None is proof that it permits nothing of
+    /// the kind, under the same condition as [`Prover::widening`].
     pub fn breaches(&mut self, set: &PolicySet, guardrails: &Guardrails) -> Result<Vec<Breach>, Unproved> {
         let set = Sides::of(set);
         let environments: Vec<RequestEnv> = set.schema.request_envs().collect();
@@ -166,6 +173,9 @@ impl<'a> Prover<'a> {
             for guardrail in &guardrails.0 {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
+                if found.iter().any(|known: &Breach| known.guardrail == name(guardrail)) {
+                    continue;
+                }
                 let zone = as_forbid(guardrail)?;
                 let permits: Vec<&Policy> = set.permits().collect();
                 for permits in permits.chunks(TOGETHER) {
@@ -236,8 +246,11 @@ impl<'a> Sides<'a> {
     }
 
     fn counterexample(&self, env: &Env, policies: BTreeSet<String>) -> Counterexample {
-        let reads = self.set.reads(&policies.iter().map(String::as_str).collect());
-        Counterexample::of(env, &policies, reads.as_ref())
+        Counterexample::of(env, &policies, self.reads(&policies).as_ref())
+    }
+
+    fn reads(&self, policies: &BTreeSet<String>) -> Option<BTreeSet<&'a str>> {
+        self.set.reads(&policies.iter().map(String::as_str).collect())
     }
 }
 
@@ -268,9 +281,13 @@ impl Asking {
             if response.decision() == Decision::Allow { first() } else { None }
         };
         let Some((env, response)) = self.ask(new, question, &permitted_before)? else { return Ok(None) };
-        let before = old.decide(&env.request, &env.entities);
-        let permits = new.counterexample(&env, reasons(&response));
-        Ok(Some(Widening { policy: name(cause), permits, forbidden_by: reasons(&before).into_iter().collect() }))
+        let forbidden_by = reasons(&old.decide(&env.request, &env.entities));
+        let permits = reasons(&response);
+        // What those read that forbade it matters as much.
+        let (ours, theirs) = (new.reads(&permits), old.reads(&forbidden_by));
+        let reads = ours.and_then(|ours| Some(ours.union(&theirs?).copied().collect()));
+        let permits = Counterexample::of(&env, &permits, reads.as_ref());
+        Ok(Some(Widening { policy: name(cause), permits, forbidden_by: forbidden_by.into_iter().collect() }))
     }
 
     /// Asks, and asks again with each policy that would have prevented what was found: one that forbids it, or one that permitted it before.

@@ -1,4 +1,4 @@
-use super::{digest_of, error, folder, forbid, history, in_force, publish, signed_site};
+use super::{digest_of, error, folder, forbid, history, in_force, publish_accepting, signed_site};
 use crate::site::{Site, json, stderr, stdout};
 use std::collections::BTreeMap;
 use std::fs;
@@ -111,7 +111,7 @@ fn a_signed_set_comes_into_force_and_no_folder_changes_it() {
     let added = site.writ(&["key", "new", "--principal", "Agent::scout", "--group", "agents", "--add"]);
     assert!(stdout(&added).contains("its authors publish them with the set"), "{}", stdout(&added));
     folder(&site, "next", &forbid("deploy"));
-    let published = json(&publish(&site, "next"));
+    let published = json(&publish_accepting(&site, "next", "entities"));
     let next = digest_of(&site, &site.path("next"));
     assert_eq!((published["epoch"].as_u64(), published["set"].as_str()), (Some(2), Some(next.as_str())));
     assert_eq!(in_force(&site), (2, next.clone()));

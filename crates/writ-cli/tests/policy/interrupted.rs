@@ -1,17 +1,19 @@
 //! Whatever breaks off, and whenever: one of the two sets is in force, whole, and the ledger is as it was signed.
 
-use super::{digest_of, folder, forbid, in_force, publish, signed_site};
+use super::{digest_of, folder, forbid, in_force, publish_accepting, signed_site};
 use crate::site::{Site, json, stderr};
 use serde_json::Value as Json;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+/// Each set takes back what another forbade.
+const WIDER: [&str; 2] = ["--accept", "wider"];
 /// How many moments are tried, over as long as a publish takes.
 const MOMENTS: u32 = 8;
 
 fn begun(site: &Site, folder: &str) -> Child {
     let arguments = ["--json", "policy", "publish", folder, "--author", "a1.seed", "--author", "a2.seed"];
-    site.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    site.command(&[&arguments[..], &WIDER].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// Sets with the names `set0`, `set1`, …, each other than the others.
@@ -26,7 +28,7 @@ fn sets(site: &Site, count: u32) -> Vec<String> {
 fn took(site: &Site) -> Duration {
     folder(site, "first", &forbid("first"));
     let begun = Instant::now();
-    json(&publish(site, "first"));
+    json(&publish_accepting(site, "first", WIDER[1]));
     begun.elapsed()
 }
 
@@ -42,7 +44,7 @@ fn a_client_that_is_killed_leaves_one_of_the_two_sets_in_force() {
         publishing.kill().unwrap();
         publishing.wait().unwrap();
         // What the node had begun for it, it has finished when it answers the next one.
-        let again = publish(&site, &format!("set{number}"));
+        let again = publish_accepting(&site, &format!("set{number}"), WIDER[1]);
         let after = in_force(&site);
         if again.status.code() == Some(0) {
             assert_eq!(after.1, set, "{number}");
@@ -67,7 +69,11 @@ fn a_node_that_is_killed_comes_back_with_one_of_the_two_sets() {
         let after = in_force(&site);
         assert!(after == before || after == (before.0 + 1, set.clone()), "{number}: {before:?}, then {after:?}");
         if after == before {
-            assert_eq!(json(&publish(&site, &format!("set{number}")))["set"], set.as_str(), "{number}");
+            assert_eq!(
+                json(&publish_accepting(&site, &format!("set{number}"), WIDER[1]))["set"],
+                set.as_str(),
+                "{number}"
+            );
         }
     }
     site.audit();
@@ -92,6 +98,8 @@ fn of_two_that_are_published_at_once_one_is_in_force_and_the_other_refused() {
                 "a1.seed",
                 "--author",
                 "a3.seed",
+                WIDER[0],
+                WIDER[1],
             ]));
             bundle
         });

@@ -49,14 +49,13 @@ fn what_says_less_is_no_wider() {
 fn a_pattern_for_a_path_is_wider() {
     let new = DEPLOY.replace("context.path == \"/usr/bin/deploy\"", "context.path like \"/usr/bin/*\"");
     let found = widening(&new, DEPLOY);
-    // One for each type of principal.
-    assert_eq!(who(&found), vec![(vec!["deploy"], vec![]); 3]);
+    assert_eq!(who(&found), vec![(vec!["deploy"], vec![]); 1]);
     for one in &found {
         assert_eq!(names(&one.permits), ["argc", "argv", "path"]);
         let path = one.permits.context[2].value.as_deref().unwrap();
         assert!(path.starts_with("\"/usr/bin/") && path != "\"/usr/bin/deploy\"", "{path}");
         assert_eq!(one.permits.groups, ["Group::\"operators\""]);
-        assert!(one.permits.to_string().contains("may exec Executable::"), "{}", one.permits);
+        assert!(one.permits.to_string().contains("may exec some Executable"), "{}", one.permits);
     }
 }
 
@@ -64,12 +63,12 @@ fn a_pattern_for_a_path_is_wider() {
 fn a_forbid_that_is_gone_or_smaller_is_named() {
     let without = DEPLOY.split("@id(\"quarantine\")").next().unwrap();
     let found = widening(without, DEPLOY);
-    assert_eq!(who(&found), vec![(vec!["deploy"], vec!["quarantine"]); 3]);
+    assert_eq!(who(&found), vec![(vec!["deploy"], vec!["quarantine"]); 1]);
     let smaller = DEPLOY.replace(
         "(principal in Group::\"quarantined\", action, resource)",
         "(principal in Group::\"quarantined\", action, resource) when { context.depth > 0 }",
     );
-    assert_eq!(who(&widening(&smaller, DEPLOY)), vec![(vec!["deploy"], vec!["quarantine"]); 3]);
+    assert_eq!(who(&widening(&smaller, DEPLOY)), vec![(vec!["deploy"], vec!["quarantine"]); 1]);
 }
 
 #[test]
@@ -129,7 +128,7 @@ fn of_a_thousand_policies_only_what_changed_is_asked_about() {
     .unwrap();
     let (old, new) = (thousand(None), thousand(Some(500)));
     let found = prover.widening(&new, &old).unwrap();
-    assert_eq!(who(&found), vec![(vec!["p500"], vec![]); 3]);
+    assert_eq!(who(&found), vec![(vec!["p500"], vec![]); 1]);
     // One policy, and nine kinds of requests.
     assert_eq!(asked.get(), 9);
     assert_eq!(prover.widening(&old, &new).unwrap(), []);
