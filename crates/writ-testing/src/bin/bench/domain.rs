@@ -64,6 +64,9 @@ impl Node {
     pub(crate) fn up(dir: &Path, slots: usize) -> Self {
         let mut up = Command::new(writ());
         up.args(["up", "--rate", "1000000000", "--slots", &slots.to_string(), "--mark"]).arg(mark(dir));
+        if std::env::var_os("WRIT_SOLVER").is_none() {
+            up.env("WRIT_SOLVER", std::path::absolute("scripts/cvc5").unwrap());
+        }
         up.arg("--domain").arg(dir).stdout(Stdio::null()).stderr(std::fs::File::create(dir.join("node.log")).unwrap());
         let child = up.spawn().unwrap();
         let node = Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: AtomicU64::new(0) };
