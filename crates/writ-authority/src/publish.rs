@@ -126,10 +126,12 @@ impl From<AuthorityError> for Unpublished {
 
 impl From<LedgerError> for Unpublished {
     fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Refused(refusal) if refusal.code() != Code::ClockUntrusted => refusal.into(),
-            error => Self::Failed(error.into()),
+        if let LedgerError::Refused(refusal) = &error
+            && refusal.code() != Code::ClockUntrusted
+        {
+            return refusal.clone().into();
         }
+        Self::Failed(error.into())
     }
 }
 

@@ -99,7 +99,7 @@ fn nothing_inside_a_tree_is_somebody_else_or_gives_orders() {
     let own = domain.member("builder").sign(&order(()), domain.domain.origin());
     denied(domain, wait(domain.authority().order(&caller, Received::Signed(&own))), Code::Unauthenticated);
     // Nor does a bundle come from there, whoever has signed it.
-    let publish = action::Command::Publish(writ_tlog::sha256(b"bundle"));
+    let publish = action::Command::Publish(sha256(b"bundle"));
     let publish = Request { time_ms: domain.clock.now_ms(), ..domain.domain.asked_order(publish) };
     let own = domain.member("builder").sign(&publish, domain.domain.origin());
     let answer = wait(domain.authority().publish(&caller, Received::Signed(&own), b"bundle"));
