@@ -15,6 +15,7 @@ mod decide;
 mod decision;
 mod entities;
 mod error;
+mod explain;
 mod facts;
 mod index;
 mod json;
@@ -31,6 +32,9 @@ pub use clause::{Clause, Effect};
 pub use decide::decide;
 pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
 pub use error::{PolicyError, Problem};
+pub use explain::{
+    Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
+};
 pub use facts::{Facts, SURROUNDINGS_MAX};
 pub use policy_set::PolicySet;
 pub use principals::Principals;

@@ -2,6 +2,7 @@
 
 mod encodings;
 mod examples;
+mod explain;
 mod fixture;
 mod index;
 mod inputs;
