@@ -7,8 +7,10 @@
 
 mod answer;
 mod authority;
+mod backtest;
 mod caller;
 mod decision;
+mod disclosure;
 mod error;
 mod folder;
 mod orders;
@@ -16,16 +18,23 @@ mod policies;
 mod rate;
 mod recognise;
 mod replay;
+mod retold;
 mod tally;
 mod trees;
 
 pub use answer::{Answer, Denied};
 pub use authority::{Authority, Setting};
+pub use backtest::{Backtest, Came, Changed, Shift, Verdict, backtest};
 pub use caller::{Caller, Local, Received};
+pub use disclosure::Basis;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
 pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, Replayed, replay};
+pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
 pub use trees::Descent;
-pub use writ_policy::{Clause, Effect, PolicyError, PolicySet, SEMANTICS, Snapshot};
+pub use writ_policy::{
+    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Missed, Node, Part, PolicyError, PolicySet, Read,
+    Remedy, Role, SEMANTICS, Snapshot, Told, Truth, Wanted, explain,
+};

@@ -3,9 +3,11 @@
 mod args;
 mod audit;
 mod authorize;
+mod backtest;
 mod demo;
 mod domain;
 mod error;
+mod explained;
 mod init;
 mod key;
 mod keys;
@@ -14,6 +16,7 @@ mod orders;
 mod policy;
 mod refused;
 mod render;
+mod replay;
 mod root;
 mod run;
 mod starter;
@@ -97,6 +100,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Policy(policy) => match policy.command {
             PolicyCommand::Check(check) => policy::check(&check, json),
+            PolicyCommand::Backtest(tried) => backtest::run(&tried, json),
         },
         Command::Root(root) => match root.command {
             RootCommand::Resume(resume) => root::resume(&resume, json),
@@ -110,6 +114,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Verify(verify) => verify::run(&verify, json),
         Command::Audit(audit) => audit::run(&audit, json),
+        Command::Replay(replay) => replay::run(&replay, json),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());
             Ok(())

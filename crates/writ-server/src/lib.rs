@@ -16,6 +16,7 @@ mod conversation;
 mod crowd;
 mod error;
 mod exchange;
+mod explained;
 mod govern;
 mod json;
 mod limits;
@@ -37,6 +38,7 @@ mod tls;
 pub use authority_node::{AuthorityNode, NodeSetting};
 pub use error::ServeError;
 pub use exchange::{Exchange, Handler, Query, Reply, event};
+pub use explained::explanation_json;
 pub use govern::serve_authority;
 pub use hyper::body::Bytes;
 pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -53,5 +55,6 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    AuthorityError, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot, read_policy_folder, replay,
+    AuthorityError, Backtest, Came, Changed, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed,
+    RetellError, Retold, Shift, Snapshot, Verdict, backtest, read_policy_folder, replay, retell,
 };

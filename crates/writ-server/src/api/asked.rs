@@ -1,6 +1,7 @@
 use super::{next_step, proof_text, refused};
 use crate::authority_node::AuthorityNode;
 use crate::exchange::Reply;
+use crate::explained::explanation_json;
 use crate::json::Fields;
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -10,16 +11,16 @@ use writ_protocol::{Name, Refusal};
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(received) {
-        Ok(asked) => told(node.authority().authorize(caller, asked.view()).await),
-        Err(refusal) => told(node.authority().turn_away(refusal)),
+        Ok((asked, explain)) => told(node.authority().authorize(caller, asked.view()).await, explain),
+        Err(refusal) => told(node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Gives an order.
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(received) {
-        Ok(asked) => told(node.authority().order(caller, asked.view()).await),
-        Err(refusal) => told(node.authority().turn_away(refusal)),
+        Ok((asked, explain)) => told(node.authority().order(caller, asked.view()).await, explain),
+        Err(refusal) => told(node.authority().turn_away(refusal), Explain::No),
     }
 }
 
@@ -37,23 +38,31 @@ impl Asked {
     }
 }
 
-fn received(mut fields: Fields) -> Result<Asked, Refusal> {
+/// Whether a refusal is to be explained, which costs more than to refuse.
+#[derive(Clone, Copy)]
+enum Explain {
+    Yes,
+    No,
+}
+
+fn received(mut fields: Fields) -> Result<(Asked, Explain), Refusal> {
+    let explain = if fields.optional_bool("explain")?.unwrap_or_default() { Explain::Yes } else { Explain::No };
     let (bare, signed) = (fields.optional_bytes("request")?, fields.optional_bytes("signed")?);
     fields.end()?;
     match (bare, signed) {
-        (Some(bytes), None) => Ok(Asked::Bare(bytes)),
-        (None, Some(bytes)) => Ok(Asked::Signed(bytes)),
+        (Some(bytes), None) => Ok((Asked::Bare(bytes), explain)),
+        (None, Some(bytes)) => Ok((Asked::Signed(bytes), explain)),
         (Some(_), Some(_)) | (None, None) => {
             Err(Refusal::malformed("expected either `request` or `signed`, in base64"))
         }
     }
 }
 
-fn told(answer: Answer) -> Reply {
-    answered(answer).unwrap_or_else(|refusal| refused(&refusal))
+fn told(answer: Answer, explain: Explain) -> Reply {
+    answered(answer, explain).unwrap_or_else(|refusal| refused(&refusal))
 }
 
-fn answered(answer: Answer) -> Result<Reply, Refusal> {
+fn answered(answer: Answer, explain: Explain) -> Result<Reply, Refusal> {
     let ok = |json| Ok(Reply::json(StatusCode::OK, &json));
     match answer {
         Answer::Permit(receipt) => ok(json!({
@@ -69,7 +78,11 @@ fn answered(answer: Answer) -> Result<Reply, Refusal> {
             "proof": proof_text(receipt.to_writ())?,
         })),
         Answer::Deny(denied) => {
-            let Denied { receipt, code, why, clauses } = *denied;
+            let Denied { receipt, code, why, clauses, basis } = *denied;
+            let explanation = match explain {
+                Explain::Yes => basis.map(|basis| explanation_json(&basis.explain())),
+                Explain::No => None,
+            };
             let json = json!({
                 "outcome": "deny",
                 "code": code.as_str(),
@@ -77,6 +90,7 @@ fn answered(answer: Answer) -> Result<Reply, Refusal> {
                 "repeated": receipt.repeated,
                 "why": why,
                 "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
+                "explanation": explanation,
                 "next": next_step(code),
                 "proof": proof_text(receipt.to_writ())?,
             });

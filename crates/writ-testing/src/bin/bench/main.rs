@@ -14,6 +14,7 @@
 )]
 
 mod authorize;
+mod backtest;
 mod cedar_agent;
 mod cerbos;
 mod curve;
@@ -39,7 +40,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     ("verify", ledger::verify_rows),
     ("append", ledger::append_rows),
     ("phases", ledger::phases),
@@ -49,6 +50,7 @@ const GROUPS: [Group; 9] = [
     ("sequential", authorize::sequential),
     ("run", run::rows),
     ("size", size::rows),
+    ("backtest", backtest::rows),
 ];
 
 fn main() {
