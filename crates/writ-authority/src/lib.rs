@@ -13,6 +13,7 @@ mod decision;
 mod disclosure;
 mod error;
 mod folder;
+mod learn;
 mod orders;
 mod policies;
 mod rate;
@@ -29,12 +30,13 @@ pub use caller::{Caller, Local, Received};
 pub use disclosure::Basis;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
+pub use learn::{From as LearnFrom, LEARNED, Learned, learn};
 pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, Replayed, replay};
 pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
 pub use trees::Descent;
 pub use writ_policy::{
-    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Missed, Node, Part, PolicyError, PolicySet, Read,
-    Remedy, Role, SEMANTICS, Snapshot, Told, Truth, Wanted, explain,
+    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Generalised, Missed, Node, Part, PolicyError,
+    PolicySet, Proposal, Read, Remedy, Role, SEMANTICS, Snapshot, Told, Truth, Wanted, explain,
 };

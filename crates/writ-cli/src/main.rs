@@ -11,6 +11,7 @@ mod explained;
 mod init;
 mod key;
 mod keys;
+mod learn;
 mod log;
 mod orders;
 mod policy;
@@ -100,6 +101,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Policy(policy) => match policy.command {
             PolicyCommand::Check(check) => policy::check(&check, json),
+            PolicyCommand::Learn(learnt) => learn::run(&learnt, json),
             PolicyCommand::Backtest(tried) => backtest::run(&tried, json),
         },
         Command::Root(root) => match root.command {

@@ -7,7 +7,7 @@
 use crate::entities::DIGEST;
 use crate::request::{TEXTS, Texts};
 use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -266,6 +266,19 @@ impl Index {
         let applicable = kept(&self.kinds, kind, |kind| Ok(self.applicable(entities, kind)))?;
         let asked = Asked { applicable: applicable.number, met: applicable.meets(texts) };
         kept(&self.selections, asked, |asked| self.select(applicable.policies(&asked.met)))
+    }
+
+    /// Of every permit, the actions that its scope names; nothing where it is for any.
+    pub(crate) fn permitted_actions(&self) -> impl Iterator<Item = (String, Option<Vec<EntityUid>>)> {
+        let permits = self.scopes.iter().filter(|scope| scope.policy.effect() == Effect::Permit);
+        permits.map(|scope| {
+            let actions = match &scope.action {
+                ActionConstraint::Any => None,
+                ActionConstraint::Eq(uid) => Some(vec![uid.clone()]),
+                ActionConstraint::In(uids) => Some(uids.clone()),
+            };
+            (scope.policy.id().to_string(), actions)
+        })
     }
 
     fn kind(&self, entities: &Entities, [principal, action, resource]: [&EntityUid; 3]) -> Kind {

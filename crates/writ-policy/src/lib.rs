@@ -19,6 +19,7 @@ mod explain;
 mod facts;
 mod index;
 mod json;
+mod learn;
 mod policy_set;
 mod principals;
 mod request;
@@ -36,6 +37,7 @@ pub use explain::{
     Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
 };
 pub use facts::{Facts, SURROUNDINGS_MAX};
+pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};
 pub use policy_set::PolicySet;
 pub use principals::Principals;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};

@@ -6,6 +6,7 @@ mod explain;
 mod fixture;
 mod index;
 mod inputs;
+mod learn;
 mod refusals;
 mod semantics;
 mod snapshot;

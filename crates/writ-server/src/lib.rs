@@ -55,6 +55,7 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    AuthorityError, Backtest, Came, Changed, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed,
-    RetellError, Retold, Shift, Snapshot, Verdict, backtest, read_policy_folder, replay, retell,
+    AuthorityError, Backtest, Came, Changed, LearnFrom, Learned, Outcome, PolicyError, PolicySet, Rate, Recorded,
+    Replay, Replayed, RetellError, Retold, Shift, Snapshot, Verdict, backtest, learn, read_policy_folder, replay,
+    retell,
 };

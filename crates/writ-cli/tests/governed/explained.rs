@@ -153,3 +153,71 @@ fn a_candidate_is_tried_against_everything_that_was_decided() {
     let missing = site.writ(&["policy", "backtest", "nowhere"]);
     assert_eq!(missing.status.code(), Some(3), "{}", stderr(&missing));
 }
+
+#[test]
+fn what_was_done_is_learnt_and_what_was_learnt_permits_it_and_little_else() {
+    let mut site = up();
+    let touch = |site: &Site, what: &str| site.writ(&[&["run"][..], &as_builder(&["touch", what])].concat());
+    for what in ["made-here", "made-here", "made-there"] {
+        assert_eq!(touch(&site, what).status.code(), Some(0));
+    }
+    assert_eq!(touch(&site, "odd \"one").status.code(), Some(REFUSED));
+    let folder = site.text("learned");
+    let told = site.writ(&["policy", "learn", "-o", &folder]);
+    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    let told = stdout(&told);
+    for line in [
+        "--- a/touch.cedar",
+        "+++ /dev/null",
+        "-@id(\"agents-touch\")",
+        "-@id(\"people-run-tools\")",
+        " @id(\"no-raw-disks\")",
+        "+  principal == Agent::\"builder\",",
+        "+  resource == Executable::\"/usr/bin/touch\"",
+        "+    \"touch made-here\",",
+        "+    \"touch made-there\"",
+        "+  ].contains(context.command) &&",
+        "# learnt 1 policy from 3 executions; in place of 3 permits",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}\nin\n{told}");
+    }
+    assert!(told.contains(": 0 newly permitted, 0 newly denied, 0 undecided"), "{told}");
+    assert!(told.contains("+    // 2 times, entries "), "{told}");
+    json(&site.writ(&["--json", "policy", "check", &folder]));
+    // The difference is one that `patch` takes.
+    let patched = site.path("patched");
+    fs::create_dir(&patched).unwrap();
+    for entry in fs::read_dir(site.path("acme/policy")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), patched.join(entry.file_name())).unwrap();
+    }
+    fs::write(site.path("learned.diff"), &told).unwrap();
+    let mut patch = std::process::Command::new("patch");
+    let patch = patch.args(["-p1", "-s", "-i", &site.text("learned.diff")]).current_dir(&patched).output().unwrap();
+    assert!(patch.status.success(), "{patch:?}");
+    let digest = |folder: &str| json(&site.writ(&["--json", "policy", "check", folder]))["digest"].clone();
+    assert_eq!(digest(patched.to_str().unwrap()), digest(&folder));
+
+    // What no policy permitted is learnt where that is asked for, quotes and all.
+    let wider = json(&site.writ(&["--json", "policy", "learn", "--refused"]));
+    assert_eq!((&wider["seen"], &wider["newly_permitted"]), (&4.into(), &1.into()), "{wider}");
+    assert!(wider["text"].as_str().unwrap().contains(r#""touch 'odd \"one'""#), "{wider}");
+    assert_eq!(site.writ(&["policy", "learn", "-o", &folder]).status.code(), Some(2), "it takes the place of nothing");
+
+    site.kill_node();
+    fs::rename(site.path("acme/policy"), site.path("before")).unwrap();
+    fs::rename(&folder, site.path("acme/policy")).unwrap();
+    site.start();
+    assert_eq!(touch(&site, "made-here").status.code(), Some(0));
+    assert_eq!(touch(&site, "made-elsewhere").status.code(), Some(REFUSED));
+    assert_eq!(site.run(&["true"]).status.code(), Some(REFUSED));
+    site.audit();
+}
+
+#[test]
+fn without_executions_there_is_nothing_to_learn() {
+    let site = up();
+    let nothing = site.writ(&["policy", "learn"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("--refused learns from what no policy permitted too"), "{}", stderr(&nothing));
+}

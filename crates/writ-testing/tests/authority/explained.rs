@@ -42,7 +42,7 @@ fn a_refused_caller_is_told_of_its_own_request_and_of_nobody_elses() {
     let (refused, _) = denied(&domain, domain.asks("builder", &asked), Code::PolicyDenied);
     let told = refused.basis.as_ref().unwrap().explain();
     // Not the forbid that does not apply, and not what administrators may do.
-    assert_eq!(ids(&told), [("agents-release", Role::Near), ("agents-build", Role::Near)]);
+    assert_eq!(ids(&told), [("agents-build", Role::Near), ("agents-release", Role::Near)]);
     assert_eq!((told.elsewhere, told.near_more, told.missed.len()), (0, 0, 0));
     let mut values = Vec::new();
     for part in told.policies.iter().flat_map(|told| told.parts()) {
