@@ -11,10 +11,10 @@ use crate::retold::Recorded;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use writ_ledger::{Decided, Kept, Reader};
+use writ_ledger::{Decided, Kept, Reader, Ruled};
 use writ_policy::{Decision, Facts, Permit, PolicySet, Snapshot, decide, text_of_bytes};
 use writ_protocol::action::{Action, Command};
-use writ_protocol::entry::{Body, Grant, Limits, Principal};
+use writ_protocol::entry::{Grant, Limits, Principal};
 use writ_protocol::{Code, Name};
 use writ_tlog::Hash;
 
@@ -213,16 +213,16 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn decision(&mut self, decided: &Decided) {
-        let (principal, was) = match &decided.body {
-            Body::Grant(grant) => (&grant.principal, came(Recorded::Permit, grant.policy.reasons.as_slice())),
-            Body::Denial(denial) => match &denial.policy {
+        let (principal, was) = match &decided.ruled {
+            Ruled::Grant(grant) => (&grant.principal, came(Recorded::Permit, grant.policy.reasons.as_slice())),
+            Ruled::Denial(denial) => match &denial.policy {
                 Some(policy) if denial.facts.is_some() => {
                     (&denial.principal, came(Recorded::Deny(denial.code), policy.reasons.as_slice()))
                 }
                 Some(_) | None => return self.found.before_policy += 1,
             },
-            Body::Hold(hold) => (&hold.principal, came(Recorded::Hold, hold.policy.reasons.as_slice())),
-            _ => return self.found.orders += 1,
+            Ruled::Hold(hold) => (&hold.principal, came(Recorded::Hold, hold.policy.reasons.as_slice())),
+            Ruled::Order => return self.found.orders += 1,
         };
         let (action, facts) = match read(decided) {
             Ok(read) => read,
@@ -243,9 +243,9 @@ impl Run<'_> {
                 if was.reasons != permit.reasons {
                     return Some(Shift::Reasons);
                 }
-                match &decided.body {
-                    Body::Grant(grant) if self.same_terms(grant, permit, facts) => None,
-                    _ => Some(Shift::Terms),
+                match &decided.ruled {
+                    Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
+                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) | Ruled::Order => Some(Shift::Terms),
                 }
             }
             (Recorded::Permit | Recorded::Hold, Decision::Deny(_)) => Some(Shift::Denied),

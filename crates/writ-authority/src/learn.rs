@@ -5,10 +5,9 @@ use crate::backtest::{Backtest, backtest};
 use crate::error::AuthorityError;
 use std::collections::BTreeMap;
 use std::path::Path;
-use writ_ledger::{Decided, Kept, Reader};
+use writ_ledger::{Decided, Kept, Reader, Ruled};
 use writ_policy::{Facts, Observed, PolicySet, Proposal, Seen, Snapshot};
 use writ_protocol::action::Action;
-use writ_protocol::entry::Body;
 use writ_protocol::{Code, Name};
 
 /// The file that holds what was learnt.
@@ -66,9 +65,9 @@ struct School {
 
 impl School {
     fn see(&mut self, decided: &Decided) {
-        let (principal, permits): (_, &[Name]) = match &decided.body {
-            Body::Grant(grant) => (&grant.principal, grant.policy.reasons.as_slice()),
-            Body::Denial(denial) => match (self.from, &denial.policy) {
+        let (principal, permits): (_, &[Name]) = match &decided.ruled {
+            Ruled::Grant(grant) => (&grant.principal, grant.policy.reasons.as_slice()),
+            Ruled::Denial(denial) => match (self.from, &denial.policy) {
                 (From::GrantsAndRefusals, Some(policy))
                     if denial.code == Code::PolicyDenied && policy.reasons.as_slice().is_empty() =>
                 {
@@ -76,7 +75,7 @@ impl School {
                 }
                 (From::Grants | From::GrantsAndRefusals, _) => return,
             },
-            _ => return,
+            Ruled::Hold(_) | Ruled::Order => return,
         };
         let read = |kept: &Kept| match kept {
             Kept::Value(opening) => Some(opening.value.clone()),

@@ -133,7 +133,20 @@ impl Run {
                 Ok(()) => return,
                 Err(what) => Err(Verdict::Differs(what)),
             },
-            body => match self.decided(body, values) {
+            body @ (Body::Grant(_)
+            | Body::Denial(_)
+            | Body::Hold(_)
+            | Body::Gateway(_)
+            | Body::Revocation(_)
+            | Body::Halt(_)
+            | Body::RootOrder(_)
+            | Body::Tally(_)
+            | Body::Spend(_)
+            | Body::Start(_)
+            | Body::Outcome(_)
+            | Body::Report(_)
+            | Body::Erasure(_)
+            | Body::Seal(_)) => match self.decided(body, values) {
                 Some(judged) => judged.map(drop),
                 None => return,
             },

@@ -5,7 +5,7 @@
 use crate::decision::Terms;
 use crate::replay::{Derived, Run, Verdict};
 use writ_ledger::audit::Audited;
-use writ_ledger::{Kept, LedgerError, Reader, StoredEntry};
+use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
 use writ_policy::{Decision, Depth, Explanation, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef};
@@ -94,17 +94,17 @@ pub enum RetellError {
 pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> {
     let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
     let entry = stored.decode(reader.origin())?;
-    let (recorded, time_ms, principal, policy) = match &entry.body {
-        Body::Grant(grant) => (Recorded::Permit, grant.time_ms, &grant.principal, Some(&grant.policy)),
-        Body::Denial(denial) => {
+    let none = || RetellError::NoDecision { index, found: entry.body.entry_type() };
+    let ruled = Ruled::of(entry.body.clone()).ok_or_else(none)?;
+    let (recorded, time_ms, principal, policy) = match &ruled {
+        Ruled::Grant(grant) => (Recorded::Permit, grant.time_ms, &grant.principal, Some(&grant.policy)),
+        Ruled::Denial(denial) => {
             (Recorded::Deny(denial.code), denial.time_ms, &denial.principal, denial.policy.as_ref())
         }
-        Body::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
-        other => return Err(RetellError::NoDecision { index, found: other.entry_type() }),
+        Ruled::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
+        Ruled::Order => return Err(none()),
     };
-    let Some(request) = entry.body.request().cloned() else {
-        return Err(RetellError::NoDecision { index, found: entry.body.entry_type() });
-    };
+    let request = entry.body.request().cloned().ok_or_else(none)?;
     let audited = read(reader, &stored, entry.body.clone())?;
     let run = prepared(reader, index, policy.map(|policy| policy.set))?;
     let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
@@ -117,7 +117,7 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
         Some(Err(Verdict::Erased(what))) => (Outcome::Erased(what), None, action_of(&audited)),
         Some(Err(Verdict::BeforePolicy)) => (Outcome::BeforePolicy, None, action_of(&audited)),
         Some(Err(Verdict::Differs(what))) => (Outcome::Differs(what), None, action_of(&audited)),
-        None => return Err(RetellError::NoDecision { index, found: entry.body.entry_type() }),
+        None => return Err(none()),
     };
     let (principal, policy) = (principal.clone(), policy.cloned());
     Ok(Retold { index, recorded, time_ms, principal, request, policy, action, outcome, explanation })
@@ -138,12 +138,8 @@ fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>) -> Result<Run,
     for at in reader.control_entries()?.into_iter().take_while(|at| *at < index) {
         let stored = reader.entry(at)?.ok_or(LedgerError::NoEntry(at))?;
         let body = stored.decode(reader.origin())?.body;
-        let matters = match &body {
-            Body::Genesis(_) => true,
-            Body::Policy(activation) => Some(activation.set) == set,
-            _ => false,
-        };
-        if matters {
+        let is_the_set = matches!(&body, Body::Policy(activation) if Some(activation.set) == set);
+        if is_the_set || matches!(body, Body::Genesis(_)) {
             run.entry(&read(reader, &stored, body)?);
         }
     }
@@ -158,11 +154,11 @@ fn opening<'a>(audited: &'a Audited, commitment: &Hash) -> Option<&'a Opening> {
 }
 
 fn action_of(audited: &Audited) -> Option<Action> {
-    let digest = match &audited.body {
-        Body::Grant(grant) => grant.action.digest,
-        Body::Denial(denial) => denial.action.digest,
-        Body::Hold(hold) => hold.action.digest,
-        _ => return None,
+    let digest = match Ruled::of(audited.body.clone())? {
+        Ruled::Grant(grant) => grant.action.digest,
+        Ruled::Denial(denial) => denial.action.digest,
+        Ruled::Hold(hold) => hold.action.digest,
+        Ruled::Order => return None,
     };
     Action::decode(&opening(audited, &digest)?.value).ok()
 }

@@ -23,12 +23,7 @@ const SHIFTS: [(Shift, &str); 6] = [
 
 pub(crate) fn run(args: &args::Backtest, as_json: bool) -> Result<(), CliError> {
     let store = Domain::of(&args.place)?.store();
-    let refused = |error: AuthorityError| match error {
-        AuthorityError::Policy(_) => CliError::Found(error.to_string()),
-        AuthorityError::Ledger(error) => CliError::Ledger(error),
-        error => CliError::Failed(error.to_string()),
-    };
-    let candidate = read_policy_folder(&args.folder).map_err(refused)?;
+    let candidate = read_policy_folder(&args.folder).map_err(failed)?;
     let shows_progress = std::io::stderr().is_terminal() && !as_json;
     let progress = |done: u64, total: u64| {
         if shows_progress {
@@ -37,7 +32,7 @@ pub(crate) fn run(args: &args::Backtest, as_json: bool) -> Result<(), CliError> 
         }
     };
     let begun = Instant::now();
-    let tried = backtest(&store, &candidate, &progress).map_err(refused)?;
+    let tried = backtest(&store, &candidate, &progress).map_err(failed)?;
     let took = begun.elapsed();
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
@@ -57,6 +52,17 @@ pub(crate) fn run(args: &args::Backtest, as_json: bool) -> Result<(), CliError> 
             "{} not be decided again, so what the candidate would change is not known",
             counted(tried.undecided, "decision could", "decisions could")
         ))),
+    }
+}
+
+/// A folder that does not compile is a finding; everything else stood in the way.
+pub(crate) fn failed(error: AuthorityError) -> CliError {
+    match error {
+        AuthorityError::Policy(_) => CliError::Found(error.to_string()),
+        AuthorityError::Ledger(error) => CliError::Ledger(error),
+        AuthorityError::File { .. } | AuthorityError::Refused(_) | AuthorityError::Chance => {
+            CliError::Failed(error.to_string())
+        }
     }
 }
 

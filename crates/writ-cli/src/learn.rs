@@ -1,6 +1,7 @@
 //! `writ policy learn`: what was done, as the policies that permit it; shown as a difference from the folder, with the evidence of each line.
 
 use crate::args;
+use crate::backtest::failed;
 use crate::domain::Domain;
 use crate::error::{CliError, harmless, json_line, line, painted_line};
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, must_be_new, write_new};
@@ -11,7 +12,7 @@ use std::fs::DirBuilder;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use writ_server::{AuthorityError, LearnFrom, Learned, Shift, Snapshot, learn, read_policy_folder};
+use writ_server::{LearnFrom, Learned, Shift, Snapshot, learn, read_policy_folder};
 
 pub(crate) fn run(args: &args::Learn, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
@@ -19,11 +20,6 @@ pub(crate) fn run(args: &args::Learn, as_json: bool) -> Result<(), CliError> {
     if let Some(output) = &args.output {
         must_be_new(output)?;
     }
-    let failed = |error: AuthorityError| match error {
-        AuthorityError::Policy(_) => CliError::Found(error.to_string()),
-        AuthorityError::Ledger(error) => CliError::Ledger(error),
-        error => CliError::Failed(error.to_string()),
-    };
     let active = read_policy_folder(&folder).map_err(failed)?;
     let shows_progress = std::io::stderr().is_terminal() && !as_json;
     let progress = |done: u64, total: u64| {

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::EntryType;
+use writ_protocol::entry::{Denial, EntryType, Grant, Hold};
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
 /// A decision, and what the vault holds of what it was decided on.
@@ -16,15 +16,52 @@ use writ_tlog::{Hash, LeafIndex, leaf_hash};
 pub struct Decided {
     /// Its index.
     pub index: LeafIndex,
-    /// A grant, a denial, a hold, or an order that was carried out.
-    pub body: Body,
+    /// What was decided.
+    pub ruled: Ruled,
     /// The action; where nothing was committed to, there is nothing.
     pub action: Kept,
     /// The facts, likewise.
     pub facts: Kept,
 }
 
-/// What was decided, and orders, which were decided too.
+/// What an entry says of a request that was decided.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is read at a time and it is used at once")]
+pub enum Ruled {
+    /// A permit.
+    Grant(Grant),
+    /// A refusal.
+    Denial(Denial),
+    /// It waits.
+    Hold(Hold),
+    /// An order that was carried out.
+    Order,
+}
+
+impl Ruled {
+    /// Of an entry; nothing where none was decided.
+    pub fn of(body: Body) -> Option<Self> {
+        match body {
+            Body::Grant(grant) => Some(Self::Grant(grant)),
+            Body::Denial(denial) => Some(Self::Denial(denial)),
+            Body::Hold(hold) => Some(Self::Hold(hold)),
+            Body::Revocation(_) | Body::Halt(_) => Some(Self::Order),
+            Body::Genesis(_)
+            | Body::Gateway(_)
+            | Body::RootOrder(_)
+            | Body::Policy(_)
+            | Body::Tally(_)
+            | Body::Spend(_)
+            | Body::Start(_)
+            | Body::Outcome(_)
+            | Body::Report(_)
+            | Body::Erasure(_)
+            | Body::Seal(_) => None,
+        }
+    }
+}
+
+/// The types of these entries.
 const DECIDED: [EntryType; 5] =
     [EntryType::Grant, EntryType::Denial, EntryType::Hold, EntryType::Revocation, EntryType::Halt];
 
@@ -39,14 +76,15 @@ impl Reader {
         )?;
         let mut rows = query.query((sql(range.start), sql(range.end)))?;
         while let Some(row) = rows.next()? {
-            if is_decided(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
-                next(self.decided(row)?);
+            let may_be = is_decided(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
+            if let Some(decided) = may_be.then(|| self.decided(row)).transpose()?.flatten() {
+                next(decided);
             }
         }
         Ok(())
     }
 
-    fn decided(&self, row: &Row<'_>) -> Result<Decided, LedgerError> {
+    fn decided(&self, row: &Row<'_>) -> Result<Option<Decided>, LedgerError> {
         let index = LeafIndex::new(unsql(row.get(0)?)?);
         let hash = hash_of(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
         let stored = StoredEntry { index, hash, bytes: row.get(2)? };
@@ -63,7 +101,7 @@ impl Reader {
             }
         };
         let (action, facts) = (kept(CommitmentKind::Action, 3)?, kept(CommitmentKind::Facts, 4)?);
-        Ok(Decided { index, body, action, facts })
+        Ok(Ruled::of(body).map(|ruled| Decided { index, ruled, action, facts }))
     }
 }
 

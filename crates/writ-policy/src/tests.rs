@@ -5,6 +5,7 @@ mod examples;
 mod explain;
 mod fixture;
 mod index;
+mod index_at_large;
 mod inputs;
 mod learn;
 mod refusals;

@@ -132,7 +132,7 @@ pub(super) fn questions() -> Vec<(Action, Facts)> {
 }
 
 /// Over all policies, with everything in the context, and that compared with the schema.
-fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
+pub(super) fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
     let asked = Asked::of(set, action, facts).unwrap();
     let whole = Arc::new(set.index.whole());
     let question = Question::of(set, whole, action, facts, asked).unwrap();
@@ -172,7 +172,7 @@ const ATOMS: [&str; 11] = [
     "context.depth + 9223372036854775807 > 0",
 ];
 
-fn condition() -> impl Strategy<Value = String> {
+pub(super) fn condition() -> impl Strategy<Value = String> {
     let atom = prop::sample::select(&ATOMS[..]).prop_map(|atom| format!("({atom})"));
     atom.prop_recursive(3, 8, 3, |part| {
         prop_oneof![
