@@ -13,3 +13,4 @@ mod semantics;
 mod snapshot;
 mod terms;
 mod text;
+mod vectors;
