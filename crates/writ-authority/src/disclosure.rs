@@ -1,7 +1,10 @@
 //! What a caller who was refused is told of why (decision 0023): what policy says of the caller's own request, and what that request would have
 //! to be. What others may do, and what the domain knows of anybody, stays with those who may read the store.
 
+use crate::answer::Denied;
+use crate::authority::Authority;
 use crate::policies::ActiveSet;
+use crate::rate::Rate;
 use std::sync::Arc;
 use writ_policy::{Depth, Effect, Explanation, Facts, Node, Role, explain};
 use writ_protocol::action::Action;
@@ -18,9 +21,21 @@ pub struct Basis {
     pub(crate) facts: Facts,
 }
 
+/// Explaining costs far more than refusing, so a principal that is refused all the time is told why only so often.
+pub(crate) const EXPLAINED: Rate = Rate { per_second: 10, burst: 40 };
+
+impl Authority {
+    /// The explanation of a refusal for whoever made the request; nothing where policy was not asked, or where this principal has been
+    /// told too much lately. The refusal stands either way.
+    pub fn explain(&self, denied: &Denied) -> Option<Explanation> {
+        let basis = denied.basis.as_ref()?;
+        self.explained.take(&basis.facts.principal, 0, self.now_ms()).ok()?;
+        Some(basis.explain())
+    }
+}
+
 impl Basis {
-    /// The explanation for whoever made the request.
-    pub fn explain(&self) -> Explanation {
+    fn explain(&self) -> Explanation {
         let large = self.action.to_cbor().len() > TRIED_BYTES_MAX;
         let depth = if large { Depth { tries_max: 0, ..Depth::ANSWER } } else { Depth::ANSWER };
         for_caller(explain(&self.active.set, &self.action, &self.facts, depth), &self.facts)

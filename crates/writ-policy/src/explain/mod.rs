@@ -25,7 +25,7 @@ use writ_protocol::action::Action;
 pub struct Depth {
     /// Policies that came near and are shown, beside those that determined the decision.
     pub near_max: usize,
-    /// Policies whose clauses are looked at.
+    /// Policies whose clauses are looked at: so many that determined the decision, and so many others.
     pub judged_max: usize,
     /// Changed requests that are decided, to find one that would be permitted.
     pub tries_max: usize,
@@ -211,7 +211,9 @@ pub fn explain(set: &PolicySet, action: &Action, facts: &Facts, depth: Depth) ->
         let Ok(id) = Name::new(policy.id().to_string()) else { continue };
         let Some(compiled) = set.policies.get(&id) else { continue };
         match (principal, verb, resource) {
-            (true, true, true) if named.contains(&id) => told.policies.push(judge.tell(&id, &compiled.clause)),
+            (true, true, true) if named.contains(&id) && told.policies.len() < depth.judged_max => {
+                told.policies.push(judge.tell(&id, &compiled.clause))
+            }
             (true, true, true) => others.push((id, &compiled.clause)),
             (_, _, _) => told.miss(&id, &compiled.clause, [principal, verb, resource]),
         }

@@ -11,16 +11,16 @@ use writ_protocol::{Name, Refusal};
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(received) {
-        Ok((asked, explain)) => told(node.authority().authorize(caller, asked.view()).await, explain),
-        Err(refusal) => told(node.authority().turn_away(refusal), Explain::No),
+        Ok((asked, explain)) => told(node, node.authority().authorize(caller, asked.view()).await, explain),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Gives an order.
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(received) {
-        Ok((asked, explain)) => told(node.authority().order(caller, asked.view()).await, explain),
-        Err(refusal) => told(node.authority().turn_away(refusal), Explain::No),
+        Ok((asked, explain)) => told(node, node.authority().order(caller, asked.view()).await, explain),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
@@ -58,11 +58,11 @@ fn received(mut fields: Fields) -> Result<(Asked, Explain), Refusal> {
     }
 }
 
-fn told(answer: Answer, explain: Explain) -> Reply {
-    answered(answer, explain).unwrap_or_else(|refusal| refused(&refusal))
+fn told(node: &AuthorityNode, answer: Answer, explain: Explain) -> Reply {
+    answered(node, answer, explain).unwrap_or_else(|refusal| refused(&refusal))
 }
 
-fn answered(answer: Answer, explain: Explain) -> Result<Reply, Refusal> {
+fn answered(node: &AuthorityNode, answer: Answer, explain: Explain) -> Result<Reply, Refusal> {
     let ok = |json| Ok(Reply::json(StatusCode::OK, &json));
     match answer {
         Answer::Permit(receipt) => ok(json!({
@@ -78,11 +78,11 @@ fn answered(answer: Answer, explain: Explain) -> Result<Reply, Refusal> {
             "proof": proof_text(receipt.to_writ())?,
         })),
         Answer::Deny(denied) => {
-            let Denied { receipt, code, why, clauses, basis } = *denied;
             let explanation = match explain {
-                Explain::Yes => basis.map(|basis| explanation_json(&basis.explain())),
+                Explain::Yes => node.authority().explain(&denied).as_ref().map(explanation_json),
                 Explain::No => None,
             };
+            let Denied { receipt, code, why, clauses, .. } = *denied;
             let json = json!({
                 "outcome": "deny",
                 "code": code.as_str(),

@@ -40,7 +40,7 @@ fn a_refused_caller_is_told_of_its_own_request_and_of_nobody_elses() {
     let domain = domain();
     let asked = domain.asked(&["/opt/release", "--now"]);
     let (refused, _) = denied(&domain, domain.asks("builder", &asked), Code::PolicyDenied);
-    let told = refused.basis.as_ref().unwrap().explain();
+    let told = domain.authority().explain(&refused).unwrap();
     // Not the forbid that does not apply, and not what administrators may do.
     assert_eq!(ids(&told), [("agents-build", Role::Near), ("agents-release", Role::Near)]);
     assert_eq!((told.elsewhere, told.near_more, told.missed.len()), (0, 0, 0));
@@ -58,7 +58,22 @@ fn a_refused_caller_is_told_of_its_own_request_and_of_nobody_elses() {
 
     // A refusal that was given before is not decided again, and one that policy did not make has nothing to explain.
     let (again, _) = denied(&domain, domain.asks("builder", &asked), Code::PolicyDenied);
-    assert!(again.receipt.repeated && again.basis.is_none());
+    assert!(again.receipt.repeated && domain.authority().explain(&again).is_none());
+}
+
+#[test]
+fn whoever_is_refused_all_the_time_is_told_why_only_so_often_and_refused_all_the_same() {
+    let domain = domain();
+    let refused = |member: &str| {
+        let asked = domain.asked(&["/opt/release", "--now"]);
+        denied(&domain, domain.asks(member, &asked), Code::PolicyDenied).0
+    };
+    let told = (0..60).filter(|_| domain.authority().explain(&refused("builder")).is_some()).count();
+    assert_eq!(told, 40);
+    assert!(domain.authority().explain(&refused("tester")).is_some(), "nobody pays for another");
+    domain.clock.pass(1_000);
+    let told = (0..20).filter(|_| domain.authority().explain(&refused("builder")).is_some()).count();
+    assert_eq!(told, 10);
 }
 
 #[test]
