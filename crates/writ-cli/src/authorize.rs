@@ -51,6 +51,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     write_new(&key_file, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
     write_new(&args.output, permit.writ.as_bytes(), SECRET_FILE)?;
     let until = writ.grant().window.until_ms();
+    let reasons: Vec<&str> = writ.grant().policy.reasons.as_slice().iter().map(Name::as_str).collect();
     if as_json {
         return json_line(&json!({
             "outcome": "permit",
@@ -59,11 +60,11 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
             "writ": args.output,
             "key": key_file,
             "until_ms": until,
+            "permitted_by": reasons,
         }));
     }
     line(format_args!("writ: entry {}, good until {}", writ.index(), utc(until)))?;
     if args.explain {
-        let reasons: Vec<&str> = writ.grant().policy.reasons.as_slice().iter().map(Name::as_str).collect();
         line(format_args!("  permitted   by {}; `writ replay {}` says why", reasons.join(", "), writ.index()))?;
     }
     line(format_args!("  writ        {}", args.output.display()))?;

@@ -251,6 +251,26 @@ fn a_permit_is_explained_without_a_remedy_and_the_nearest_come_first() {
     assert_eq!(explained.near_more, 40 - Depth::FULL.near_max);
 }
 
+proptest! {
+    #[test]
+    fn a_moment_that_a_policy_writes_is_read_as_the_engine_reads_it(ms in 0u64..253_402_300_800_000) {
+        use crate::calendar::{Moment, ms_of_text};
+        let moment = Moment::from_ms(ms).unwrap();
+        prop_assert_eq!(ms_of_text(&moment.full()), Some(ms));
+        prop_assert_eq!(ms_of_text(&moment.day()), Some(ms - ms % 86_400_000));
+        prop_assert_eq!(ms_of_text(&format!("{}:00Z", moment.minute())), Some(ms - ms % 60_000));
+    }
+}
+
+#[test]
+fn what_is_no_moment_is_none() {
+    for text in
+        ["", "2026", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00+0100", "99999-01-01"]
+    {
+        assert_eq!(crate::calendar::ms_of_text(text), None, "{text}");
+    }
+}
+
 #[test]
 fn an_edit_that_cannot_be_made_is_none() {
     let (mut action, mut facts) = (exec(&["cargo"]), facts());
