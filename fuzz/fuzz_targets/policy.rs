@@ -1,10 +1,11 @@
-//! A policy folder: whatever its files hold, it compiles or is refused, and what compiles decides without a panic.
+//! A policy folder: whatever its files hold, it compiles or is refused, and what compiles decides without a panic and is explained as it was
+//! decided.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use writ_policy::{Facts, PolicySet, Snapshot, decide};
+use writ_policy::{Decision, Depth, Facts, PolicySet, Role, Snapshot, decide, explain};
 use writ_protocol::action::{Action, Command, Order};
 use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::{Label, Name};
@@ -37,5 +38,17 @@ fuzz_target!(|data: &[u8]| {
         surroundings: Vec::new(),
     };
     let action = Action::Order(Order { command: Command::Halt, reason: Label::new("test").unwrap() });
-    assert_eq!(decide(&set, &action, &facts).encode(), decide(&set, &action, &facts).encode());
+    let decision = decide(&set, &action, &facts);
+    assert_eq!(decision.encode(), decide(&set, &action, &facts).encode());
+    // However it is written, what is told of it is what was decided.
+    let told = explain(&set, &action, &facts, Depth::FULL);
+    assert_eq!(told.decision.encode(), decision.encode());
+    let reasons = match &decision {
+        Decision::Permit(permit) => &permit.reasons,
+        Decision::Deny(deny) => &deny.reasons,
+    };
+    let mut determining: Vec<_> =
+        told.policies.iter().filter(|told| told.role == Role::Determining).map(|told| told.id.clone()).collect();
+    determining.sort();
+    assert_eq!(&determining, reasons);
 });

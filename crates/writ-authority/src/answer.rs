@@ -1,3 +1,4 @@
+use crate::disclosure::Basis;
 use writ_ledger::Receipt;
 use writ_policy::Clause;
 use writ_protocol::{Code, Name, Refusal};
@@ -26,4 +27,6 @@ pub struct Denied {
     pub why: String,
     /// The policies that decided it.
     pub clauses: Vec<(Name, Clause)>,
+    /// What policy was asked on, if it was policy that refused.
+    pub basis: Option<Basis>,
 }

@@ -1,6 +1,7 @@
 use crate::answer::Answer;
 use crate::caller::{Caller, Local};
 use crate::decision::opening;
+use crate::disclosure::EXPLAINED;
 use crate::error::AuthorityError;
 use crate::policies::{ActiveSet, Policies, semantics};
 use crate::rate::{Rate, Rates};
@@ -37,6 +38,7 @@ pub struct Authority {
     pub(crate) policies: Policies,
     pub(crate) trees: Trees,
     pub(crate) rates: Rates,
+    pub(crate) explained: Rates,
     turned_away: TurnedAway,
     reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -91,6 +93,7 @@ impl Authority {
             policies: Policies::new(active),
             trees: Trees::default(),
             rates: Rates::new(setting.rate),
+            explained: Rates::new(EXPLAINED),
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
             clock: setting.clock,

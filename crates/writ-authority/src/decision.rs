@@ -3,10 +3,12 @@
 use crate::answer::{Answer, Denied};
 use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
+use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
+use std::sync::Arc;
 use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
 use writ_policy::{Clause, Decision, Facts, Permit, decide, text_of_bytes};
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
@@ -92,7 +94,8 @@ impl Authority {
                 Decision::Deny(deny) => {
                     return self
                         .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
-                        .await;
+                        .await
+                        .map(|answer| answer.because(&active, case, &facts));
                 }
             };
             let proposal = self.grant(case, ask, &active, &facts, permit)?;
@@ -207,7 +210,7 @@ impl Authority {
             return self.told(case, receipt);
         }
         let Ruling { code, why, clauses, .. } = ruling;
-        Ok(Answer::Deny(Box::new(Denied { receipt, code, why, clauses })))
+        Ok(Answer::Deny(Box::new(Denied { receipt, code, why, clauses, basis: None })))
     }
 
     /// What a recorded decision says; for a repeated request that is the answer of the first time.
@@ -217,7 +220,8 @@ impl Authority {
         {
             let clauses = denial.policy.as_ref().map(|policy| self.clauses(policy.reasons.as_slice()));
             let why = "this request was refused before, and a refusal is final; make a new request".to_owned();
-            let denied = Denied { code: denial.code, why, clauses: clauses.unwrap_or_default(), receipt };
+            let clauses = clauses.unwrap_or_default();
+            let denied = Denied { code: denial.code, why, clauses, receipt, basis: None };
             return Ok(Answer::Deny(Box::new(denied)));
         }
         let answers = match case.request.ask {
@@ -229,6 +233,19 @@ impl Authority {
 
     fn clauses(&self, reasons: &[Name]) -> Vec<(Name, Clause)> {
         explained(&self.policies.active(), reasons)
+    }
+}
+
+impl Answer {
+    /// With what policy was asked on, so that it can be explained if somebody wants to know. A repeated refusal is not decided again.
+    pub(crate) fn because(mut self, active: &Arc<ActiveSet>, case: &Case<'_>, facts: &Facts) -> Self {
+        if let Self::Deny(denied) = &mut self
+            && !denied.receipt.repeated
+        {
+            let (active, action, facts) = (active.clone(), case.action.clone(), facts.clone());
+            denied.basis = Some(Basis { active, action, facts });
+        }
+        self
     }
 }
 

@@ -7,29 +7,39 @@
 
 mod answer;
 mod authority;
+mod backtest;
 mod caller;
 mod decision;
+mod disclosure;
 mod error;
 mod folder;
+mod learn;
 mod orders;
 mod policies;
 mod publish;
 mod rate;
 mod recognise;
 mod replay;
+mod retold;
 mod tally;
 mod trees;
 
 pub use answer::{Answer, Denied};
 pub use authority::{Authority, Setting};
+pub use backtest::{Backtest, Came, Changed, Shift, Verdict, backtest};
 pub use caller::{Caller, Local, Received};
+pub use disclosure::Basis;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
+pub use learn::{From as LearnFrom, LEARNED, Learned, learn};
 pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, Replayed, replay};
+pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
 pub use trees::Descent;
 pub use writ_policy::{
-    Clause, Effect, Gate, GateResult, Gated, PolicyError, PolicySet, SEMANTICS, Snapshot, Tested, gate,
+    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Missed, Node,
+    Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, SEMANTICS, Snapshot, Tested, Told, Truth, Wanted,
+    explain, gate,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

@@ -48,7 +48,10 @@ impl Authority {
             let head = self.ledger.published().control.head().head;
             let facts = self.order_facts(case);
             if let Decision::Deny(deny) = decide(&active.set, &case.action, &facts) {
-                return self.deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case)).await;
+                return self
+                    .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
+                    .await
+                    .map(|answer| answer.because(&active, case, &facts));
             }
             let draft = self.draft(case, order)?;
             let openings = vec![case.request_opening.clone()];

@@ -99,7 +99,7 @@ fn matters(body: &Body) -> bool {
 }
 
 #[derive(Default)]
-struct Run {
+pub(crate) struct Run {
     limits: Option<Limits>,
     origin: Option<Origin>,
     /// Compiled sets by digest; `None` for one that was erased.
@@ -108,7 +108,7 @@ struct Run {
 }
 
 /// Why a decision cannot be called the same.
-enum Verdict {
+pub(crate) enum Verdict {
     /// What was erased.
     Erased(&'static str),
     BeforePolicy,
@@ -122,7 +122,8 @@ impl Verdict {
 }
 
 impl Run {
-    fn entry(&mut self, entry: &Audited) {
+    /// Takes in an entry.
+    pub(crate) fn entry(&mut self, entry: &Audited) {
         let values = &entry.values;
         let judged = match &entry.body {
             Body::Genesis(genesis) => {
@@ -134,10 +135,10 @@ impl Run {
                 Ok(()) => return,
                 Err(what) => Err(Verdict::Differs(what)),
             },
-            Body::Grant(grant) => self.grant(grant, values),
-            Body::Denial(denial) => self.denial(denial, values),
-            Body::Hold(hold) => self.hold(hold, values),
-            Body::Gateway(_)
+            body @ (Body::Grant(_)
+            | Body::Denial(_)
+            | Body::Hold(_)
+            | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
             | Body::RootOrder(_)
@@ -147,7 +148,10 @@ impl Run {
             | Body::Outcome(_)
             | Body::Report(_)
             | Body::Erasure(_)
-            | Body::Seal(_) => return,
+            | Body::Seal(_)) => match self.decided(body, values) {
+                Some(judged) => judged.map(drop),
+                None => return,
+            },
         };
         let index = entry.index.get();
         let name = |named: &mut Vec<Replayed>, what: String| {
@@ -167,6 +171,37 @@ impl Run {
                 name(&mut self.found.findings, what);
             }
         }
+    }
+
+    /// Derives a decision again; nothing, where the entry is none.
+    pub(crate) fn decided(&self, body: &Body, values: &[(Hash, Kept)]) -> Option<Result<Derived, Verdict>> {
+        match body {
+            Body::Grant(grant) => Some(self.grant(grant, values)),
+            Body::Denial(denial) => Some(self.denial(denial, values)),
+            Body::Hold(hold) => Some(self.hold(hold, values)),
+            Body::Genesis(_)
+            | Body::Policy(_)
+            | Body::Gateway(_)
+            | Body::Revocation(_)
+            | Body::Halt(_)
+            | Body::RootOrder(_)
+            | Body::Tally(_)
+            | Body::Spend(_)
+            | Body::Start(_)
+            | Body::Outcome(_)
+            | Body::Report(_)
+            | Body::Erasure(_)
+            | Body::Seal(_) => None,
+        }
+    }
+
+    /// A policy set that was taken in.
+    pub(crate) fn set(&self, digest: &Hash) -> Option<&PolicySet> {
+        self.sets.get(digest)?.as_ref()
+    }
+
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_ref()
     }
 
     /// Takes in a policy set, or says what is wrong with it.
@@ -197,8 +232,8 @@ impl Run {
         Ok(())
     }
 
-    fn grant(&self, grant: &Grant, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
-        let (decision, facts) = self.derive(&Subject {
+    fn grant(&self, grant: &Grant, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
+        let derived = self.derive(&Subject {
             values,
             policy: &grant.policy,
             facts: grant.facts,
@@ -207,7 +242,7 @@ impl Run {
             cause: &grant.cause,
             time_ms: grant.time_ms,
         })?;
-        let permit = match decision {
+        let permit = match &derived.decision {
             Decision::Permit(permit) => permit,
             Decision::Deny(deny) => {
                 return Err(Verdict::Differs(format!("recorded is a permit, derived is {}", deny.code)));
@@ -215,18 +250,19 @@ impl Run {
         };
         agree_on_reasons(grant.policy.reasons.as_slice(), &permit.reasons)?;
         let limits = self.limits.as_ref().ok_or_else(|| Verdict::differs("there is no genesis before it"))?;
-        let terms = Terms::of(&permit, limits, grant.time_ms);
+        let terms = Terms::of(permit, limits, grant.time_ms);
         let terms = terms.map_err(|refusal| Verdict::Differs(format!("what policy demands: {refusal}")))?;
         let same = terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations;
         if !same {
             return Err(Verdict::differs("lease, window or obligations are not those that policy gives"));
         }
-        agrees_on_place(grant, &facts)
+        agrees_on_place(grant, &derived.facts)?;
+        Ok(derived)
     }
 
-    fn denial(&self, denial: &Denial, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
+    fn denial(&self, denial: &Denial, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
         let (Some(policy), Some(facts)) = (&denial.policy, denial.facts) else { return Err(Verdict::BeforePolicy) };
-        let (decision, _) = self.derive(&Subject {
+        let derived = self.derive(&Subject {
             values,
             policy,
             facts,
@@ -236,22 +272,23 @@ impl Run {
             time_ms: denial.time_ms,
         })?;
         let by_policy = matches!(denial.code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure);
-        match decision {
+        match &derived.decision {
             Decision::Deny(deny) if deny.code == denial.code => {
-                agree_on_reasons(policy.reasons.as_slice(), &deny.reasons)
+                agree_on_reasons(policy.reasons.as_slice(), &deny.reasons)?;
+                Ok(derived)
             }
             Decision::Deny(deny) => {
                 Err(Verdict::Differs(format!("recorded is {}, derived is {}", denial.code, deny.code)))
             }
             // Policy permitted it, and the order of the ledger did not: the audit judges that.
-            Decision::Permit(_) if !by_policy => Ok(()),
+            Decision::Permit(_) if !by_policy => Ok(derived),
             Decision::Permit(_) => Err(Verdict::Differs(format!("recorded is {}, derived is a permit", denial.code))),
         }
     }
 
     /// No policy of these semantics asks for approvals, so whatever comes out is not what is recorded.
-    fn hold(&self, hold: &Hold, values: &[(Hash, Kept)]) -> Result<(), Verdict> {
-        let (decision, _) = self.derive(&Subject {
+    fn hold(&self, hold: &Hold, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
+        let derived = self.derive(&Subject {
             values,
             policy: &hold.policy,
             facts: hold.facts,
@@ -260,13 +297,13 @@ impl Run {
             cause: &hold.cause,
             time_ms: hold.time_ms,
         })?;
-        match decision {
+        match &derived.decision {
             Decision::Permit(_) => Err(Verdict::differs("recorded is a hold, derived is a permit")),
             Decision::Deny(deny) => Err(Verdict::Differs(format!("recorded is a hold, derived is {}", deny.code))),
         }
     }
 
-    fn derive(&self, subject: &Subject<'_>) -> Result<(Decision, Facts), Verdict> {
+    fn derive(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {
         let set = match self.sets.get(&subject.policy.set) {
             Some(Some(set)) => set,
             Some(None) => return Err(Verdict::Erased("its policy set is erased")),
@@ -277,8 +314,15 @@ impl Run {
             return Err(Verdict::Differs(format!("it was decided by `{found}`, this release knows `{SEMANTICS}`")));
         }
         let (action, facts) = subject.read()?;
-        Ok((decide(set, &action, &facts), facts))
+        Ok(Derived { decision: decide(set, &action, &facts), action, facts })
     }
+}
+
+/// A decision that was derived again, and what from.
+pub(crate) struct Derived {
+    pub(crate) decision: Decision,
+    pub(crate) action: Action,
+    pub(crate) facts: Facts,
 }
 
 /// What all decisions have in common here.

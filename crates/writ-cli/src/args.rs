@@ -53,6 +53,18 @@ const HALT_HELP: &str = "No execution starts any more, from the moment the halt 
 how many is printed, and `writ status` has the number. A halt ends by an order of the root members alone: stop the node, \
 `writ root resume` with enough of their key files, start the node again.";
 
+const BACKTEST_HELP: &str = "Reads the store alone, beside a running node or without one. Ends with 0 if every decision could be decided again and nobody \
+would be answered otherwise, with 1 if somebody would, or if a decision rests on erased values: what cannot be decided again proves nothing. Other \
+reasons or terms for the same answer are listed and change nothing of that.";
+
+const LEARN_HELP: &str = "Prints the difference from the folder, as `patch -p1` takes it; everything but its permits of executions stays. Each principal gets each \
+program it has run, with exactly the commands and folders seen; where those are more than can be written out, it says what is left open. The \
+proposal compiles, or there is none, and is tried against history at once. It is put in force by nobody but you.";
+
+const REPLAY_HELP: &str = "Reads the store alone, beside a node or without one, and ends with 1 if the decision does not come out the same or rests on erased \
+values. Each clause is told with its truth and with what it read; `(not asked)` is a clause that could change nothing any more. A change that \
+is told has been decided: the request so changed would be permitted by that policy set.";
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a new domain: keys, ledger, trust root
@@ -83,6 +95,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Audit a whole ledger: hashes, signatures, order, projections, vault, mark
     Audit(Audit),
+    /// Derive one decision again, byte for byte, and explain it clause by clause
+    Replay(Replay),
     /// Show it live in a folder of its own: what is permitted runs, some forty attacks are refused, the evidence verifies
     Demo(Demo),
     /// Print shell completions
@@ -216,6 +230,16 @@ pub(crate) struct Audit {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The index of its entry, or the id of the writ, denial, request or execution
+    #[arg(value_name = "INDEX|ID")]
+    pub(crate) decision: String,
+}
+
+#[derive(ClapArgs)]
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
@@ -323,6 +347,9 @@ pub(crate) struct Authorize {
     /// File to write the writ to; its holder's key is written beside it, with .key
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Say of a refusal everything that policy says of the request, and of a writ which policies permit it
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
@@ -496,6 +523,34 @@ pub(crate) enum PolicyCommand {
     Publish(policy::Publish),
     /// Show which sets were in force, who signed them, and what they passed
     History(policy::History),
+    /// Decide every recorded decision again under another policy folder, and say whom it would newly permit, deny or hold
+    Backtest(Backtest),
+    /// Propose the policies that permit what was done and as little else as can be said, with the evidence for each line
+    Learn(Learn),
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = LEARN_HELP)]
+pub(crate) struct Learn {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The folder to begin with [default: DIR/policy of the domain]
+    pub(crate) folder: Option<PathBuf>,
+    /// Learn from what no policy permitted too; never from what a policy forbade
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// Write the whole proposed folder here; must not exist yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = BACKTEST_HELP)]
+pub(crate) struct Backtest {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The candidate folder
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(ClapArgs)]

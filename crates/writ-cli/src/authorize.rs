@@ -3,6 +3,7 @@
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
+use crate::explained::Detail;
 use crate::keys::{SECRET_FILE, action_salt, must_be_new, random, write_new};
 use crate::render::hex;
 use crate::run::key_beside;
@@ -39,7 +40,10 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let answer = client.authorize(&asked).map_err(|error| CliError::Refused(error.refusal()))?;
     let permit = match answer {
         Answer::Permit(permit) => permit,
-        Answer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+        Answer::Deny(denial) => {
+            let detail = if args.explain { Detail::Everything } else { Detail::Obstacles };
+            return Err(CliError::Denied(Box::new(denial), detail));
+        }
         Answer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
     };
     // What is written down is what was verified, not what was answered.
@@ -47,6 +51,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     write_new(&key_file, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
     write_new(&args.output, permit.writ.as_bytes(), SECRET_FILE)?;
     let until = writ.grant().window.until_ms();
+    let reasons: Vec<&str> = writ.grant().policy.reasons.as_slice().iter().map(Name::as_str).collect();
     if as_json {
         return json_line(&json!({
             "outcome": "permit",
@@ -55,9 +60,13 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
             "writ": args.output,
             "key": key_file,
             "until_ms": until,
+            "permitted_by": reasons,
         }));
     }
     line(format_args!("writ: entry {}, good until {}", writ.index(), utc(until)))?;
+    if args.explain {
+        line(format_args!("  permitted   by {}; `writ replay {}` says why", reasons.join(", "), writ.index()))?;
+    }
     line(format_args!("  writ        {}", args.output.display()))?;
     line(format_args!("  holder key  {}   whoever has both can use it, once", key_file.display()))
 }

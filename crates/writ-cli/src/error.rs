@@ -1,3 +1,4 @@
+use crate::explained::Detail;
 use crate::render::policy_json;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub(crate) enum CliError {
     Refused(Refusal),
     /// The node refused, on the record.
     #[error("{}: {} (entry {})", .0.code, .0.why, .0.index)]
-    Denied(Box<Denial>),
+    Denied(Box<Denial>, Detail),
     /// Something was looked for and found; it has been printed.
     #[error("{0}")]
     Found(String),
@@ -45,7 +46,7 @@ impl CliError {
     /// 1 refused or found, 2 usage, 3 could not be done.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Denied(_) | Self::Found(_) => 1,
+            Self::Refused(_) | Self::Denied(..) | Self::Found(_) => 1,
             Self::Usage(_) => 2,
             Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => 3,
         }
@@ -59,9 +60,9 @@ impl CliError {
             (false, Self::Refused(refusal)) => {
                 eprintln!("refused: {}: {}", refusal.code(), harmless(refusal.why()));
             }
-            (false, Self::Denied(denial)) => {
+            (false, Self::Denied(denial, detail)) => {
                 eprintln!("refused: {}: {}", denial.code, harmless(&denial.why));
-                for line in crate::refused::explained(denial) {
+                for line in crate::refused::explained(denial, *detail) {
                     eprintln!("{}", harmless(&line));
                 }
             }
@@ -75,12 +76,13 @@ impl CliError {
             Self::Refused(refusal) => {
                 json!({ "error": error, "code": refusal.code().as_str(), "index": null, "exit": exit })
             }
-            Self::Denied(denial) => json!({
+            Self::Denied(denial, _) => json!({
                 "error": error,
                 "code": denial.code.as_str(),
                 "why": denial.why,
                 "index": denial.index,
                 "policies": denial.policies.iter().map(policy_json).collect::<Vec<_>>(),
+                "explanation": denial.explanation,
                 "next": denial.next,
                 "exit": exit,
             }),

@@ -3,17 +3,21 @@
 mod args;
 mod audit;
 mod authorize;
+mod backtest;
 mod demo;
 mod domain;
 mod error;
+mod explained;
 mod init;
 mod key;
 mod keys;
+mod learn;
 mod log;
 mod orders;
 mod policy;
 mod refused;
 mod render;
+mod replay;
 mod root;
 mod run;
 mod starter;
@@ -104,6 +108,8 @@ fn run(args: Args) -> Result<u8, CliError> {
             PolicyCommand::Sign(sign) => policy::sign(&sign, json),
             PolicyCommand::Publish(publish) => policy::publish(&publish, json),
             PolicyCommand::History(history) => policy::history(&history, json),
+            PolicyCommand::Learn(learnt) => learn::run(&learnt, json),
+            PolicyCommand::Backtest(tried) => backtest::run(&tried, json),
         },
         Command::Root(root) => match root.command {
             RootCommand::Resume(resume) => root::resume(&resume, json),
@@ -118,6 +124,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Verify(verify) => verify::run(&verify, json),
         Command::Audit(audit) => audit::run(&audit, json),
+        Command::Replay(replay) => replay::run(&replay, json),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());
             Ok(())

@@ -3,6 +3,7 @@
 use crate::args;
 use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
+use crate::explained::Detail;
 use crate::keys::random;
 use crate::render::target as shown;
 use crate::time::now_ms;
@@ -89,7 +90,7 @@ impl Office<'_> {
         let client = connect(self.reach, &self.domain)?;
         let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
             OrderAnswer::Recorded(recorded) => recorded,
-            OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+            OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial), Detail::Obstacles)),
             OrderAnswer::Refused(refused) => {
                 return Err(CliError::Refused(refused.refusal()));
             }

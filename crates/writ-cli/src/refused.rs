@@ -1,12 +1,16 @@
 //! Refusals for people: what was refused, where that stands, and what to do next.
 
+use crate::explained::Detail;
 use writ_client::Denial;
 use writ_protocol::Code;
 
-/// The lines below the first one of a recorded refusal: the policies that decided, the entry, the next step.
-pub(crate) fn explained(denial: &Denial) -> Vec<String> {
-    let mut lines = Vec::new();
-    for policy in &denial.policies {
+/// The lines below the first one of a recorded refusal: the policies that decided, the clauses that stood in the way with what they read, the
+/// smallest change, the entry, the next step.
+pub(crate) fn explained(denial: &Denial, detail: Detail) -> Vec<String> {
+    let mut lines = denial.explanation.as_ref().map(|told| crate::explained::lines(told, detail)).unwrap_or_default();
+    // Where the node explains nothing, the policies as they were written.
+    let policies = if denial.explanation.is_none() { denial.policies.as_slice() } else { &[] };
+    for policy in policies {
         let place = match (&policy.file, policy.line) {
             (Some(file), Some(line)) => format!(" ({file}:{line})"),
             (Some(file), None) => format!(" ({file})"),

@@ -3,6 +3,7 @@
 use crate::args;
 use crate::domain::{Domain, origin_of, read, read_trust_root};
 use crate::error::{CliError, harmless};
+use crate::explained::Detail;
 use crate::keys::{action_salt, read_seed};
 use crate::refused::{explained, next_step};
 use crate::render::{policy_json, quoted};
@@ -113,6 +114,7 @@ fn denied(args: &args::Run, denial: &Denial, as_json: bool) {
             "why": denial.why,
             "index": denial.index,
             "policies": denial.policies.iter().map(policy_json).collect::<Vec<_>>(),
+            "explanation": denial.explanation,
             "next": denial.next.as_deref().unwrap_or_else(|| next_step(denial.code)),
         }));
         return;
@@ -122,7 +124,7 @@ fn denied(args: &args::Run, denial: &Denial, as_json: bool) {
         let folder = args.reach.place.domain.join("policy");
         say(&format!("  policy  none of those in {}", quoted(&absolute(&folder))));
     }
-    for line in explained(denial) {
+    for line in explained(denial, Detail::Obstacles) {
         say(&line);
     }
 }

@@ -1,6 +1,8 @@
 //! Governed executions as a person meets them: a real domain, a real node, the program itself.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "governed/explained.rs"]
+mod explained;
 #[path = "governed/orders.rs"]
 mod orders;
 #[path = "governed/principals.rs"]
@@ -124,7 +126,8 @@ fn a_refused_run_says_which_policy_where_it_is_recorded_and_what_to_do() {
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("writ: refused touch ") && lines[0].contains("policy_denied"), "{said}");
     assert!(said.contains("  policy  no-preloaded-code (starter.cedar:"), "{said}");
-    assert!(said.contains("          forbid ("), "{said}");
+    assert!(said.contains("yes    context.variables.containsAny("), "{said}");
+    assert!(said.contains("  change  "), "{said}");
     let entry = lines.iter().find_map(|line| line.strip_prefix("  entry   ")).unwrap();
     assert!(lines.iter().any(|line| line.starts_with("  next    ")), "{said}");
     let shown = json(&site.writ(&["--json", "log", "show", entry]));

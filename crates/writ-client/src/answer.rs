@@ -39,6 +39,8 @@ pub struct Denial {
     pub proof: String,
     /// The policies that decided.
     pub policies: Vec<PolicyNote>,
+    /// Why, clause by clause, as the node says it; nothing where it does not.
+    pub explanation: Option<Value>,
     /// What to do next.
     pub next: Option<String>,
 }
@@ -181,6 +183,7 @@ impl Denial {
             why: fields.text("why")?,
             proof: fields.text("proof")?,
             policies: fields.array("policies")?.into_iter().map(PolicyNote::of).collect::<Result<_, _>>()?,
+            explanation: fields.optional_value("explanation"),
             next: fields.optional_text("next")?,
         })
     }

@@ -104,14 +104,14 @@ impl Client {
             Asked::Bare(bytes) => ("request", bytes),
             Asked::Signed(bytes) => ("signed", bytes),
         };
-        let body = json!({ name: to_base64(bytes) });
+        let body = json!({ name: to_base64(bytes), "explain": true });
         let whole = self.post("/v1/authorize", &body, REQUEST_BYTES_MAX).await?;
         self.read(Answer::read(whole.status, &whole.body))
     }
 
     /// Sends a signed order.
     pub async fn order(&self, signed: &[u8]) -> Result<OrderAnswer, ClientError> {
-        let body = json!({ "signed": to_base64(signed) });
+        let body = json!({ "signed": to_base64(signed), "explain": true });
         let whole = self.post("/v1/orders", &body, SMALL_REQUEST_BYTES_MAX).await?;
         self.read(OrderAnswer::read(whole.status, &whole.body))
     }

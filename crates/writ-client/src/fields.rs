@@ -37,6 +37,10 @@ impl Fields {
         }
     }
 
+    pub(crate) fn optional_value(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
     pub(crate) fn number(&mut self, name: &str) -> Result<u64, String> {
         self.0.remove(name).and_then(|value| value.as_u64()).ok_or_else(|| missing(name, "a number from 0 on"))
     }

@@ -62,13 +62,13 @@ fn a_permit_is_read() {
     assert_eq!(connect(&node).authorize(&bare()).unwrap(), Answer::Permit(permit));
     let request = node.requests.recv().unwrap();
     assert_eq!(request.line, "POST /v1/authorize HTTP/1.1");
-    assert_eq!(request.body, r#"{"request":"AQIDBA=="}"#);
+    assert_eq!(request.body, r#"{"explain":true,"request":"AQIDBA=="}"#);
     assert!(request.headers.contains(&"content-type: application/json".to_owned()));
 }
 
 #[test]
 fn a_denial_is_read_with_the_policies_that_decided() {
-    let body = r#"{"outcome":"deny","code":"policy_denied","index":9,"why":"no","proof":"p","next":"ask Ada",
+    let body = r#"{"outcome":"deny","code":"policy_denied","index":9,"why":"no","proof":"p","next":"ask Ada","explanation":{"remedy":null},
         "policies":[{"id":"a","file":"f.cedar","line":3,"effect":"forbid","text":"forbid(..);"},
                     {"id":"b","effect":"permit"}]}"#;
     let node = local(says(403, body));
@@ -87,10 +87,11 @@ fn a_denial_is_read_with_the_policies_that_decided() {
         why: "no".to_owned(),
         proof: "p".to_owned(),
         policies: vec![forbid, note("b", "permit")],
+        explanation: Some(serde_json::json!({ "remedy": null })),
         next: Some("ask Ada".to_owned()),
     };
     assert_eq!(connect(&node).authorize(&Asked::Signed(vec![0])).unwrap(), Answer::Deny(denial));
-    assert_eq!(node.requests.recv().unwrap().body, r#"{"signed":"AA=="}"#);
+    assert_eq!(node.requests.recv().unwrap().body, r#"{"explain":true,"signed":"AA=="}"#);
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn orders_and_statements_are_answered() {
     assert_eq!(client.state(&[1], Some(77)).unwrap(), StateAnswer::Recorded(kept(5, true)));
     assert_eq!(client.state(&[1], None).unwrap(), StateAnswer::Refused(refused(409)));
     let bodies: Vec<String> = node.requests.iter().take(4).map(|request| request.body).collect();
-    assert_eq!(bodies[0], r#"{"signed":"AQ=="}"#);
+    assert_eq!(bodies[0], r#"{"explain":true,"signed":"AQ=="}"#);
     assert_eq!(bodies[2..], [r#"{"statement":"AQ==","watcher":77}"#, r#"{"statement":"AQ=="}"#]);
 }
 

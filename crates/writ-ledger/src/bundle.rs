@@ -24,7 +24,7 @@ impl Reader {
     pub fn bundle(&self, subject: LeafIndex, view: &View, disclosure: Disclosure) -> Result<Bundle, LedgerError> {
         let story = self.story(subject)?;
         let mut indices: BTreeSet<LeafIndex> = story.iter().copied().collect();
-        indices.extend(self.indices("SELECT idx FROM control WHERE seq >= ?1 ORDER BY seq", 0)?);
+        indices.extend(self.control_entries()?);
         indices.insert(LeafIndex::new(view.size().get().saturating_sub(1)));
         // The store may have grown since the view was taken.
         indices.retain(|index| view.size().contains(*index));

@@ -6,6 +6,7 @@
 pub mod audit;
 mod batch;
 mod bundle;
+mod decisions;
 mod draft;
 mod error;
 mod head;
@@ -23,6 +24,7 @@ mod store;
 mod vault;
 
 pub use bundle::Disclosure;
+pub use decisions::{Decided, Ruled};
 pub use draft::{Draft, Proposal, ReadControl, ReadNothing, Recheck};
 pub use error::LedgerError;
 pub use keys::LedgerSigner;

@@ -127,6 +127,19 @@ impl Reader {
         }
     }
 
+    /// Where the entry stands that gave something this id; the newest where a request was answered twice. `None` where there is none.
+    pub fn named(&self, id: &[u8; 16]) -> Result<Option<LeafIndex>, LedgerError> {
+        let query = "SELECT max(idx) FROM (SELECT idx FROM used_id WHERE id = ?1 UNION ALL
+                     SELECT idx FROM request WHERE key = ?1 UNION ALL SELECT grant_idx FROM execution WHERE id = ?1)";
+        let found: Option<i64> = self.connection.prepare_cached(query)?.query_row([id], |row| row.get(0))?;
+        found.map(|index| Ok(LeafIndex::new(store::unsql(index)?))).transpose()
+    }
+
+    /// The entries of the control chain, ascending.
+    pub fn control_entries(&self) -> Result<Vec<LeafIndex>, LedgerError> {
+        self.indices("SELECT idx FROM control WHERE seq >= ?1 ORDER BY seq", 0)
+    }
+
     /// The number of the last statement that a gateway made in an epoch; 0 when it made none.
     pub fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<u64, LedgerError> {
         match self.records().last_seq(gateway, epoch)? {
@@ -151,11 +164,6 @@ impl Reader {
     /// What the vault holds behind a commitment of an entry. A value that does not open it is an error.
     pub fn kept(&self, at: LeafIndex, kind: CommitmentKind, commitment: &Hash) -> Result<Kept, LedgerError> {
         vault::lookup(&self.connection, at, kind, commitment)
-    }
-
-    /// Where the control entries are, in the order of their chain.
-    pub fn control_entries(&self) -> Result<Vec<LeafIndex>, LedgerError> {
-        self.indices("SELECT idx FROM control WHERE seq >= ?1 ORDER BY seq", 0)
     }
 
     fn records(&self) -> StoredRecords<'_> {

@@ -132,6 +132,20 @@ pub(crate) fn lookup(
     }
 }
 
+/// What a column of the vault holds for a commitment of an entry. A value that does not open it is an error.
+pub(crate) fn opened(
+    at: LeafIndex,
+    kind: CommitmentKind,
+    commitment: &Hash,
+    stored: ValueRef<'_>,
+) -> Result<Kept, LedgerError> {
+    match read(kind, stored) {
+        Some(Kept::Value(opening)) if opening.commitment() != *commitment => Err(damaged(at)),
+        Some(kept) => Ok(kept),
+        None => Err(damaged(at)),
+    }
+}
+
 /// The kinds of which there is anything in the vault's row of an entry, if it has one.
 pub(crate) fn kinds(connection: &Connection, at: LeafIndex) -> Result<Vec<CommitmentKind>, LedgerError> {
     let columns = CommitmentKind::ALL.iter().map(|kind| format!("{} IS NOT NULL", kind.as_str()));

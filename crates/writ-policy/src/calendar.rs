@@ -54,6 +54,24 @@ impl Moment {
     }
 }
 
+/// The milliseconds since 1970 of a moment that the engine reads as UTC: a day, or a day with its time, to the second or millisecond.
+pub(crate) fn ms_of_text(text: &str) -> Option<u64> {
+    let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+    let mut parts = day.split('-').map(|part| part.parse::<u16>().ok().map(u64::from));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let (clock, millis) = time.strip_suffix('Z')?.split_once('.').unwrap_or((time.strip_suffix('Z')?, "0"));
+    let mut parts = clock.split(':').map(|part| part.parse::<u16>().ok().map(u64::from));
+    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+    let of_day = ((hours * 60 + minutes) * 60 + seconds) * 1_000 + u64::from(millis.parse::<u16>().ok()?);
+    // A search instead of arithmetic: the one day that has this date.
+    let (mut from, mut until) = (0, END_MS / DAY_MS);
+    while from < until {
+        let middle = from + (until - from) / 2;
+        if civil(middle) < (year, month, day) { from = middle + 1 } else { until = middle }
+    }
+    (civil(from) == (year, month, day) && of_day < DAY_MS).then_some(from * DAY_MS + of_day)
+}
+
 /// Year, month and day of a number of days since 1970. Years are counted from March, so that the leap day is the last.
 fn civil(days: u64) -> (u64, u64, u64) {
     const ERA_DAYS: u64 = 146_097;

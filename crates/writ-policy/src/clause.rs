@@ -18,3 +18,11 @@ pub struct Clause {
     /// Its text, annotations included.
     pub text: String,
 }
+
+impl Clause {
+    /// The value of an annotation, if it has it.
+    pub fn annotation(&self, name: &str) -> Option<String> {
+        let policy = cedar_policy::Policy::parse(None, &self.text).ok()?;
+        policy.annotation(name).map(str::to_owned)
+    }
+}

@@ -7,7 +7,7 @@
 use crate::entities::DIGEST;
 use crate::request::{TEXTS, Texts};
 use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -74,6 +74,13 @@ pub(crate) struct Selection {
     pub(crate) reads_digest: bool,
     /// What they read of the context; the rest need not be made either.
     pub(crate) reads: Reads,
+}
+
+impl Selection {
+    /// No policies, and everything that any could read.
+    pub(crate) fn of_everything() -> Self {
+        Self { engine: cedar_policy::PolicySet::new(), reads_digest: true, reads: Reads::All }
+    }
 }
 
 /// Attributes of the context.
@@ -260,14 +267,37 @@ impl Index {
         [principal, action, resource]: [&EntityUid; 3],
         texts: &Texts<'_>,
     ) -> Result<Arc<Selection>, String> {
-        let kind = Kind {
-            principal: Class::of(principal, entities, &self.principals),
-            action: action.clone(),
-            resource: Class::of(resource, entities, &self.resources),
-        };
+        let kind = self.kind(entities, [principal, action, resource]);
         let applicable = kept(&self.kinds, kind, |kind| Ok(self.applicable(entities, kind)))?;
         let asked = Asked { applicable: applicable.number, met: applicable.meets(texts) };
         kept(&self.selections, asked, |asked| self.select(applicable.policies(&asked.met)))
+    }
+
+    /// Of every permit, the actions that its scope names; nothing where it is for any.
+    pub(crate) fn permitted_actions(&self) -> impl Iterator<Item = (String, Option<Vec<EntityUid>>)> {
+        let permits = self.scopes.iter().filter(|scope| scope.policy.effect() == Effect::Permit);
+        permits.map(|scope| {
+            let actions = match &scope.action {
+                ActionConstraint::Any => None,
+                ActionConstraint::Eq(uid) => Some(vec![uid.clone()]),
+                ActionConstraint::In(uids) => Some(uids.clone()),
+            };
+            (scope.policy.id().to_string(), actions)
+        })
+    }
+
+    fn kind(&self, entities: &Entities, [principal, action, resource]: [&EntityUid; 3]) -> Kind {
+        Kind {
+            principal: Class::of(principal, entities, &self.principals),
+            action: action.clone(),
+            resource: Class::of(resource, entities, &self.resources),
+        }
+    }
+
+    /// Every policy, with which parts of its scope hold: principal, action, resource. For explanations, which have time.
+    pub(crate) fn scoped(&self, entities: &Entities, asked: [&EntityUid; 3]) -> Vec<(&Policy, [bool; 3])> {
+        let kind = self.kind(entities, asked);
+        self.scopes.iter().map(|scope| (&scope.policy, scope.parts_hold(entities, &kind))).collect()
     }
 
     /// How many policies are kept in selections.
@@ -280,11 +310,9 @@ impl Index {
     #[cfg(test)]
     pub(crate) fn whole(&self) -> Selection {
         let engine = cedar_policy::PolicySet::from_policies(self.scopes.iter().map(|scope| scope.policy.clone()));
-        Selection {
-            engine: engine.unwrap(),
-            reads_digest: self.scopes.iter().any(|scope| scope.reads_digest),
-            reads: Reads::All,
-        }
+        let whole = Selection::of_everything();
+        let reads_digest = self.scopes.iter().any(|scope| scope.reads_digest);
+        Selection { engine: engine.unwrap(), reads_digest, ..whole }
     }
 
     fn applicable(&self, entities: &Entities, kind: &Kind) -> Applicable {
@@ -420,13 +448,18 @@ impl Scope {
     }
 
     fn can_hold(&self, entities: &Entities, kind: &Kind) -> bool {
+        self.parts_hold(entities, kind).iter().all(|holds| *holds)
+    }
+
+    /// Of principal, action and resource, each for itself.
+    fn parts_hold(&self, entities: &Entities, kind: &Kind) -> [bool; 3] {
         let is_action = |uid: &EntityUid| *uid == kind.action || entities.is_ancestor_of(uid, &kind.action);
         let of_action = match &self.action {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => *uid == kind.action,
             ActionConstraint::In(uids) => uids.iter().any(is_action),
         };
-        of_action && self.principal.can_hold(&kind.principal) && self.resource.can_hold(&kind.resource)
+        [self.principal.can_hold(&kind.principal), of_action, self.resource.can_hold(&kind.resource)]
     }
 }
 

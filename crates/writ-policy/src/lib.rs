@@ -15,11 +15,13 @@ mod decide;
 mod decision;
 mod entities;
 mod error;
+mod explain;
 mod facts;
 mod fixture;
 mod gate;
 mod index;
 mod json;
+mod learn;
 mod policy_set;
 mod principals;
 mod request;
@@ -35,9 +37,13 @@ pub use clause::{Clause, Effect};
 pub use decide::decide;
 pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
 pub use error::{PolicyError, Problem};
+pub use explain::{
+    Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
+};
 pub use facts::{Facts, SURROUNDINGS_MAX};
 pub use fixture::{Fixture, Tested, test};
 pub use gate::{Gate, GateResult, Gated, gate};
+pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};
 pub use policy_set::PolicySet;
 pub use principals::Principals;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};

@@ -6,7 +6,7 @@ use crate::index::{Index, Reads};
 use crate::principals::Principals;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
-use cedar_policy::{Entities, Schema};
+use cedar_policy::{Entities, EntityUid, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -94,6 +94,26 @@ impl PolicySet {
     /// The ids of all policies, ascending.
     pub fn ids(&self) -> impl Iterator<Item = &Name> {
         self.policies.keys()
+    }
+
+    /// The permits of executions alone, and those that permit something else besides; both ascending.
+    pub fn permits_of_executions(&self) -> (Vec<Name>, Vec<Name>) {
+        let (mut alone, mut wider) = (Vec::new(), Vec::new());
+        for (id, uids) in self.index.permitted_actions() {
+            let Ok(id) = Name::new(id) else { continue };
+            match uids.as_deref() {
+                Some([only]) if *only == self.uids.exec => alone.push(id),
+                Some(uids) if !uids.contains(&self.uids.exec) && !self.has_exec_below(uids) => {}
+                Some(_) | None => wider.push(id),
+            }
+        }
+        alone.sort();
+        wider.sort();
+        (alone, wider)
+    }
+
+    fn has_exec_below(&self, groups: &[EntityUid]) -> bool {
+        groups.iter().any(|group| self.entities.is_ancestor_of(group, &self.uids.exec))
     }
 
     /// Who proves to be whom.

@@ -37,8 +37,16 @@ pub(crate) struct Question {
     pub(crate) now: Moment,
 }
 
-impl Question {
-    pub(crate) fn new(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
+/// Who asks to do what to what, and when.
+pub(crate) struct Asked {
+    pub(crate) principal: EntityUid,
+    pub(crate) verb: EntityUid,
+    pub(crate) resource: EntityUid,
+    pub(crate) now: Moment,
+}
+
+impl Asked {
+    pub(crate) fn of(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
         facts.judge_surroundings().map_err(|error| Obstacle::error(error.to_string()))?;
         let now = Moment::from_ms(facts.now_ms).ok_or_else(|| Obstacle::error("the time is after the year 9999"))?;
         let principal = set.uids.principal(&facts.principal)?;
@@ -54,10 +62,16 @@ impl Question {
                 Command::Publish(_) => return Err(Obstacle::error("publishing a policy set is not decided by policy")),
             },
         };
+        Ok(Self { principal, verb: verb.clone(), resource, now })
+    }
+}
+
+impl Question {
+    pub(crate) fn new(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
+        let asked = Asked::of(set, action, facts)?;
         let texts = Texts { action, facts };
-        let selection = set.index.selection(&set.entities, [&principal, verb, &resource], &texts);
-        let selection = selection.map_err(Obstacle::error)?;
-        Self::of(set, selection, action, facts, (principal, verb.clone(), resource), now)
+        let selection = set.index.selection(&set.entities, [&asked.principal, &asked.verb, &asked.resource], &texts);
+        Self::of(set, selection.map_err(Obstacle::error)?, action, facts, asked)
     }
 
     /// With policies that were selected.
@@ -66,9 +80,9 @@ impl Question {
         selection: Arc<Selection>,
         action: &Action,
         facts: &Facts,
-        (principal, verb, resource): (EntityUid, EntityUid, EntityUid),
-        now: Moment,
+        asked: Asked,
     ) -> Result<Self, Obstacle> {
+        let Asked { principal, verb, resource, now } = asked;
         let entities = match action {
             Action::Exec(exec) => with_executable(set, &selection, &resource, exec)?,
             Action::Order(_) => set.entities.clone(),

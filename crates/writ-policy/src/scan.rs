@@ -41,17 +41,23 @@ pub(crate) fn statements(text: &str, language: Language) -> Result<Vec<Range<usi
     }
 }
 
+/// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Word,
     Number,
     Text,
     Symbol,
 }
 
-struct Token {
-    kind: Kind,
-    span: Range<usize>,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) span: Range<usize>,
+}
+
+/// The tokens of text that was read before, as far as it can be read.
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
+    Tokens { text, at: 0 }.map_while(Result::ok).collect()
 }
 
 struct Scan {

@@ -2,13 +2,17 @@
 
 mod encodings;
 mod examples;
+mod explain;
 mod fixture;
 mod fixtures;
 mod gates;
 mod index;
+mod index_at_large;
 mod inputs;
+mod learn;
 mod refusals;
 mod semantics;
 mod snapshot;
 mod terms;
 mod text;
+mod vectors;

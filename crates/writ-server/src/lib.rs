@@ -16,6 +16,7 @@ mod conversation;
 mod crowd;
 mod error;
 mod exchange;
+mod explained;
 mod govern;
 mod json;
 mod limits;
@@ -37,6 +38,7 @@ mod tls;
 pub use authority_node::{AuthorityNode, NodeSetting};
 pub use error::ServeError;
 pub use exchange::{Exchange, Handler, Query, Reply, event};
+pub use explained::explanation_json;
 pub use govern::serve_authority;
 pub use hyper::body::Bytes;
 pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -53,6 +55,7 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    Accepted, AuthorityError, Gate, GateResult, Gated, PolicyError, PolicySet, Rate, Replay, Replayed, Snapshot,
-    SolverCommand, SolverLimits, Step, Tested, gate, prove, read_policy_folder, replay,
+    Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, LearnFrom, Learned, Outcome,
+    PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Shift, Snapshot, SolverCommand,
+    SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay, retell,
 };

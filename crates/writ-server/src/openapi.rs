@@ -235,6 +235,14 @@ fn bytes(about: &str) -> Value {
     json!({ "type": "string", "contentEncoding": "base64", "description": about })
 }
 
+fn explanation() -> Value {
+    json!({
+        "type": ["object", "null"],
+        "description": "Where it was asked for and policy refused: what the policies that speak of the request say, clause by clause with the values \
+                        that they read of it, and the smallest change that would be permitted (docs/reference/policy.md).",
+    })
+}
+
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
@@ -246,6 +254,8 @@ fn schemas() -> Value {
     let constant = |value: &str| json!({ "const": value });
     let statuses: Map<String, Value> =
         status_codes().map(|(code, status)| (code.as_str().to_owned(), status.as_u16().into())).collect();
+    let explain =
+        ("explain?", json!({ "type": "boolean", "description": "Whether a refusal by policy is to be explained." }));
     json!({
         "Index": { "type": "integer", "minimum": 0, "format": "int64" },
         "Name": { "type": "string", "pattern": "^[A-Za-z0-9._/:@-]{1,128}$" },
@@ -253,8 +263,8 @@ fn schemas() -> Value {
         "Asked": {
             "description": "Exactly one of the two: a request that nobody has signed, for a caller on the local socket; or a signed one.",
             "oneOf": [
-                object("A bare request.", &[("request", bytes("The payload of spec/statement.md, kind authorize."))]),
-                object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize or order."))]),
+                object("A bare request.", &[("request", bytes("The payload of spec/statement.md, kind authorize.")), explain.clone()]),
+                object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize or order.")), explain]),
             ],
         },
         "Publication": object("A policy set to publish.", &[
@@ -273,7 +283,7 @@ fn schemas() -> Value {
         ]),
         "Deny": object("A refusal that was recorded.", &[
             ("outcome", constant("deny")), ("code", reference("Code")), ("index", index.clone()), ("repeated", boolean.clone()),
-            ("why", text("Why, for a person.")), ("policies", list(reference("Clause"))), ("next", text("What to do.")), ("proof", proof()),
+            ("why", text("Why, for a person.")), ("policies", list(reference("Clause"))), ("explanation", explanation()), ("next", text("What to do.")), ("proof", proof()),
         ]),
         "Clause": object("A policy that decided.", &[
             ("id", reference("Name")), ("file", text("Its file.")), ("line", index.clone()),

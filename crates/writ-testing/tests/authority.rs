@@ -17,6 +17,8 @@ mod callers;
 mod concurrency;
 #[path = "authority/decisions.rs"]
 mod decisions;
+#[path = "authority/explained.rs"]
+mod explained;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]

@@ -3,7 +3,7 @@
 use super::fixture::*;
 use crate::decide::answer;
 use crate::index::KEPT_MAX;
-use crate::request::Question;
+use crate::request::{Asked, Question};
 use crate::{Decision, Facts, PolicySet, decide};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use writ_protocol::action::{Action, Command, Exec};
 
-const ENTITIES: &str = r#"[
+pub(super) const ENTITIES: &str = r#"[
     {"uid": {"type": "Group", "id": "all"}, "attrs": {}, "parents": []},
     {"uid": {"type": "Group", "id": "builders"}, "attrs": {}, "parents": [{"type": "Group", "id": "all"}]},
     {"uid": {"type": "Group", "id": "night"}, "attrs": {}, "parents": [{"type": "Group", "id": "builders"}]},
@@ -116,7 +116,7 @@ fn compiled(policies: &[Written]) -> Option<PolicySet> {
     compile(&[("entities.json", ENTITIES), ("p.cedar", &text(policies))]).ok()
 }
 
-fn questions() -> Vec<(Action, Facts)> {
+pub(super) fn questions() -> Vec<(Action, Facts)> {
     let mut questions = Vec::new();
     for (kind, id) in PRINCIPALS {
         for depth in [0, 1] {
@@ -132,12 +132,10 @@ fn questions() -> Vec<(Action, Facts)> {
 }
 
 /// Over all policies, with everything in the context, and that compared with the schema.
-fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
-    let asked = Question::new(set, action, facts).unwrap();
-    let [principal, verb, resource] =
-        [asked.request.principal(), asked.request.action(), asked.request.resource()].map(|uid| uid.unwrap().clone());
+pub(super) fn decide_over_all(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
+    let asked = Asked::of(set, action, facts).unwrap();
     let whole = Arc::new(set.index.whole());
-    let question = Question::of(set, whole, action, facts, (principal, verb, resource), asked.now).unwrap();
+    let question = Question::of(set, whole, action, facts, asked).unwrap();
     match answer(set, &question, facts) {
         Ok(permit) => Decision::Permit(permit),
         Err(deny) => Decision::Deny(deny),
@@ -174,7 +172,7 @@ const ATOMS: [&str; 11] = [
     "context.depth + 9223372036854775807 > 0",
 ];
 
-fn condition() -> impl Strategy<Value = String> {
+pub(super) fn condition() -> impl Strategy<Value = String> {
     let atom = prop::sample::select(&ATOMS[..]).prop_map(|atom| format!("({atom})"));
     atom.prop_recursive(3, 8, 3, |part| {
         prop_oneof![
@@ -187,7 +185,7 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-fn conditioned() -> impl Strategy<Value = String> {
+pub(super) fn conditioned() -> impl Strategy<Value = String> {
     let clause = (prop::sample::select(&["when", "unless"][..]), condition())
         .prop_map(|(kind, condition)| format!("{kind} {{ {condition} }}"));
     let effect = prop::sample::select(&["permit", "forbid"][..]);

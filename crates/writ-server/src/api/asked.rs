@@ -1,6 +1,7 @@
 use super::{next_step, proof_text, refused};
 use crate::authority_node::AuthorityNode;
 use crate::exchange::Reply;
+use crate::explained::explanation_json;
 use crate::json::Fields;
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -9,17 +10,17 @@ use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    match fields.and_then(received) {
-        Ok(asked) => told(node.authority().authorize(caller, asked.view()).await),
-        Err(refusal) => told(node.authority().turn_away(refusal)),
+    match fields.and_then(explained) {
+        Ok((asked, explain)) => told(node, node.authority().authorize(caller, asked.view()).await, explain),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Gives an order.
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    match fields.and_then(received) {
-        Ok(asked) => told(node.authority().order(caller, asked.view()).await),
-        Err(refusal) => told(node.authority().turn_away(refusal)),
+    match fields.and_then(explained) {
+        Ok((asked, explain)) => told(node, node.authority().order(caller, asked.view()).await, explain),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
@@ -33,9 +34,9 @@ pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, fields: R
     match read {
         Ok((asked, bundle)) => {
             let answer = node.authority().publish(caller, asked.view(), &bundle).await;
-            answered(answer, publishing_next).unwrap_or_else(|refusal| refused(&refusal))
+            answered(node, answer, Explain::No, publishing_next).unwrap_or_else(|refusal| refused(&refusal))
         }
-        Err(refusal) => told(node.authority().turn_away(refusal)),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
@@ -53,6 +54,18 @@ impl Asked {
     }
 }
 
+/// Whether a refusal is to be explained, which costs more than to refuse.
+#[derive(Clone, Copy)]
+enum Explain {
+    Yes,
+    No,
+}
+
+fn explained(mut fields: Fields) -> Result<(Asked, Explain), Refusal> {
+    let explain = if fields.optional_bool("explain")?.unwrap_or_default() { Explain::Yes } else { Explain::No };
+    Ok((received(fields)?, explain))
+}
+
 fn received(mut fields: Fields) -> Result<Asked, Refusal> {
     let (bare, signed) = (fields.optional_bytes("request")?, fields.optional_bytes("signed")?);
     fields.end()?;
@@ -65,8 +78,8 @@ fn received(mut fields: Fields) -> Result<Asked, Refusal> {
     }
 }
 
-fn told(answer: Answer) -> Reply {
-    answered(answer, next_step).unwrap_or_else(|refusal| refused(&refusal))
+fn told(node: &AuthorityNode, answer: Answer, explain: Explain) -> Reply {
+    answered(node, answer, explain, next_step).unwrap_or_else(|refusal| refused(&refusal))
 }
 
 /// What whoever publishes can do about a refusal, where it is something else than for other requests.
@@ -92,7 +105,12 @@ fn publishing_next(code: Code) -> &'static str {
     own.map_or_else(|| next_step(code), |(_, next)| next)
 }
 
-fn answered(answer: Answer, next: fn(Code) -> &'static str) -> Result<Reply, Refusal> {
+fn answered(
+    node: &AuthorityNode,
+    answer: Answer,
+    explain: Explain,
+    next: fn(Code) -> &'static str,
+) -> Result<Reply, Refusal> {
     let ok = |json| Ok(Reply::json(StatusCode::OK, &json));
     match answer {
         Answer::Permit(receipt) => ok(json!({
@@ -108,7 +126,11 @@ fn answered(answer: Answer, next: fn(Code) -> &'static str) -> Result<Reply, Ref
             "proof": proof_text(receipt.to_writ())?,
         })),
         Answer::Deny(denied) => {
-            let Denied { receipt, code, why, clauses } = *denied;
+            let explanation = match explain {
+                Explain::Yes => node.authority().explain(&denied).as_ref().map(explanation_json),
+                Explain::No => None,
+            };
+            let Denied { receipt, code, why, clauses, .. } = *denied;
             let json = json!({
                 "outcome": "deny",
                 "code": code.as_str(),
@@ -116,6 +138,7 @@ fn answered(answer: Answer, next: fn(Code) -> &'static str) -> Result<Reply, Ref
                 "repeated": receipt.repeated,
                 "why": why,
                 "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
+                "explanation": explanation,
                 "next": next(code),
                 "proof": proof_text(receipt.to_writ())?,
             });

@@ -14,8 +14,8 @@ use writ_testing::scenario::{Domain, Recorded, run_script};
 use writ_tlog::{Hash, LeafIndex};
 
 /// A domain in which one request was granted and one denied, and what is recorded of them.
-struct Decided {
-    domain: GovernedDomain,
+pub(crate) struct Decided {
+    pub(crate) domain: GovernedDomain,
     grant: Grant,
     denial: Denial,
     /// The openings of each, in this order.
@@ -23,7 +23,7 @@ struct Decided {
 }
 
 impl Decided {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let domain = GovernedDomain::new();
         let (granted, grant) = permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
         let (refused, denial) = denied(&domain, domain.asks("builder", &domain.asked(&["/opt/x"])), Code::PolicyDenied);
@@ -36,7 +36,7 @@ impl Decided {
     }
 
     /// The grant once more, changed.
-    fn grant(&self, change: impl FnOnce(&mut GrantFields)) -> Proposal {
+    pub(crate) fn grant(&self, change: impl FnOnce(&mut GrantFields)) -> Proposal {
         let (domain, mut fields) = (&self.domain.domain, GrantFields::clone(&self.grant));
         fields.request = domain.request();
         fields.id = WritId::new(fields.time_ms, fresh(&fields.request.digest));
@@ -46,7 +46,7 @@ impl Decided {
     }
 
     /// The denial once more, changed.
-    fn denial(&self, change: impl FnOnce(&mut Denial)) -> Proposal {
+    pub(crate) fn denial(&self, change: impl FnOnce(&mut Denial)) -> Proposal {
         let mut denial = Denial { request: self.domain.domain.request(), ..self.denial.clone() };
         denial.id = DenialId::new(denial.time_ms, fresh(&denial.request.digest));
         change(&mut denial);
@@ -54,7 +54,7 @@ impl Decided {
         Proposal::new(Draft::Denial(denial)).with_openings(openings)
     }
 
-    fn hold(&self) -> Proposal {
+    pub(crate) fn hold(&self) -> Proposal {
         let (grant, request) = (self.grant.clone(), self.domain.domain.request());
         let fields = HoldFields {
             id: HoldId::new(grant.time_ms, fresh(&request.digest)),
@@ -192,7 +192,7 @@ fn decisions_on_erased_values_are_named_and_not_passed_over() {
 }
 
 /// With what the vault holds behind it.
-fn recorded(decided: &Decided, entry: &writ_testing::governed::Entered) -> Option<Recorded> {
+pub(crate) fn recorded(decided: &Decided, entry: &writ_testing::governed::Entered) -> Option<Recorded> {
     let reader = Reader::open(&decided.domain.place.store).unwrap();
     let (index, body) = (LeafIndex::new(entry.index), entry.body.clone());
     let openings = openings(&reader, index, &body);

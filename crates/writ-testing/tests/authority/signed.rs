@@ -1,7 +1,7 @@
 //! Domains whose root has pinned the authors of policies: the node decides by what the control chain names, and by nothing else.
 
 use crate::answers::{denied, permitted, turned_away};
-use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, SEMANTICS, Setting};
+use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, SEMANTICS, Setting, SolverCommand};
 use writ_ledger::{Draft, Ledger, LedgerError, Options, Place, Proposal};
 use writ_protocol::action::Command;
 use writ_protocol::entry::{Activation, Ascending, Erased, Erasure, ErasureFields};
@@ -18,7 +18,7 @@ fn ledger(domain: &Domain, place: &Place, now_ms: u64) -> Ledger {
 fn resumed(domain: &mut GovernedDomain) -> Result<Authority, AuthorityError> {
     domain.close();
     let now_ms = domain.clock.now_ms();
-    let setting = Setting { clock: Box::new(move || now_ms), rate: Rate::STANDARD };
+    let setting = Setting { clock: Box::new(move || now_ms), rate: Rate::STANDARD, solver: SolverCommand::new("cvc5") };
     Authority::resume(ledger(&domain.domain, &domain.place, now_ms), &domain.place.store, setting)
 }
 
@@ -104,7 +104,8 @@ fn without_a_set_that_can_be_read_back_no_node_starts() {
     Ledger::create(&place, &empty.genesis(), &empty.ledger_signer()).unwrap();
     let ledger = ledger(&empty, &place, 1_795_248_001_000);
     ledger.append(empty.pin_authors()).unwrap();
-    let setting = Setting { clock: Box::new(|| 1_795_248_001_000), rate: Rate::STANDARD };
+    let setting =
+        Setting { clock: Box::new(|| 1_795_248_001_000), rate: Rate::STANDARD, solver: SolverCommand::new("cvc5") };
     let refused = Authority::resume(ledger, &place.store, setting).err();
     assert!(matches!(refused, Some(AuthorityError::NoSet)), "{refused:?}");
 }

@@ -14,6 +14,7 @@
 )]
 
 mod authorize;
+mod backtest;
 mod cedar_agent;
 mod cerbos;
 mod curve;
@@ -40,7 +41,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     ("verify", ledger::verify_rows),
     ("append", ledger::append_rows),
     ("phases", ledger::phases),
@@ -51,6 +52,7 @@ const GROUPS: [Group; 10] = [
     ("run", run::rows),
     ("size", size::rows),
     ("policy", policy::rows),
+    ("backtest", backtest::rows),
 ];
 
 fn main() {

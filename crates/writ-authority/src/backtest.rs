@@ -1,0 +1,366 @@
+//! A candidate policy set tried against history: every recorded decision is decided again under it, and what would come out otherwise is
+//! told by whom and what it would touch.
+//!
+//! It reads the store beside a running node and changes nothing. What cannot be decided again counts as undecided, and an undecided decision
+//! is no proof that nothing changes (Invariant 2).
+
+use crate::decision::Terms;
+use crate::error::AuthorityError;
+use crate::replay::Replayed;
+use crate::retold::Recorded;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use writ_ledger::{Decided, Kept, Reader, Ruled};
+use writ_policy::{Decision, Facts, Permit, PolicySet, Snapshot, decide, text_of_bytes};
+use writ_protocol::action::{Action, Command};
+use writ_protocol::entry::{Grant, Limits, Principal};
+use writ_protocol::{Code, Name};
+use writ_tlog::Hash;
+
+/// Entries that a worker takes at a time.
+const STRETCH: u64 = 1_024;
+/// More workers than this gain nothing: one disk is read.
+const WORKERS_MAX: usize = 8;
+/// Of each group so many entries are named.
+const EXAMPLES_MAX: usize = 5;
+/// Groups that are told apart. Whoever asked chose what the resources are called, so there may be many.
+const GROUPS_MAX: usize = 10_000;
+/// Undecided decisions that are named.
+const NAMED_MAX: usize = 100;
+
+/// What a candidate set would make of history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backtest {
+    /// The digest of the candidate.
+    pub set: Hash,
+    /// Entries of the ledger that were gone through.
+    pub entries: u64,
+    /// Decisions that were decided again.
+    pub decided: u64,
+    /// Of those, the ones that come out the same, reasons and terms included.
+    pub same: u64,
+    /// Refusals that were made before policy was asked: no policy changes them.
+    pub before_policy: u64,
+    /// Orders that were carried out. Their facts are not recorded, so they are not decided again.
+    pub orders: u64,
+    /// Decisions that rest on values that were erased, or cannot be read.
+    pub undecided: u64,
+    /// The first of them.
+    pub not_decided: Vec<Replayed>,
+    /// What would come out otherwise: the largest groups of each kind first.
+    pub changed: Vec<Changed>,
+    /// Decisions that would come out otherwise and stand in no group, since there are too many groups.
+    pub ungrouped: u64,
+}
+
+/// Decisions that would change in the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// How.
+    pub shift: Shift,
+    /// Who asked: `Agent::builder`.
+    pub principal: String,
+    /// What for: `exec`, `revoke`, `halt`.
+    pub action: &'static str,
+    /// On what: the path of the program, or `this` domain.
+    pub resource: String,
+    /// What was decided.
+    pub was: Came,
+    /// What the candidate decides.
+    pub would: Came,
+    /// How many.
+    pub count: u64,
+    /// The first of them, by index.
+    pub examples: Vec<u64>,
+    /// The last of them.
+    pub last: u64,
+}
+
+/// How a decision would change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shift {
+    /// It was refused or held, and would be permitted.
+    Permitted,
+    /// It was permitted or held, and would be refused.
+    Denied,
+    /// It was permitted or refused, and would be held.
+    Held,
+    /// Refused either way, with another code.
+    Code,
+    /// It comes out the same, for other reasons.
+    Reasons,
+    /// It is permitted either way, on other terms.
+    Terms,
+}
+
+impl Shift {
+    /// The stable string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permitted => "newly_permitted",
+            Self::Denied => "newly_denied",
+            Self::Held => "newly_held",
+            Self::Code => "other_code",
+            Self::Reasons => "other_reasons",
+            Self::Terms => "other_terms",
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// How it came out.
+    pub outcome: Recorded,
+    /// The policies that determined it.
+    pub reasons: Vec<Name>,
+}
+
+/// What a backtest comes to: a gate passes on the first alone, unless somebody accepted what changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every decision was decided again, and nobody would be answered otherwise.
+    Unchanged,
+    /// Every decision was decided again, and somebody would be answered otherwise.
+    Changes,
+    /// Something could not be decided again, so nobody knows.
+    Undecided,
+}
+
+impl Backtest {
+    /// How many decisions would change so.
+    pub fn count(&self, shift: Shift) -> u64 {
+        self.changed.iter().filter(|changed| changed.shift == shift).map(|changed| changed.count).sum()
+    }
+
+    /// What it comes to. Other reasons or terms for the same answer are told, and change nobody's answer.
+    pub fn verdict(&self) -> Verdict {
+        let answers = [Shift::Permitted, Shift::Denied, Shift::Held];
+        if self.undecided > 0 {
+            Verdict::Undecided
+        } else if self.ungrouped > 0 || answers.iter().any(|shift| self.count(*shift) > 0) {
+            Verdict::Changes
+        } else {
+            Verdict::Unchanged
+        }
+    }
+}
+
+/// Decides every recorded decision in `store` again under `candidate`. `progress` is told, from several threads, how many of how many entries
+/// are done. Entries that are appended meanwhile are not looked at.
+pub fn backtest(
+    store: &Path,
+    candidate: &Snapshot,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Backtest, AuthorityError> {
+    let view = Reader::open(store)?.view()?;
+    let (size, limits) = (view.size().get(), view.control.limits().clone());
+    let (taken, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let work = || {
+        // Sets that are compiled apart share nothing that two cores would wait for each other for.
+        let set = PolicySet::compile(candidate).map_err(AuthorityError::Policy)?;
+        let reader = Reader::open(store)?;
+        let mut run = Run { set: &set, limits: &limits, found: Found::default() };
+        loop {
+            let first = taken.fetch_add(STRETCH, Ordering::Relaxed);
+            if first >= size {
+                return Ok::<_, AuthorityError>(run.found);
+            }
+            let end = first.saturating_add(STRETCH).min(size);
+            reader.decisions(first..end, &mut |decided| run.decision(&decided))?;
+            progress(done.fetch_add(end - first, Ordering::Relaxed) + (end - first), size);
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(WORKERS_MAX);
+    let found = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect::<Result<Vec<_>, _>>()
+    })?;
+    let all = found.into_iter().fold(Found::default(), Found::with);
+    Ok(all.into_report(candidate.digest(), size))
+}
+
+/// Decisions are alike if they change alike.
+type Key = (Shift, String, &'static str, String, [&'static str; 2], [Vec<Name>; 2]);
+
+#[derive(Default)]
+struct Group {
+    count: u64,
+    examples: Vec<u64>,
+    last: u64,
+}
+
+/// What a worker has found.
+#[derive(Default)]
+struct Found {
+    decided: u64,
+    same: u64,
+    before_policy: u64,
+    orders: u64,
+    undecided: u64,
+    not_decided: Vec<Replayed>,
+    groups: BTreeMap<Key, (Came, Came, Group)>,
+    ungrouped: u64,
+}
+
+struct Run<'a> {
+    set: &'a PolicySet,
+    limits: &'a Limits,
+    found: Found,
+}
+
+impl Run<'_> {
+    fn decision(&mut self, decided: &Decided) {
+        let (principal, was) = match &decided.ruled {
+            Ruled::Grant(grant) => (&grant.principal, came(Recorded::Permit, grant.policy.reasons.as_slice())),
+            Ruled::Denial(denial) => match &denial.policy {
+                Some(policy) if denial.facts.is_some() => {
+                    (&denial.principal, came(Recorded::Deny(denial.code), policy.reasons.as_slice()))
+                }
+                Some(_) | None => return self.found.before_policy += 1,
+            },
+            Ruled::Hold(hold) => (&hold.principal, came(Recorded::Hold, hold.policy.reasons.as_slice())),
+            Ruled::Order => return self.found.orders += 1,
+        };
+        let (action, facts) = match read(decided) {
+            Ok(read) => read,
+            Err(what) => return self.found.not_decided(decided.index.get(), what),
+        };
+        self.found.decided += 1;
+        let derived = decide(self.set, &action, &facts);
+        match self.shift(decided, &was, &derived, &facts) {
+            None => self.found.same += 1,
+            Some(shift) => self.found.changed(shift, decided.index.get(), principal, &action, was, derived),
+        }
+    }
+
+    /// How the candidate's decision differs from what was recorded, if it does.
+    fn shift(&self, decided: &Decided, was: &Came, derived: &Decision, facts: &Facts) -> Option<Shift> {
+        match (was.outcome, derived) {
+            (Recorded::Permit, Decision::Permit(permit)) => {
+                if was.reasons != permit.reasons {
+                    return Some(Shift::Reasons);
+                }
+                match &decided.ruled {
+                    Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
+                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) | Ruled::Order => Some(Shift::Terms),
+                }
+            }
+            (Recorded::Permit | Recorded::Hold, Decision::Deny(_)) => Some(Shift::Denied),
+            (Recorded::Hold, Decision::Permit(_)) => Some(Shift::Permitted),
+            // Policy permitted it then too, and the order of the ledger did not.
+            (Recorded::Deny(code), Decision::Permit(_)) => by_policy(code).then_some(Shift::Permitted),
+            (Recorded::Deny(code), Decision::Deny(_)) if !by_policy(code) => Some(Shift::Code),
+            (Recorded::Deny(code), Decision::Deny(deny)) if code != deny.code => Some(Shift::Code),
+            (Recorded::Deny(_), Decision::Deny(deny)) => (was.reasons != deny.reasons).then_some(Shift::Reasons),
+        }
+    }
+
+    fn same_terms(&self, grant: &Grant, permit: &Permit, facts: &Facts) -> bool {
+        Terms::of(permit, self.limits, facts.now_ms).is_ok_and(|terms| {
+            terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations
+        })
+    }
+}
+
+fn came(outcome: Recorded, reasons: &[Name]) -> Came {
+    Came { outcome, reasons: reasons.to_vec() }
+}
+
+/// Whether a refusal is policy's own; all others are of the ledger's order, after policy permitted.
+fn by_policy(code: Code) -> bool {
+    matches!(code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure)
+}
+
+/// What was decided on.
+fn read(decided: &Decided) -> Result<(Action, Facts), String> {
+    let value = |kept: &Kept, erased: &str| match kept {
+        Kept::Value(opening) => Ok(opening.value.clone()),
+        Kept::Erased | Kept::Nothing => Err(erased.to_owned()),
+    };
+    let action = Action::decode(&value(&decided.action, "its action is erased")?).map_err(|error| error.to_string())?;
+    let facts = Facts::decode(&value(&decided.facts, "its facts are erased")?).map_err(|error| error.to_string())?;
+    Ok((action, facts))
+}
+
+impl Found {
+    fn not_decided(&mut self, index: u64, what: String) {
+        self.undecided += 1;
+        if self.not_decided.len() < NAMED_MAX {
+            self.not_decided.push(Replayed { index, what });
+        }
+    }
+
+    fn changed(&mut self, shift: Shift, index: u64, who: &Principal, action: &Action, was: Came, derived: Decision) {
+        let would = match derived {
+            Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
+            Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
+        };
+        let (verb, resource) = match action {
+            Action::Exec(exec) => ("exec", text_of_bytes(&exec.path)),
+            Action::Order(order) => match order.command {
+                Command::Revoke(_) => ("revoke", "this".to_owned()),
+                Command::Halt => ("halt", "this".to_owned()),
+                // Policy has no say in it, so nothing about it is ever decided again.
+                Command::Publish(_) => ("publish", "this".to_owned()),
+            },
+        };
+        let outcomes = [was.outcome.as_str(), would.outcome.as_str()];
+        let reasons = [was.reasons.clone(), would.reasons.clone()];
+        let key = (shift, format!("{}::{}", who.kind, who.id), verb, resource, outcomes, reasons);
+        self.add(key, was, would, Group { count: 1, examples: vec![index], last: index });
+    }
+
+    fn add(&mut self, key: Key, was: Came, would: Came, more: Group) {
+        if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(&key) {
+            self.ungrouped += more.count;
+            return;
+        }
+        let (_, _, group) = self.groups.entry(key).or_insert_with(|| (was, would, Group::default()));
+        group.count += more.count;
+        group.last = group.last.max(more.last);
+        group.examples.extend(more.examples);
+        group.examples.sort_unstable();
+        group.examples.truncate(EXAMPLES_MAX);
+    }
+
+    /// Both together; which worker found what makes no difference.
+    fn with(mut self, other: Self) -> Self {
+        self.decided += other.decided;
+        self.same += other.same;
+        self.before_policy += other.before_policy;
+        self.orders += other.orders;
+        self.undecided += other.undecided;
+        self.ungrouped += other.ungrouped;
+        self.not_decided.extend(other.not_decided);
+        self.not_decided.sort_by_key(|one| one.index);
+        self.not_decided.truncate(NAMED_MAX);
+        for (key, (was, would, group)) in other.groups {
+            self.add(key, was, would, group);
+        }
+        self
+    }
+
+    fn into_report(self, set: Hash, entries: u64) -> Backtest {
+        let each = self.groups.into_iter().map(|((shift, principal, action, resource, _, _), (was, would, group))| {
+            let Group { count, examples, last } = group;
+            Changed { shift, principal, action, resource, was, would, count, examples, last }
+        });
+        let mut changed: Vec<Changed> = each.collect();
+        changed.sort_by_key(|changed| (changed.shift, std::cmp::Reverse(changed.count)));
+        Backtest {
+            set,
+            entries,
+            decided: self.decided,
+            same: self.same,
+            before_policy: self.before_policy,
+            orders: self.orders,
+            undecided: self.undecided,
+            not_decided: self.not_decided,
+            changed,
+            ungrouped: self.ungrouped,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One decision of a ledger, derived again and explained: by a reader beside the node, or where there is no node at all.
+//!
+//! The entry is built anew from what was derived and compared byte for byte with the one that is recorded (Invariant 4).
+
+use crate::decision::Terms;
+use crate::replay::{Derived, Run, Verdict};
+use writ_ledger::audit::Audited;
+use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
+use writ_policy::{Decision, Depth, Explanation, explain};
+use writ_protocol::action::{Action, Opening};
+use writ_protocol::entry::{Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef};
+use writ_protocol::{Code, Entry};
+use writ_tlog::{Hash, LeafIndex};
+
+/// A decision as it was recorded, and what came of deriving it again.
+#[derive(Debug)]
+pub struct Retold {
+    /// Its entry.
+    pub index: LeafIndex,
+    /// What was recorded.
+    pub recorded: Recorded,
+    /// When it was decided.
+    pub time_ms: u64,
+    /// Who asked.
+    pub principal: Principal,
+    /// The request it answers.
+    pub request: RequestRef,
+    /// Under which policy; nothing where policy was not asked.
+    pub policy: Option<Policy>,
+    /// What was to be done, where it was not erased.
+    pub action: Option<Action>,
+    /// Whether it came out the same.
+    pub outcome: Outcome,
+    /// Why it came out as it did, where it could be derived.
+    pub explanation: Option<Explanation>,
+}
+
+/// What an entry records of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// A grant.
+    Permit,
+    /// A denial.
+    Deny(Code),
+    /// A hold.
+    Hold,
+}
+
+impl Recorded {
+    /// The stable string: `permit`, `hold`, or the code of a refusal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Hold => "hold",
+            Self::Deny(code) => code.as_str(),
+        }
+    }
+}
+
+/// What came of deriving a decision again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The entry built from what was derived has exactly the recorded bytes.
+    Same {
+        /// How many.
+        bytes: usize,
+    },
+    /// It rests on values that were erased.
+    Erased(&'static str),
+    /// It was refused before policy was asked, so there is nothing to derive.
+    BeforePolicy,
+    /// It did not come out the same.
+    Differs(String),
+}
+
+/// Why an entry cannot be told again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetellError {
+    /// The ledger says why.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Nothing was decided there.
+    #[error("entry {index} is a {}, and no decision; grants, denials and holds are", found.as_str())]
+    NoDecision {
+        /// Where.
+        index: LeafIndex,
+        /// What stands there.
+        found: EntryType,
+    },
+}
+
+/// Derives the decision at an index again, and explains it. It trusts the store as every reader does: each entry is the one that the tree
+/// has there. That the tree is the one that was signed, an audit says.
+pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> {
+    let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
+    let entry = stored.decode(reader.origin())?;
+    let none = || RetellError::NoDecision { index, found: entry.body.entry_type() };
+    let ruled = Ruled::of(entry.body.clone()).ok_or_else(none)?;
+    let (recorded, time_ms, principal, policy) = match &ruled {
+        Ruled::Grant(grant) => (Recorded::Permit, grant.time_ms, &grant.principal, Some(&grant.policy)),
+        Ruled::Denial(denial) => {
+            (Recorded::Deny(denial.code), denial.time_ms, &denial.principal, denial.policy.as_ref())
+        }
+        Ruled::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
+        Ruled::Order => return Err(none()),
+    };
+    let request = entry.body.request().cloned().ok_or_else(none)?;
+    let audited = read(reader, &stored, entry.body.clone())?;
+    let run = prepared(reader, index, policy.map(|policy| policy.set))?;
+    let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
+        Some(Ok(derived)) => {
+            let outcome = compared(&run, &audited, &derived, &entry, &stored);
+            let set = policy.and_then(|policy| run.set(&policy.set));
+            let explanation = set.map(|set| explain(set, &derived.action, &derived.facts, Depth::FULL));
+            (outcome, explanation, Some(derived.action))
+        }
+        Some(Err(Verdict::Erased(what))) => (Outcome::Erased(what), None, action_of(&audited)),
+        Some(Err(Verdict::BeforePolicy)) => (Outcome::BeforePolicy, None, action_of(&audited)),
+        Some(Err(Verdict::Differs(what))) => (Outcome::Differs(what), None, action_of(&audited)),
+        None => return Err(none()),
+    };
+    let (principal, policy) = (principal.clone(), policy.cloned());
+    Ok(Retold { index, recorded, time_ms, principal, request, policy, action, outcome, explanation })
+}
+
+/// An entry with what the vault holds behind it.
+fn read(reader: &Reader, stored: &StoredEntry, body: Body) -> Result<Audited, LedgerError> {
+    let held = body.commitments().into_iter();
+    let values = held
+        .map(|(kind, commitment)| Ok((commitment, reader.kept(stored.index, kind, &commitment)?)))
+        .collect::<Result<Vec<_>, LedgerError>>()?;
+    Ok(Audited { index: stored.index, body, values })
+}
+
+/// What stood before the decision: the limits of the domain, and the set it names.
+fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>) -> Result<Run, LedgerError> {
+    let mut run = Run::default();
+    for at in reader.control_entries()?.into_iter().take_while(|at| *at < index) {
+        let stored = reader.entry(at)?.ok_or(LedgerError::NoEntry(at))?;
+        let body = stored.decode(reader.origin())?.body;
+        let is_the_set = matches!(&body, Body::Policy(activation) if Some(activation.set) == set);
+        if is_the_set || matches!(body, Body::Genesis(_)) {
+            run.entry(&read(reader, &stored, body)?);
+        }
+    }
+    Ok(run)
+}
+
+fn opening<'a>(audited: &'a Audited, commitment: &Hash) -> Option<&'a Opening> {
+    audited.values.iter().find_map(|(held, kept)| match kept {
+        Kept::Value(opening) if held == commitment => Some(opening),
+        Kept::Value(_) | Kept::Erased | Kept::Nothing => None,
+    })
+}
+
+fn action_of(audited: &Audited) -> Option<Action> {
+    let digest = match Ruled::of(audited.body.clone())? {
+        Ruled::Grant(grant) => grant.action.digest,
+        Ruled::Denial(denial) => denial.action.digest,
+        Ruled::Hold(hold) => hold.action.digest,
+        Ruled::Order => return None,
+    };
+    Action::decode(&opening(audited, &digest)?.value).ok()
+}
+
+/// Builds the entry from what was derived, and holds its bytes against those that are recorded.
+fn compared(run: &Run, audited: &Audited, derived: &Derived, entry: &Entry, stored: &StoredEntry) -> Outcome {
+    let differs = |why: &str| Outcome::Differs(why.to_owned());
+    let Some(body) = rebuilt(run, audited, derived) else { return differs("the entry cannot be built from it") };
+    match (Entry { origin: entry.origin.clone(), body }).encode() {
+        Ok(bytes) if bytes == stored.bytes => Outcome::Same { bytes: bytes.len() },
+        Ok(_) => differs("the entry built from what was derived has other bytes"),
+        Err(refusal) => Outcome::Differs(refusal.to_string()),
+    }
+}
+
+/// The body with everything in it that follows from the decision put there anew: commitments from the values they open to, policies, code and
+/// terms as derived.
+fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
+    let commitment = |held: Hash| opening(audited, &held).map(Opening::commitment);
+    match (&audited.body, &derived.decision) {
+        (Body::Grant(grant), Decision::Permit(permit)) => {
+            let terms = Terms::of(permit, run.limits()?, derived.facts.now_ms).ok()?;
+            let mut fields = GrantFields::clone(grant);
+            fields.facts = commitment(grant.facts)?;
+            fields.action.digest = commitment(grant.action.digest)?;
+            fields.action.kind = derived.action.kind();
+            fields.policy.reasons = Ascending::new(permit.reasons.clone());
+            (fields.lease, fields.window, fields.obligations) = (terms.lease, terms.window, terms.obligations);
+            fields.time_ms = derived.facts.now_ms;
+            Grant::new(fields).ok().map(Body::Grant)
+        }
+        (Body::Denial(denial), decision) => {
+            let mut denial: Denial = denial.clone();
+            denial.facts = Some(commitment(denial.facts?)?);
+            denial.action.digest = commitment(denial.action.digest)?;
+            denial.action.kind = derived.action.kind();
+            denial.time_ms = derived.facts.now_ms;
+            if let Decision::Deny(deny) = decision {
+                denial.code = deny.code;
+                denial.policy.as_mut()?.reasons = Ascending::new(deny.reasons.clone());
+            }
+            Some(Body::Denial(denial))
+        }
+        (_, Decision::Permit(_) | Decision::Deny(_)) => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! `writ replay`: one decision, derived again from the ledger and explained clause by clause.
+
+use crate::args;
+use crate::domain::Domain;
+use crate::error::{CliError, json_line, line};
+use crate::explained::{Detail, lines};
+use crate::render::hex;
+use crate::time::utc;
+use serde_json::{Value, json};
+use writ_ledger::{LedgerError, Reader};
+use writ_protocol::action::{Action, Command};
+use writ_protocol::{DenialId, ExecutionId, HoldId, RequestKey, WritId};
+use writ_server::{Outcome, Recorded, RetellError, Retold, explanation_json, retell};
+use writ_tlog::LeafIndex;
+
+pub(crate) fn run(args: &args::Replay, as_json: bool) -> Result<(), CliError> {
+    let reader = Reader::open(&Domain::of(&args.place)?.store())?;
+    let retold = retell(&reader, index(&reader, &args.decision)?).map_err(|error| match error {
+        RetellError::Ledger(error) => CliError::Ledger(error),
+        error @ RetellError::NoDecision { .. } => CliError::Usage(error.to_string()),
+    })?;
+    if as_json {
+        json_line(&told_json(&retold))?;
+    } else {
+        told(&retold)?;
+    }
+    match &retold.outcome {
+        Outcome::Same { .. } | Outcome::BeforePolicy => Ok(()),
+        Outcome::Erased(what) => {
+            Err(CliError::Found(format!("entry {} cannot be derived again: {what}", retold.index)))
+        }
+        Outcome::Differs(what) => {
+            Err(CliError::Found(format!("entry {} does not come out the same: {what}", retold.index)))
+        }
+    }
+}
+
+/// An index, or the index of what has this id.
+fn index(reader: &Reader, decision: &str) -> Result<LeafIndex, CliError> {
+    if let Ok(index) = decision.parse() {
+        return Ok(LeafIndex::new(index));
+    }
+    let id = WritId::parse(decision)
+        .map(|id| *id.as_bytes())
+        .or_else(|| DenialId::parse(decision).map(|id| *id.as_bytes()))
+        .or_else(|| HoldId::parse(decision).map(|id| *id.as_bytes()))
+        .or_else(|| RequestKey::parse(decision).map(|id| *id.as_bytes()))
+        .or_else(|| ExecutionId::parse(decision).map(|id| *id.as_bytes()))
+        .ok_or_else(|| {
+            let kinds = "writ_…, deny_…, hold_…, req_… or exec_…";
+            CliError::Usage(format!("expected the index of an entry, or an id: {kinds}; found `{decision}`"))
+        })?;
+    let missing = || CliError::Ledger(LedgerError::Inconsistent(format!("nothing is recorded as {decision}")));
+    reader.named(&id)?.ok_or_else(missing)
+}
+
+fn told(retold: &Retold) -> Result<(), CliError> {
+    let outcome = match retold.recorded {
+        Recorded::Permit => "permitted".to_owned(),
+        Recorded::Deny(code) => format!("denied, {code}"),
+        Recorded::Hold => "held".to_owned(),
+    };
+    line(format_args!("entry {}: {outcome}, {}", retold.index, utc(retold.time_ms)))?;
+    line(format_args!("  asked   {}", asked(retold)))?;
+    if let Some(policy) = &retold.policy {
+        let set = hex(policy.set.as_bytes());
+        line(format_args!("  under   policy set {set}, epoch {}, {}", policy.epoch, policy.semantics))?;
+    }
+    let replay = match &retold.outcome {
+        Outcome::Same { bytes } => format!("the same, byte for byte: the entry of {bytes} bytes"),
+        Outcome::Erased(what) => format!("cannot be derived again: {what}"),
+        Outcome::BeforePolicy => "refused before policy was asked, so there is nothing to derive".to_owned(),
+        Outcome::Differs(what) => format!("does not come out the same: {what}"),
+    };
+    line(format_args!("  replay  {replay}"))?;
+    let explanation = retold.explanation.as_ref().map(explanation_json);
+    explanation.iter().flat_map(|told| lines(told, Detail::Everything)).try_for_each(line)
+}
+
+fn asked(retold: &Retold) -> String {
+    let what = match &retold.action {
+        Some(Action::Exec(exec)) => {
+            let argv = exec.argv.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" ");
+            let (path, cwd) = (String::from_utf8_lossy(&exec.path), String::from_utf8_lossy(&exec.cwd));
+            format!("{path} ({argv}) in {cwd}")
+        }
+        Some(Action::Order(order)) => match &order.command {
+            Command::Revoke(target) => format!("revoke {}: {}", crate::render::target(target), order.reason),
+            Command::Halt => format!("halt: {}", order.reason),
+        },
+        None => "what was asked is erased".to_owned(),
+    };
+    let what = what.replace('\n', "\\n");
+    format!("{}::{} by {}: {what}", retold.principal.kind, retold.principal.id, retold.principal.auth)
+}
+
+fn told_json(retold: &Retold) -> Value {
+    let (decision, code) = match retold.recorded {
+        Recorded::Permit => ("permit", None),
+        Recorded::Deny(code) => ("deny", Some(code.as_str())),
+        Recorded::Hold => ("hold", None),
+    };
+    let (replay, what) = match &retold.outcome {
+        Outcome::Same { .. } => ("same", None),
+        Outcome::Erased(what) => ("erased", Some((*what).to_owned())),
+        Outcome::BeforePolicy => ("before_policy", None),
+        Outcome::Differs(what) => ("differs", Some(what.clone())),
+    };
+    let policy = retold.policy.as_ref().map(|policy| {
+        let reasons: Vec<&str> = policy.reasons.as_slice().iter().map(writ_protocol::Name::as_str).collect();
+        json!({ "set": hex(policy.set.as_bytes()), "epoch": policy.epoch, "semantics": policy.semantics.as_str(), "reasons": reasons })
+    });
+    json!({
+        "index": retold.index.get(),
+        "decision": decision,
+        "code": code,
+        "time_ms": retold.time_ms,
+        "principal": format!("{}::{}", retold.principal.kind, retold.principal.id),
+        "auth": retold.principal.auth.as_str(),
+        "request": retold.request.key.to_string(),
+        "asked": asked(retold),
+        "policy": policy,
+        "replay": replay,
+        "what": what,
+        "explanation": retold.explanation.as_ref().map(explanation_json),
+    })
+}

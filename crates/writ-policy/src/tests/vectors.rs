@@ -1,0 +1,175 @@
+//! Decisions that every build makes byte for byte, under semantics that have a name. The file is read as another build wrote it: policy files,
+//! action and facts in their encodings, and the bytes of the decision. A build that decides otherwise has other semantics, and needs a file of its own
+//! beside this one (Invariant 4).
+
+use super::fixture::*;
+use crate::text::hex;
+use crate::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use writ_protocol::action::{Action, Command, ExecFields, Interpreter};
+use writ_protocol::cbor::Encode;
+use writ_tlog::sha256;
+
+const VECTORS: &str = include_str!("../../vectors/decisions-cedar-4.14-writ-1.json");
+
+const POLICIES: &str = r#"
+@id("build") @window("10m") @budget("100 per hour")
+permit (principal in Group::"builders", action == Action::"exec", resource == Executable::"/usr/bin/cargo")
+when { context has arg1 && ["build", "test"].contains(context.arg1) };
+
+@id("look") @window("5s") @freeze_after("2s") @kill_after("4s") @sandbox("quiet") @budget("3")
+permit (principal, action == Action::"exec", resource) when { context.argv.contains("--look") };
+
+@id("odd-bytes")
+permit (principal, action == Action::"exec", resource) when { context.command like "*\\x*" || context.command like "*ü*" };
+
+@id("scripts")
+permit (principal, action == Action::"exec", resource)
+when { context has interpreter && context.interpreter.path == "/bin/sh" } unless { context.cwd like "/tmp*" };
+
+@id("pinned")
+permit (principal, action == Action::"exec", resource == Executable::"/opt/pinned");
+
+@id("workdays")
+permit (principal == User::"ada", action == Action::"exec", resource)
+when { context.now >= datetime("2026-11-21T08:00:00Z") && context.now.toTime() < duration("18h") };
+
+@id("stop")
+permit (principal == User::"ada", action in [Action::"revoke", Action::"halt"], resource == Domain::"this")
+when { context.auth == "key" && context.reason == "because" };
+
+@id("no-preload")
+forbid (principal, action == Action::"exec", resource) when { context.variables.containsAny(["LD_PRELOAD", "LD_AUDIT"]) };
+
+@id("no-deep")
+forbid (principal, action == Action::"exec", resource) when { context.depth > 3 };
+
+@id("overflows")
+forbid (principal, action == Action::"exec", resource) when { context.argc > 5 && context.argc + 9223372036854775807 > 0 };
+"#;
+
+/// What is asked, by name.
+fn asked() -> Vec<(&'static str, Action, Facts)> {
+    let ada = || Facts { principal: principal("User", "ada"), ..facts() };
+    let with = |change: fn(&mut ExecFields)| {
+        let mut fields = fields(&["cargo", "x"]);
+        change(&mut fields);
+        exec_of(fields)
+    };
+    vec![
+        ("a permit with a budget", exec(&["cargo", "build"]), facts()),
+        ("two permits, the stricter of their terms", exec(&["cargo", "test", "--look"]), facts()),
+        ("nothing permits", exec(&["cargo", "publish"]), facts()),
+        ("an attribute that is absent", exec(&["cargo"]), facts()),
+        ("a forbid outweighs a permit", with(|exec| exec.variables = variables(&["LD_AUDIT"])), ada()),
+        (
+            "two forbids, ascending",
+            with(|exec| exec.variables = variables(&["LD_PRELOAD"])),
+            Facts { depth: 4, ..facts() },
+        ),
+        ("a forbid that fails beside a permit", exec(&["cargo", "build", "1", "2", "3", "4"]), facts()),
+        ("bytes that are not text", with(|exec| exec.argv.push(vec![0xff, b'\\', 7])), facts()),
+        ("letters beyond ASCII", exec(&["cargo", "über"]), facts()),
+        ("a script", script("/work/run", "/bin/sh"), facts()),
+        (
+            "a script in a folder of its exception",
+            with(|exec| {
+                exec.cwd = b"/tmp/x".to_vec();
+                exec.interpreter = Some(Interpreter { path: b"/bin/sh".to_vec(), digest: sha256(b"sh") });
+            }),
+            facts(),
+        ),
+        ("an executable that is pinned to this digest", with(|exec| exec.path = b"/opt/pinned".to_vec()), facts()),
+        (
+            "an executable that is pinned to another digest",
+            with(|exec| (exec.path, exec.executable) = (b"/opt/pinned".to_vec(), sha256(b"changed"))),
+            facts(),
+        ),
+        ("a time", exec(&["cargo"]), ada()),
+        ("a time before", exec(&["cargo"]), Facts { now_ms: NOW_MS - 86_400_000, ..ada() }),
+        ("an order", order_for("because"), Facts { gateway: None, ..ada() }),
+        ("an order without its reason", order(Command::Halt), Facts { gateway: None, ..ada() }),
+        (
+            "a principal that is not there",
+            exec(&["cargo"]),
+            Facts { principal: principal("Agent", "nobody"), ..facts() },
+        ),
+        ("an exec without a gateway", exec(&["cargo"]), Facts { gateway: None, ..facts() }),
+        ("a depth beyond the engine's numbers", exec(&["cargo"]), Facts { depth: u64::MAX, ..facts() }),
+    ]
+}
+
+fn order_for(reason: &str) -> Action {
+    Action::Order(writ_protocol::action::Order { command: Command::Halt, reason: label(reason) })
+}
+
+fn snapshot_files() -> BTreeMap<String, String> {
+    let digest = hex(sha256(b"cargo").as_bytes());
+    let pinned = format!(
+        r#"{{"uid": {{"type": "Executable", "id": "/opt/pinned"}}, "attrs": {{"digest": "{digest}"}}, "parents": []}}"#
+    );
+    let entities = ENTITIES.trim_end().trim_end_matches(']').trim_end().to_owned() + ",\n    " + &pinned + "\n]";
+    [("p.cedar", POLICIES), ("entities.json", entities.as_str()), ("principals.json", "[]")]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into()
+}
+
+/// The vectors as this build makes them.
+fn made() -> Value {
+    let files = snapshot_files();
+    let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
+    let snapshot = Snapshot::new(bytes).unwrap();
+    let set = PolicySet::compile(&snapshot).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let cases = asked().into_iter().map(|(name, action, facts)| {
+        let decision = decide(&set, &action, &facts);
+        let outcome = match &decision {
+            Decision::Permit(_) => "permit",
+            Decision::Deny(deny) => deny.code.as_str(),
+        };
+        json!({
+            "name": name,
+            "action": hex(&action.encode().unwrap()),
+            "facts": hex(&facts.to_cbor()),
+            "outcome": outcome,
+            "decision": hex(&decision.encode()),
+        })
+    });
+    let cases: Vec<Value> = cases.collect();
+    json!({ "semantics": SEMANTICS, "files": files, "set": hex(set.digest().as_bytes()), "cases": cases })
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    crate::text::from_hex(value.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn every_build_makes_these_decisions_byte_for_byte() {
+    let vectors: Value = serde_json::from_str(VECTORS).unwrap();
+    assert_eq!(vectors["semantics"], SEMANTICS, "other semantics need a file of their own; this one stays for replay");
+    let files = vectors["files"].as_object().unwrap();
+    let files = files.iter().map(|(path, text)| (path.clone(), text.as_str().unwrap().as_bytes().to_vec())).collect();
+    let set = PolicySet::compile(&Snapshot::new(files).unwrap()).unwrap();
+    assert_eq!(set.digest().as_bytes().to_vec(), bytes(&vectors["set"]));
+    let cases = vectors["cases"].as_array().unwrap();
+    for case in cases {
+        let action = Action::decode(&bytes(&case["action"])).unwrap();
+        let facts = Facts::decode(&bytes(&case["facts"])).unwrap();
+        assert_eq!(
+            hex(&decide(&set, &action, &facts).encode()),
+            case["decision"].as_str().unwrap(),
+            "{}",
+            case["name"]
+        );
+    }
+    let outcomes = |wanted: &str| cases.iter().filter(|case| case["outcome"] == wanted).count();
+    assert!(outcomes("permit") > 5 && outcomes("policy_denied") > 4 && outcomes("evaluation_error") > 3);
+    assert_eq!(outcomes("integrity_failure"), 1);
+}
+
+#[test]
+fn the_vectors_are_those_that_this_build_makes() {
+    let vectors: Value = serde_json::from_str(VECTORS).unwrap_or_default();
+    let made = made();
+    assert!(vectors == made, "what this build makes, to compare:\n{}", serde_json::to_string_pretty(&made).unwrap());
+}
