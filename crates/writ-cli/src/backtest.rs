@@ -60,9 +60,11 @@ pub(crate) fn failed(error: AuthorityError) -> CliError {
     match error {
         AuthorityError::Policy(_) => CliError::Found(error.to_string()),
         AuthorityError::Ledger(error) => CliError::Ledger(error),
-        AuthorityError::File { .. } | AuthorityError::Refused(_) | AuthorityError::Chance => {
-            CliError::Failed(error.to_string())
-        }
+        AuthorityError::File { .. }
+        | AuthorityError::Refused(_)
+        | AuthorityError::Chance
+        | AuthorityError::NoSet
+        | AuthorityError::SetMissing { .. } => CliError::Failed(error.to_string()),
     }
 }
 

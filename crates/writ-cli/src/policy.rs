@@ -20,7 +20,7 @@ use crate::error::{CliError, json_line, line};
 use crate::render::{counted, hex};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
@@ -112,14 +112,15 @@ fn prove_too(args: &Check, folder: &Path, gated: &mut Gated, as_json: bool) -> R
     let (none, mut shown) = (BTreeSet::new(), Instant::now());
     let told = |step: Step| {
         if shows_progress && (shown.elapsed() >= SHOWN_EVERY || step.done == step.of) {
-            eprint!("\rproving: {} of {} questions ", step.done, step.of);
+            // Progress that cannot be shown is not worth failing for.
+            write!(std::io::stderr(), "\rproving: {} of {} questions ", step.done, step.of).ok();
             shown = Instant::now();
         }
     };
     let replaced = before.as_ref().map(|set| (set, Accepted::new(&none)));
     prove(&args.solver.command(), SolverLimits::STANDARD, gated, &snapshot, replaced, told);
     if shows_progress {
-        eprint!("\r\x1b[K");
+        write!(std::io::stderr(), "\r\x1b[K").ok();
     }
     Ok(())
 }

@@ -87,6 +87,7 @@ fn asked(retold: &Retold) -> String {
         Some(Action::Order(order)) => match &order.command {
             Command::Revoke(target) => format!("revoke {}: {}", crate::render::target(target), order.reason),
             Command::Halt => format!("halt: {}", order.reason),
+            Command::Publish(bundle) => format!("publish {}: {}", hex(bundle.as_bytes()), order.reason),
         },
         None => "what was asked is erased".to_owned(),
     };

@@ -4,6 +4,7 @@ use super::source::{bundle_for, listed, read_bundle, snapshot_of};
 use super::{args, compiled_snapshot, gates_line};
 use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
+use crate::explained::Detail;
 use crate::keys::{must_be_new, random, read_key, write_new, write_secret};
 use crate::render::{counted, hex, quoted};
 use crate::time::now_ms;
@@ -98,7 +99,7 @@ pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliErro
     let client = connect(&args.reach, &domain)?;
     let recorded = match client.publish(&order, &bytes).map_err(|error| CliError::Refused(error.refusal()))? {
         OrderAnswer::Recorded(recorded) => recorded,
-        OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial))),
+        OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial), Detail::Obstacles)),
         OrderAnswer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
     };
     // A set that is not proved to be in force is not.
