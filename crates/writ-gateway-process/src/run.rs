@@ -359,6 +359,10 @@ impl Gateway {
         let ending = ended.ending();
         let recorded = self.voice.say(begun.ended(ending), None);
         let recorded = recorded.map(|recorded| recorded.index).map_err(|error| error.refusal());
+        // The watcher has said that its tree is gone, and has ended meanwhile. What it has left all the same must not go unsaid.
+        if let Err(error) = ended.gone() {
+            return Ran::Refused(self.refuse(error.refusal()));
+        }
         Ran::Ended { grant, ending, recorded }
     }
 }

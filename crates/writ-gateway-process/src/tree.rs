@@ -163,13 +163,18 @@ pub struct Running<'held> {
 #[derive(Debug)]
 pub struct Ended {
     ending: Ending,
-    _tree: Tree,
+    tree: Tree,
 }
 
 impl Ended {
     /// How it ended.
     pub fn ending(&self) -> Ending {
         self.ending
+    }
+
+    /// Makes sure of it: an error says that something below this process could not be ended.
+    pub fn gone(mut self) -> Result<(), StartError> {
+        Ok(self.tree.end()?)
     }
 }
 
@@ -219,9 +224,8 @@ impl<'held> Poised<'held> {
 impl Drop for Tree {
     /// Nothing of the tree is left after this.
     fn drop(&mut self) {
-        self.let_go();
-        // Whatever the watcher leaves, this process ends.
-        end_descendants(&self.spared).ok();
+        // Nobody is left to tell here; who must be told asks before.
+        self.end().ok();
         if self.foreground {
             self.terminal.take_back();
         }
@@ -242,7 +246,7 @@ impl Running<'_> {
         };
         // The watcher, of which nothing else is left, ends by itself now, while the end is being recorded.
         self.tree.let_go();
-        Ok(Ended { ending, _tree: self.tree })
+        Ok(Ended { ending, tree: self.tree })
     }
 
     /// A watcher that is gone is seen by the next look; it may have told before how the command ended.
@@ -301,6 +305,12 @@ enum Next {
 impl Tree {
     fn channel(&self) -> Result<&Channel, StartError> {
         self.channel.as_ref().ok_or(StartError::WatcherGone)
+    }
+
+    /// Ends what is left. Whatever the watcher leaves, this process ends.
+    fn end(&mut self) -> Result<(), Errno> {
+        self.let_go();
+        end_descendants(&self.spared)
     }
 
     /// The watcher ends the tree, and itself, when nobody holds the other end.
