@@ -88,7 +88,7 @@ impl<'a> Prover<'a> {
 
     /// Finds the policies that can fail while they are evaluated, each with a request for which it does. None is proof that none can.
     pub fn never_errors(&mut self, set: &PolicySet) -> Result<Vec<Erring>, Unproved> {
-        let set = Sides::of(set);
+        let set = Sides::of(set)?;
         let environments: Vec<RequestEnv> = set.schema.request_envs().collect();
         let mut solver = self.solver()?;
         let mut erring: Vec<Erring> = Vec::new();
@@ -121,7 +121,7 @@ impl<'a> Prover<'a> {
 
     /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing, as long as no policy of either set can fail, which is for the caller to have asked.
     pub fn widening(&mut self, new: &PolicySet, old: &PolicySet) -> Result<Vec<Widening>, Unproved> {
-        let (new, old) = (Sides::of(new), Sides::of(old));
+        let (new, old) = (Sides::of(new)?, Sides::of(old)?);
         let added: Vec<&Policy> = new.permits().filter(|permit| !old.has(permit)).collect();
         let removed: Vec<&Policy> = old.forbids().filter(|forbid| !new.has(forbid)).collect();
         let environments: Vec<RequestEnv> = new.schema.request_envs().collect();
@@ -163,7 +163,7 @@ impl<'a> Prover<'a> {
     /// Finds what the set permits against a guardrail, one example for each guardrail. None is proof that it permits nothing of
     /// the kind, under the same condition as [`Prover::widening`].
     pub fn breaches(&mut self, set: &PolicySet, guardrails: &Guardrails) -> Result<Vec<Breach>, Unproved> {
-        let set = Sides::of(set);
+        let set = Sides::of(set)?;
         let environments: Vec<RequestEnv> = set.schema.request_envs().collect();
         let mut solver = self.solver()?;
         let mut found = Vec::new();
@@ -210,13 +210,13 @@ struct Sides<'a> {
 }
 
 impl<'a> Sides<'a> {
-    fn of(set: &'a PolicySet) -> Self {
+    fn of(set: &'a PolicySet) -> Result<Self, Unproved> {
         let (schema, policies) = set.engine();
         let policies: Vec<&Policy> = policies.collect();
-        // Ids are unique in a set that was compiled.
-        let engine = EngineSet::from_policies(policies.iter().map(|policy| (*policy).clone())).unwrap_or_default();
+        let engine = EngineSet::from_policies(policies.iter().map(|policy| (*policy).clone()))
+            .map_err(|error| unsupported("the set", &error.to_string()))?;
         let meanings = policies.iter().filter_map(|policy| meaning(policy)).collect();
-        Self { set, schema, policies, engine, meanings }
+        Ok(Self { set, schema, policies, engine, meanings })
     }
 
     fn permits(&self) -> impl Iterator<Item = &'a Policy> + '_ {

@@ -4,7 +4,8 @@ use cedar_policy_symcc::solver::{Decision, DecisionWithModel, Solver, SolverErro
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
@@ -66,7 +67,10 @@ impl SolverCommand {
 
 /// A solver that runs. It is ended when this is dropped.
 pub(crate) struct Process {
-    child: Child,
+    child: Arc<Mutex<Child>>,
+    /// Whoever ends it when its time is over, should it take nothing of what it is told. It waits for this to be dropped.
+    watched: Option<SyncSender<()>>,
+    watchman: Option<JoinHandle<()>>,
     stdin: Option<ChildStdin>,
     lines: Receiver<std::io::Result<String>>,
     reader: Option<JoinHandle<()>>,
@@ -98,7 +102,27 @@ impl Process {
             })
         });
         let until = Instant::now().checked_add(limits.whole).unwrap_or_else(Instant::now);
-        Ok(Self { child, stdin, lines, reader, script: Vec::new(), each: limits.each, until })
+        let child = Arc::new(Mutex::new(child));
+        let (watched, ended) = sync_channel(0);
+        let watchman = std::thread::spawn({
+            let child = child.clone();
+            move || {
+                if ended.recv_timeout(limits.whole) == Err(RecvTimeoutError::Timeout) {
+                    end(&child);
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            watched: Some(watched),
+            watchman: Some(watchman),
+            stdin,
+            lines,
+            reader,
+            script: Vec::new(),
+            each: limits.each,
+            until,
+        })
     }
 
     /// Says what was collected.
@@ -135,20 +159,26 @@ impl Process {
 
     fn end(&mut self) {
         self.stdin = None;
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        end(&self.child);
     }
+}
+
+/// It may have ended by itself.
+fn end(child: &Mutex<Child>) {
+    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    child.kill().ok();
+    child.wait().ok();
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
-        // The reader sees the end of what the solver says, or that nobody listens.
+        // The reader sees the end of what the solver says, or that nobody listens; the watchman, that there is nothing left to watch.
         let (_, nobody) = sync_channel(0);
         self.lines = nobody;
-        if let Some(reader) = self.reader.take() {
-            reader.join().ok();
+        self.watched = None;
+        for thread in [self.reader.take(), self.watchman.take()].into_iter().flatten() {
+            thread.join().ok();
         }
     }
 }

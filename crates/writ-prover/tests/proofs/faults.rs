@@ -62,6 +62,17 @@ fn a_solver_that_reads_nothing_is_ended_too() {
 }
 
 #[test]
+fn a_solver_that_takes_nothing_of_a_long_question_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut prover = Prover::new(program(dir.path(), "exec sleep 600"), SOON, |_| {}).unwrap();
+    // More than a pipe holds.
+    let paths: Vec<String> = (0..8_000).map(|number| format!("\"/usr/bin/tool-{number}\"")).collect();
+    let new = DEPLOY.replace("context.argc <= 10", &format!("[{}].contains(context.cwd)", paths.join(", ")));
+    let error = prover.widening(&set(&new), &set(DEPLOY)).unwrap_err();
+    assert!(matches!(error, Unproved::Late | Unproved::Failed { .. }), "{error}");
+}
+
+#[test]
 fn a_solver_that_gives_up_has_proved_nothing() {
     assert!(matches!(
         asked("while read -r line; do if [ \"$line\" = '(check-sat)' ]; then echo unknown; fi; done"),
