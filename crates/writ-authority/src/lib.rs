@@ -40,6 +40,6 @@ pub use trees::Descent;
 pub use writ_policy::{
     Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Missed, Node,
     Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, SEMANTICS, Snapshot, Tested, Told, Truth, Wanted,
-    explain, gate,
+    explain, gate, schema_text,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

@@ -511,6 +511,8 @@ pub(crate) enum PolicyCommand {
     New(policy::New),
     /// Put a policy folder through the gates as the node would, and print every finding with its place
     Check(Check),
+    /// Print the whole schema of a policy folder, for an editor that checks while you type
+    Schema(policy::Schema),
     /// Decide every fixture of a policy folder, and say what is not as it should be
     Test(policy::Test),
     /// Show what changed between two sets, policy by policy
@@ -559,6 +561,9 @@ pub(crate) struct Check {
     pub(crate) place: Place,
     /// The folder, or a bundle [default: DIR/policy of the domain]
     pub(crate) folder: Option<PathBuf>,
+    /// Check again whenever something in the folder changes, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) watch: bool,
     /// Have a solver prove that no policy can fail and that the set keeps to its guardrails
     #[arg(long)]
     pub(crate) prove: bool,

@@ -102,6 +102,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Policy(policy) => match policy.command {
             PolicyCommand::New(new) => policy::new(&new, json),
             PolicyCommand::Check(check) => policy::check(&check, json),
+            PolicyCommand::Schema(schema) => policy::schema(&schema, json),
             PolicyCommand::Test(test) => policy::test(&test, json),
             PolicyCommand::Diff(diff) => policy::diff(&diff, json),
             PolicyCommand::Author(author) => policy::author(&author, json),

@@ -26,11 +26,13 @@ use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
 use writ_server::{
     Accepted, AuthorityError, Gated, PolicyError, PolicySet, Snapshot, SolverLimits, Step, gate, prove,
-    read_policy_folder,
+    read_policy_folder, schema_text,
 };
 
 /// How often progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
+/// How often `check --watch` looks.
+const LOOKED_EVERY: Duration = Duration::from_millis(250);
 
 /// What the node would make of a folder.
 pub(crate) struct Compiled {
@@ -69,11 +71,46 @@ fn folder_of(named: Option<&Path>, place: &Place) -> Result<PathBuf, CliError> {
     }
 }
 
+pub(crate) fn schema(args: &args::Schema, as_json: bool) -> Result<(), CliError> {
+    let folder = folder_of(args.folder.as_deref(), &args.place)?;
+    let text = schema_text(&source::files_of(&folder)?);
+    if as_json { json_line(&json!({ "schema": text })) } else { line(text.trim_end()) }
+}
+
 pub(crate) fn check(args: &Check, as_json: bool) -> Result<(), CliError> {
     let folder = folder_of(args.folder.as_deref(), &args.place)?;
-    let mut compiled = compiled(&folder)?;
+    if !args.watch {
+        return check_once(args, &folder, as_json);
+    }
+    let mut seen = None;
+    loop {
+        // What cannot be read now may be about to be written.
+        let now = read_policy_folder(&folder).map(|snapshot| snapshot.digest()).map_err(|error| error.to_string());
+        if seen.as_ref() != Some(&now) {
+            seen = Some(now);
+            check_again(args, &folder, as_json)?;
+        }
+        std::thread::sleep(LOOKED_EVERY);
+    }
+}
+
+/// One of many checks: what it finds is told, and is no reason to stop.
+fn check_again(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError> {
+    if !as_json {
+        line(crate::time::utc(crate::time::now_ms()))?;
+    }
+    match check_once(args, folder, as_json) {
+        Err(CliError::Found(found) | CliError::Failed(found)) if !as_json => line(found)?,
+        Ok(()) | Err(CliError::Found(_) | CliError::Failed(_)) => {}
+        Err(error) => return Err(error),
+    }
+    if as_json { Ok(()) } else { line("") }
+}
+
+fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError> {
+    let mut compiled = compiled(folder)?;
     if args.prove {
-        prove_too(args, &folder, &mut compiled.gated, as_json)?;
+        prove_too(args, folder, &mut compiled.gated, as_json)?;
     }
     if as_json {
         json_line(&told_json(&compiled))?;
@@ -107,7 +144,8 @@ pub(crate) fn check(args: &Check, as_json: bool) -> Result<(), CliError> {
 /// The gates that need a solver, as the node has them when a set is published.
 fn prove_too(args: &Check, folder: &Path, gated: &mut Gated, as_json: bool) -> Result<(), CliError> {
     let before = args.against.as_ref().map(|source| set_of(source)).transpose()?;
-    let Ok(snapshot) = read_policy_folder(folder) else { return Ok(()) };
+    // What is no set at all has been told already, and no gate of it is passed.
+    let Ok(snapshot) = source::files_of(folder) else { return Ok(()) };
     let shows_progress = std::io::stderr().is_terminal() && !as_json;
     let (none, mut shown) = (BTreeSet::new(), Instant::now());
     let told = |step: Step| {

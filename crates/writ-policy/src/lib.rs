@@ -46,6 +46,7 @@ pub use gate::{Gate, GateResult, Gated, gate};
 pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};
 pub use policy_set::PolicySet;
 pub use principals::Principals;
+pub use schema::schema_text;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};
 pub use terms::{Budget, FREEZE_AFTER_MS, KILL_AFTER_MS, Terms, WINDOW_MS};
 pub use text::{command_text, text_of_bytes};

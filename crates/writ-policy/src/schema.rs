@@ -7,6 +7,12 @@ use cedar_policy::{Schema, SchemaFragment};
 const BASE: &str = include_str!("base.cedarschema");
 const BASE_NAME: &str = "base.cedarschema";
 
+/// The whole schema as text, for editors: the base schema, and what the domain adds to it.
+pub fn schema_text(snapshot: &Snapshot) -> String {
+    let own = snapshot.file(SCHEMA).map(String::from_utf8_lossy).unwrap_or_default();
+    format!("{BASE}\n{own}")
+}
+
 /// The base schema and what the domain adds to it.
 pub(crate) fn compile(snapshot: &Snapshot) -> Result<Schema, PolicyError> {
     let mut fragments = vec![fragment(BASE_NAME, BASE)?];

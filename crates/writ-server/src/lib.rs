@@ -57,5 +57,5 @@ pub use tls::TlsConfig;
 pub use writ_authority::{
     Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, LearnFrom, Learned, Outcome,
     PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Shift, Snapshot, SolverCommand,
-    SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay, retell,
+    SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay, retell, schema_text,
 };

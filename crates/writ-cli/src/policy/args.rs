@@ -25,6 +25,14 @@ pub(crate) struct New {
 }
 
 #[derive(ClapArgs)]
+pub(crate) struct Schema {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The folder [default: DIR/policy of the domain]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
 pub(crate) struct Diff {
     /// The set as it was: a folder or a bundle
     pub(crate) before: PathBuf,

@@ -43,6 +43,12 @@ fn a_wider_set_is_refused_with_a_request_that_shows_it_until_its_authors_accept_
         "it was forbidden by `nothing`",
     ];
     refused(&site, "more", &[], &wider);
+    // Whoever signs too can see it in the bundle.
+    let signed = ["policy", "sign", "more", "-o", "more.writ-policy", "--author", "a1.seed", "--accept", "wider"];
+    assert_eq!(site.writ(&signed).status.code(), Some(0));
+    let looked = site.writ(&["policy", "check", "more.writ-policy", "--prove", "--against", "less"]);
+    assert_eq!(looked.status.code(), Some(1));
+    assert!(stdout(&looked).contains("`nothing` makes the set wider"), "{}", stdout(&looked));
     // Accepting another policy, or entities, is not accepting this one.
     refused(&site, "more", &["policy:date", "entities"], &wider[..2]);
     let published = json(&publish_accepting(&site, "more", "policy:nothing,policy:date"));

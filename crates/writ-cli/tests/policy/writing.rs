@@ -1,5 +1,5 @@
 use super::error;
-use crate::site::{Site, json, stderr, stdout};
+use crate::site::{Site, json, stderr, stdout, wait};
 use std::fs;
 
 #[test]
@@ -125,4 +125,36 @@ fn authors_are_pinned_by_the_root_alone_and_a_domain_may_begin_with_them() {
     let beside = error(&site.writ(&pin));
     assert!(beside["error"].as_str().unwrap().contains("the node is running"), "{beside}");
     site.audit();
+}
+
+#[test]
+fn a_folder_that_is_watched_is_checked_at_each_change() {
+    let site = Site::empty();
+    site.writ(&["policy", "new", "pol", "--user", "ada"]);
+    let told = site.path("watched");
+    let mut watching = site.command(&["policy", "check", "--watch", "pol"]);
+    let mut watching = watching.stdout(fs::File::create(&told).unwrap()).spawn().unwrap();
+    let times = |what: &str| fs::read_to_string(&told).unwrap().matches(what).count();
+    wait("the first check", || times("pol: sound") == 1);
+    fs::write(site.path("pol/more.cedar"), "permit (principal, action, resource);\n").unwrap();
+    wait("what is wrong", || times("more.cedar:1:1: the policy has no `@id`") == 1 && times("1 finding") == 1);
+    // A folder that is away for a moment is no reason to stop.
+    fs::rename(site.path("pol"), site.path("away")).unwrap();
+    wait("that it is gone", || times("No such file") == 1);
+    fs::remove_file(site.path("away/more.cedar")).unwrap();
+    fs::rename(site.path("away"), site.path("pol")).unwrap();
+    wait("that it is sound again", || times("pol: sound") == 2);
+    assert!(watching.try_wait().unwrap().is_none(), "it goes on until it is told to stop");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[test]
+fn the_whole_schema_is_printed_for_editors() {
+    let site = Site::empty();
+    site.writ(&["policy", "new", "pol", "--user", "ada"]);
+    let whole = site.writ(&["policy", "schema", "pol"]);
+    assert_eq!(whole.status.code(), Some(0));
+    let text = stdout(&whole);
+    assert!(text.contains("action exec appliesTo") && text.contains("entity Service;"), "{text}");
 }
