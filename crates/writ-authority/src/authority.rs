@@ -247,7 +247,7 @@ fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, Authorit
 fn passed(snapshot: &Snapshot, solver: &SolverCommand) -> Result<(PolicySet, Gates), AuthorityError> {
     let mut gated = gate(snapshot);
     if snapshot.guardrail_files().next().is_some() {
-        prove(solver, SolverLimits::STANDARD, &mut gated, snapshot, None, |_| {});
+        prove(solver, SolverLimits::STANDARD, &mut gated, None, |_| {});
     }
     let gates = gates_of(&gated)?;
     Ok((gated.into_set().map_err(AuthorityError::Policy)?, gates))

@@ -95,7 +95,7 @@ impl Authority {
                 let active = self.policies.active();
                 let accepted = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
                 let replaced = Some((&active.set, Accepted::new(&accepted)));
-                prove(&self.solver, SolverLimits::STANDARD, &mut gated, &snapshot, replaced, |_| {});
+                prove(&self.solver, SolverLimits::STANDARD, &mut gated, replaced, |_| {});
                 (Some(snapshot), gated)
             }
             Err(findings) => (None, Gated::of_findings(findings)),

@@ -110,7 +110,7 @@ fn check_again(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliErro
 fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError> {
     let mut compiled = compiled(folder)?;
     if args.prove {
-        prove_too(args, folder, &mut compiled.gated, as_json)?;
+        prove_too(args, &mut compiled.gated, as_json)?;
     }
     if as_json {
         json_line(&told_json(&compiled))?;
@@ -142,10 +142,8 @@ fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError
 }
 
 /// The gates that need a solver, as the node has them when a set is published.
-fn prove_too(args: &Check, folder: &Path, gated: &mut Gated, as_json: bool) -> Result<(), CliError> {
+fn prove_too(args: &Check, gated: &mut Gated, as_json: bool) -> Result<(), CliError> {
     let before = args.against.as_ref().map(|source| set_of(source)).transpose()?;
-    // What is no set at all has been told already, and no gate of it is passed.
-    let Ok(snapshot) = source::files_of(folder) else { return Ok(()) };
     let shows_progress = std::io::stderr().is_terminal() && !as_json;
     let (none, mut shown) = (BTreeSet::new(), Instant::now());
     let told = |step: Step| {
@@ -156,7 +154,7 @@ fn prove_too(args: &Check, folder: &Path, gated: &mut Gated, as_json: bool) -> R
         }
     };
     let replaced = before.as_ref().map(|set| (set, Accepted::new(&none)));
-    prove(&args.solver.command(), SolverLimits::STANDARD, gated, &snapshot, replaced, told);
+    prove(&args.solver.command(), SolverLimits::STANDARD, gated, replaced, told);
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
     }

@@ -56,6 +56,8 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
             let index = Index::new(written.policies.values().map(|one| one.policy.clone()));
             let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
             let digest = snapshot.digest();
+            let guardrails =
+                snapshot.guardrail_files().map(|(file, bytes)| (file.to_owned(), bytes.to_vec())).collect();
             Ok(PolicySet {
                 index: Arc::new(index),
                 uids,
@@ -64,6 +66,7 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
                 executables: Arc::default(),
                 policies,
                 principals,
+                guardrails,
                 digest,
                 warnings,
             })

@@ -138,6 +138,8 @@ pub enum Problem {
     GuardrailForm(String),
     #[error("past the guardrail `{guardrail}`, {permits}")]
     GuardrailPassed { guardrail: String, permits: String },
+    #[error("the guardrail `{0}` of the set in force is gone, or another")]
+    GuardrailGone(String),
     #[error("`{policy}` makes the set wider: {permits}; {before}")]
     Wider { policy: String, permits: String, before: String },
     #[error("`{policy}` permits on looser terms than `{than}`, which is gone or another: {what}")]
@@ -189,7 +191,7 @@ impl Problem {
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
             Self::CanFail { .. } | Self::Unproved(_) => Gate::NeverErrors,
             Self::GuardrailForm(_) | Self::GuardrailPassed { .. } => Gate::Guardrails,
-            Self::Wider { .. } | Self::Looser { .. } | Self::EntitiesChanged => Gate::NoWider,
+            Self::Wider { .. } | Self::Looser { .. } | Self::EntitiesChanged | Self::GuardrailGone(_) => Gate::NoWider,
         }
     }
 
@@ -252,6 +254,9 @@ impl Problem {
             Self::GuardrailPassed { .. } => "narrow the permit, or forbid it",
             Self::Wider { .. } | Self::Looser { .. } => {
                 "narrow it, or have its authors accept it: `writ policy sign --accept policy:<id>`"
+            }
+            Self::GuardrailGone(_) => {
+                "keep it, or have its authors accept it: `writ policy sign --accept guardrail:<id>`"
             }
             Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
             Self::Unproved(_) => {

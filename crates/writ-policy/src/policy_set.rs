@@ -24,6 +24,8 @@ pub struct PolicySet {
     pub(crate) executables: Arc<Executables>,
     pub(crate) policies: BTreeMap<Name, Compiled>,
     pub(crate) principals: Principals,
+    /// The files with guardrails, by path, as they were written.
+    pub(crate) guardrails: BTreeMap<String, Vec<u8>>,
     pub(crate) digest: Hash,
     pub(crate) warnings: Vec<PolicyError>,
 }
@@ -50,6 +52,11 @@ impl PolicySet {
     /// The engine's form of its schema and of its policies, for a prover; decisions are made by [`crate::decide`] alone.
     pub fn engine(&self) -> (&Schema, impl Iterator<Item = &cedar_policy::Policy>) {
         (&self.schema, self.index.policies().map(|(policy, _)| policy))
+    }
+
+    /// The files with guardrails, by path: they take no part in decisions, and are for a prover to read.
+    pub fn guardrail_files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.guardrails
     }
 
     /// Which attributes of the context these policies read, ascending; `None` where any of them may read all.

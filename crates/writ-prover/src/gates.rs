@@ -6,14 +6,15 @@ use crate::guardrails::Guardrails;
 use crate::prover::{Breach, Erring, Prover, Step, Widening};
 use crate::solver::{SolverCommand, SolverLimits};
 use std::collections::BTreeSet;
-use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Problem, Snapshot};
+use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Problem};
 
 /// What the authors of a set know to be wider than before, and accept.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
 
 impl<'a> Accepted<'a> {
-    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, and `wider` for
+    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, `guardrail:<id>` for each
+    /// guardrail that does not hold any more, and `wider` for
     /// whatever it is: then nothing is compared.
     pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
         Self(all)
@@ -21,6 +22,10 @@ impl<'a> Accepted<'a> {
 
     fn policy(&self, id: &str) -> bool {
         self.0.contains(format!("policy:{id}").as_str())
+    }
+
+    fn guardrail(&self, id: &str) -> bool {
+        self.0.contains(format!("guardrail:{id}").as_str())
     }
 
     fn all(&self) -> bool {
@@ -38,14 +43,13 @@ pub fn prove(
     command: &SolverCommand,
     limits: SolverLimits,
     gated: &mut Gated,
-    snapshot: &Snapshot,
     replaced: Option<(&PolicySet, Accepted<'_>)>,
     told: impl FnMut(Step),
 ) {
     let replaced = replaced.filter(|(_, accepted)| !accepted.all());
     let Some(set) = gated.set().cloned() else { return not_reached(gated, Gate::PROOFS, replaced.is_some()) };
     match Prover::new(command.clone(), limits, told) {
-        Ok(mut prover) => prover.gate(gated, &set, snapshot, replaced),
+        Ok(mut prover) => prover.gate(gated, &set, replaced),
         Err(unproved) => {
             let (first, rest) = Gate::PROOFS.split_at(1);
             for gate in first {
@@ -57,13 +61,7 @@ pub fn prove(
 }
 
 impl Prover<'_> {
-    fn gate(
-        &mut self,
-        gated: &mut Gated,
-        set: &PolicySet,
-        snapshot: &Snapshot,
-        replaced: Option<(&PolicySet, Accepted<'_>)>,
-    ) {
+    fn gate(&mut self, gated: &mut Gated, set: &PolicySet, replaced: Option<(&PolicySet, Accepted<'_>)>) {
         let policies = set.len() as u64;
         let mut reached = true;
         let mut results = Vec::new();
@@ -81,7 +79,7 @@ impl Prover<'_> {
         reached &= told(Gate::NeverErrors, erring, policies);
         // What follows is proved of sets in which nothing fails.
         if reached {
-            let (found, count) = self.guarded(set, snapshot);
+            let (found, count) = self.guarded(set);
             told(Gate::Guardrails, found, count);
             if let Some((old, accepted)) = replaced {
                 told(Gate::NoWider, self.no_wider(set, old, accepted), policies);
@@ -97,12 +95,11 @@ impl Prover<'_> {
         }
     }
 
-    fn guarded(&mut self, set: &PolicySet, snapshot: &Snapshot) -> (Result<Vec<PolicyError>, Unproved>, u64) {
+    fn guarded(&mut self, set: &PolicySet) -> (Result<Vec<PolicyError>, Unproved>, u64) {
         let mut findings = Vec::new();
         let mut count = 0;
-        for (file, bytes) in snapshot.guardrail_files() {
-            let read = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned());
-            let guardrails = match read.and_then(|text| Guardrails::parse(text, set)) {
+        for (file, bytes) in set.guardrail_files() {
+            let guardrails = match Guardrails::read(bytes, set) {
                 Ok(guardrails) => guardrails,
                 Err(why) => {
                     findings.push(at(file, 1, Problem::GuardrailForm(why)));
@@ -133,12 +130,29 @@ impl Prover<'_> {
         let wider = wider.iter().filter(|one| !accepted.policy(&one.policy)).map(|one| is_wider(set, old, one));
         let looser = set.looser_than(old);
         let looser = looser.iter().filter(|one| !accepted.policy(one.policy.as_str())).map(|one| is_looser(set, one));
-        let mut findings: Vec<PolicyError> = wider.chain(looser).collect();
+        let gone = gone_guardrails(set, old).into_iter().filter(|id| !accepted.guardrail(id));
+        let gone = gone.map(|id| at("guardrails", 1, Problem::GuardrailGone(id)));
+        let mut findings: Vec<PolicyError> = wider.chain(looser).chain(gone).collect();
         if !accepted.entities() && !set.has_entities_of(old) {
             findings.push(at("entities.json", 1, Problem::EntitiesChanged));
         }
         Ok(findings)
     }
+}
+
+/// The guardrails of the old set that the new one does not have in the same words, or that nobody can read any more.
+fn gone_guardrails(set: &PolicySet, old: &PolicySet) -> BTreeSet<String> {
+    let kept: BTreeSet<(String, Option<String>)> = guardrails(set).into_iter().collect();
+    guardrails(old).into_iter().filter(|one| one.1.is_none() || !kept.contains(one)).map(|(id, _)| id).collect()
+}
+
+/// Each guardrail with what it says; a file that cannot be read is one that says nothing.
+fn guardrails(set: &PolicySet) -> Vec<(String, Option<String>)> {
+    let each = set.guardrail_files().iter().map(|(file, bytes)| match Guardrails::read(bytes, set) {
+        Ok(guardrails) => guardrails.meanings().collect(),
+        Err(_) => vec![(file.clone(), None)],
+    });
+    each.collect::<Vec<_>>().concat()
 }
 
 fn not_reached(gated: &mut Gated, gates: &[Gate], compared: bool) {

@@ -12,6 +12,16 @@ impl Guardrails {
         Self::fitting(text, schema)
     }
 
+    /// The same of a file.
+    pub(crate) fn read(bytes: &[u8], set: &writ_policy::PolicySet) -> Result<Self, String> {
+        Self::parse(std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8")?, set)
+    }
+
+    /// Each with what it says, whatever its annotations.
+    pub(crate) fn meanings(&self) -> impl Iterator<Item = (String, Option<String>)> + '_ {
+        self.0.iter().map(|policy| (AsRef::<str>::as_ref(policy.id()).to_owned(), writ_policy::meaning(policy)))
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.0.len()

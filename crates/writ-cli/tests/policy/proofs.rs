@@ -91,6 +91,30 @@ fn a_policy_that_can_fail_is_refused_and_so_is_one_past_a_guardrail() {
 }
 
 #[test]
+fn a_guardrail_stays_until_its_authors_let_it_go() {
+    let site = signed_site();
+    let never = |text: &str, folder: &str| {
+        fs::create_dir(site.path(folder).join("guardrails")).unwrap();
+        fs::write(site.path(folder).join("guardrails/never.cedar"), text).unwrap();
+    };
+    let no_preload = "@id(\"no-preload\")\npermit (principal, action == Action::\"exec\", resource) when { context.variables.contains(\"LD_PRELOAD\") };\n";
+    folder(&site, "first", "");
+    never(no_preload, "first");
+    json(&publish(&site, "first"));
+    folder(&site, "without", "");
+    let gone = ["the gate `no_wider` is not passed", "the guardrail `no-preload` of the set in force is gone"];
+    refused(&site, "without", &[], &gone);
+    // The same name for something else is another guardrail; another file or annotation is not.
+    folder(&site, "smaller", "");
+    never(&no_preload.replace("contains(\"LD_PRELOAD\")", "contains(\"LD_PRELOAD\") && context.depth > 0"), "smaller");
+    refused(&site, "smaller", &["guardrail:other"], &gone);
+    folder(&site, "annotated", &forbid("deploy"));
+    never(&format!("@description(\"for good\")\n{no_preload}"), "annotated");
+    json(&publish(&site, "annotated"));
+    json(&publish_accepting(&site, "without", "guardrail:no-preload,policy:deploy"));
+}
+
+#[test]
 fn other_entities_are_accepted_or_refused() {
     let site = signed_site();
     folder(&site, "more", "");

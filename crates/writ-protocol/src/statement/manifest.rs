@@ -24,7 +24,7 @@ record! {
         files: ! Vec<ListedFile>,
         /// The domain it is for.
         domain: ! DomainId,
-        /// What the authors know to be wider than before, and accept: `policy:<id>` or `entities`.
+        /// What the authors know to be wider than before, and accept, each by a name.
         accepts: ! Ascending<Name>,
         /// It may be put in force from here on.
         from_ms: ! u64,
