@@ -71,7 +71,7 @@ fn asked() -> Vec<(&'static str, Action, Facts)> {
         ("a forbid that fails beside a permit", exec(&["cargo", "build", "1", "2", "3", "4"]), facts()),
         ("bytes that are not text", with(|exec| exec.argv.push(vec![0xff, b'\\', 7])), facts()),
         ("letters beyond ASCII", exec(&["cargo", "über"]), facts()),
-        ("a script", script("/work/run", "/bin/sh"), facts()),
+        ("a script", script("/opt/runs", "/bin/sh"), facts()),
         (
             "a script in a folder of its exception",
             with(|exec| {
