@@ -280,7 +280,7 @@ class GrantTest(BundleCase):
         files = [["a.cedar", 0, sha256(b"")]]
 
         def publish(signers=(ann, bob), **changes):
-            says = {"domain": DOMAIN, "epoch": 2, "set": new, "replaces": old, "files": files}
+            says = {"domain": DOMAIN, "epoch": 2, "set": new, "replaces": old, "files": files, "accepts": []}
             says |= {"from_ms": 0, "until_ms": 9, "time_ms": 2} | changes
             manifest = signed("policy-set", says, list(signers))
             return late("activate", epoch=2, set=new, manifest=manifest)
@@ -297,6 +297,8 @@ class GrantTest(BundleCase):
                 ("unknown_authority", World.activate, pin, publish((ann, bob, MEMBERS[0][0]))),
                 ("unknown_authority", World.activate, pin, publish(domain=bytes(16))),
                 ("policy_stale", World.activate, pin, publish(epoch=3)),
+                ("ok", World.activate, pin, publish(accepts=["entities", "policy:a"])),
+                ("malformed", World.activate, pin, publish(accepts=["policy:a", "entities"])),
                 ("policy_mismatch", World.activate, pin, publish(replaces=new)),
                 ("policy_mismatch", World.activate, pin, publish(set=old)),
                 ("not_yet_valid", World.activate, pin, publish(from_ms=4)),
