@@ -28,14 +28,8 @@ const LITERAL: &str = "entity literals cannot be dereferenced";
 pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>> {
     let mut findings = Vec::new();
     let schema = schema::compile(snapshot).map_err(|error| findings.push(error)).ok();
-    let mut written = Written::default();
-    for (file, bytes) in snapshot.policy_files() {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => written.read_file(file, text),
-            Err(_) => findings.push(PolicyError::file(file, Problem::NotUtf8)),
-        }
-    }
-    findings.append(&mut written.findings);
+    let written = Written::read(snapshot.policy_files(), &mut findings);
+    let guardrails = Written::read(snapshot.guardrail_files(), &mut findings);
     let entities = schema
         .as_ref()
         .and_then(|schema| entities::compile(snapshot, schema).map_err(|errors| findings.extend(errors)).ok());
@@ -50,14 +44,14 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
         None => Vec::new(),
     };
     warnings.extend(written.policies.values().filter_map(WrittenPolicy::unknown_profile));
+    guardrails.must_guard(schema.as_ref(), entities.as_ref(), &mut findings);
     warnings.sort();
     match (schema, entities, Uids::new()) {
         (Some(schema), Some(entities), Some(uids)) if findings.is_empty() => {
             let index = Index::new(written.policies.values().map(|one| one.policy.clone()));
             let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
             let digest = snapshot.digest();
-            let guardrails =
-                snapshot.guardrail_files().map(|(file, bytes)| (file.to_owned(), bytes.to_vec())).collect();
+            let guardrails = guardrails.policies.into_values().map(|one| (one.policy, one.clause)).collect();
             Ok(PolicySet {
                 index: Arc::new(index),
                 uids,
@@ -114,6 +108,32 @@ struct WrittenPolicy {
 }
 
 impl Written {
+    fn read<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>, findings: &mut Vec<PolicyError>) -> Self {
+        let mut written = Self::default();
+        for (file, bytes) in files {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => written.read_file(file, text),
+                Err(_) => findings.push(PolicyError::file(file, Problem::NotUtf8)),
+            }
+        }
+        findings.append(&mut written.findings);
+        written
+    }
+
+    /// Guardrails are held to the rules of policies, since one that matches nothing guards nothing; and what is only odd about a policy is
+    /// refused here.
+    fn must_guard(&self, schema: Option<&Schema>, entities: Option<&Entities>, findings: &mut Vec<PolicyError>) {
+        let engine = self.engine_set(findings);
+        findings.extend(self.policies.values().filter_map(WrittenPolicy::guards_nothing));
+        if let Some(entities) = entities {
+            findings.extend(self.policies.values().flat_map(|guardrail| guardrail.missing_literals(entities)));
+        }
+        if let Some(schema) = schema {
+            let odd = self.fit(schema, &engine, findings);
+            findings.extend(odd);
+        }
+    }
+
     fn read_file(&mut self, file: &str, text: &str) {
         let found = match statements(text, Language::Policy) {
             Ok(found) => found,
@@ -233,6 +253,16 @@ impl WrittenPolicy {
             }
         });
         missing.map(|problem| self.finding(problem)).collect()
+    }
+
+    /// What is no guardrail, or none that could ever be named.
+    fn guards_nothing(&self) -> Option<PolicyError> {
+        let id: &str = self.policy.id().as_ref();
+        if self.clause.effect == Effect::Forbid {
+            let why = format!("`{id}` forbids: a guardrail is written as a permit of what must never be permitted");
+            return Some(self.finding(Problem::GuardrailForm(why)));
+        }
+        Name::new(format!("guardrail:{id}")).is_err().then(|| self.finding(Problem::IdForm(id.to_owned())))
     }
 
     /// A profile that no gateway has.

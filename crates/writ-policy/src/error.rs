@@ -169,6 +169,7 @@ impl Problem {
             | Self::AnnotationUnknown(_)
             | Self::AnnotationOnForbid(_)
             | Self::AnnotationForm { .. }
+            | Self::GuardrailForm(_)
             | Self::KillBeforeFreeze { .. } => Gate::Ids,
             Self::Schema(_)
             | Self::LiteralMissing(_)
@@ -190,7 +191,7 @@ impl Problem {
             Self::TooFar { .. } => Gate::Level,
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
             Self::CanFail { .. } | Self::Unproved(_) => Gate::NeverErrors,
-            Self::GuardrailForm(_) | Self::GuardrailPassed { .. } => Gate::Guardrails,
+            Self::GuardrailPassed { .. } => Gate::Guardrails,
             Self::Wider { .. } | Self::Looser { .. } | Self::EntitiesChanged | Self::GuardrailGone(_) => Gate::NoWider,
         }
     }

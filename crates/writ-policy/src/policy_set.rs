@@ -6,7 +6,7 @@ use crate::index::{Index, Reads};
 use crate::principals::Principals;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
-use cedar_policy::{Entities, EntityUid, Schema};
+use cedar_policy::{Entities, EntityUid, Policy, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub struct PolicySet {
     pub(crate) executables: Arc<Executables>,
     pub(crate) policies: BTreeMap<Name, Compiled>,
     pub(crate) principals: Principals,
-    /// The files with guardrails, by path, as they were written.
-    pub(crate) guardrails: BTreeMap<String, Vec<u8>>,
+    /// What must never be permitted, ascending by id.
+    pub(crate) guardrails: Vec<(Policy, Clause)>,
     pub(crate) digest: Hash,
     pub(crate) warnings: Vec<PolicyError>,
 }
@@ -50,12 +50,12 @@ impl PolicySet {
     }
 
     /// The engine's form of its schema and of its policies, for a prover; decisions are made by [`crate::decide`] alone.
-    pub fn engine(&self) -> (&Schema, impl Iterator<Item = &cedar_policy::Policy>) {
+    pub fn engine(&self) -> (&Schema, impl Iterator<Item = &Policy>) {
         (&self.schema, self.index.policies().map(|(policy, _)| policy))
     }
 
-    /// The files with guardrails, by path: they take no part in decisions, and are for a prover to read.
-    pub fn guardrail_files(&self) -> &BTreeMap<String, Vec<u8>> {
+    /// Its guardrails, ascending by id: permits of what must never be permitted. They take no part in decisions, and are for a prover.
+    pub fn guardrails(&self) -> &[(Policy, Clause)] {
         &self.guardrails
     }
 

@@ -118,6 +118,11 @@ fn is_fixture(path: &str) -> bool {
 
 fn judge_path(path: &str) -> Result<(), Problem> {
     SetPath::new(path).map_err(|_| Problem::PathForm)?;
+    // Misspelt, it would be a policy, and permit just what it is to keep from being permitted.
+    let looks_like_one = path.split('/').any(|part| part.to_ascii_lowercase().starts_with("guardrail"));
+    if path.ends_with(".cedar") && looks_like_one && !is_guardrail(path) {
+        return Err(Problem::UnknownFile);
+    }
     let known = [SCHEMA, ENTITIES, PRINCIPALS, README].contains(&path);
     if known || is_policy(path) || is_guardrail(path) || is_fixture(path) { Ok(()) } else { Err(Problem::UnknownFile) }
 }

@@ -2,7 +2,7 @@
 //! that; it is told whenever it may be so.
 
 use crate::policy_set::{Compiled, PolicySet};
-use crate::terms::{BudgetTerm, Period, PermitTerms};
+use crate::terms::{BudgetTerm, PermitTerms};
 use crate::{Clause, Effect};
 use cedar_policy::Policy;
 use std::collections::BTreeMap;
@@ -25,7 +25,9 @@ impl PolicySet {
     pub fn looser_than(&self, older: &Self) -> Vec<Looser> {
         let (ours, theirs) = (self.meanings(), older.meanings());
         let is_kept = |id: &Name, compiled: &Compiled| {
-            let same = |now: &Compiled| ours.get(id) == theirs.get(id) && looser(&now.terms, &compiled.terms).is_none();
+            let same = |now: &Compiled| {
+                ours.get(id) == theirs.get(id) && looser((id, &now.terms), (id, &compiled.terms)).is_none()
+            };
             self.policies.get(id).is_some_and(same)
         };
         let permits = |set: &'_ Self| -> Vec<(Name, PermitTerms)> {
@@ -36,7 +38,7 @@ impl PolicySet {
         let gone: Vec<(&Name, &Compiled)> = gone.collect();
         let found = permits(self).into_iter().filter_map(|(policy, terms)| {
             gone.iter().find_map(|(than, before)| {
-                let what = looser(&terms, &before.terms)?;
+                let what = looser((&policy, &terms), (than, &before.terms))?;
                 Some(Looser { policy: policy.clone(), than: (*than).clone(), what })
             })
         });
@@ -45,7 +47,8 @@ impl PolicySet {
 
     /// Whether entities and principals are the same.
     pub fn has_entities_of(&self, other: &Self) -> bool {
-        self.entities == other.entities && self.principals == other.principals
+        // The engine's own comparison of entities looks at their names alone.
+        self.entities.deep_eq(&other.entities) && self.principals == other.principals
     }
 
     /// Where a policy stands, for findings about it.
@@ -68,7 +71,7 @@ pub fn meaning(policy: &Policy) -> Option<String> {
 }
 
 /// Which of these terms is looser than that of the others.
-fn looser(terms: &PermitTerms, others: &PermitTerms) -> Option<&'static str> {
+fn looser((id, terms): (&Name, &PermitTerms), (other, others): (&Name, &PermitTerms)) -> Option<&'static str> {
     if terms.window_ms > others.window_ms {
         return Some("a longer window");
     }
@@ -78,13 +81,15 @@ fn looser(terms: &PermitTerms, others: &PermitTerms) -> Option<&'static str> {
     if others.sandbox.is_some() && terms.sandbox != others.sandbox {
         return Some("another sandbox, or none");
     }
-    if others.budget.is_some_and(|budget| !terms.budget.is_some_and(|ours| is_within(ours, budget))) {
-        return Some("a larger budget, or none");
+    // What was drawn is counted by the policy's id and the period: under others it would begin at nothing.
+    let is_kept = |budget| id == other && terms.budget.is_some_and(|ours| is_within(ours, budget));
+    if others.budget.is_some_and(|budget| !is_kept(budget)) {
+        return Some("a larger budget, another one, or none");
     }
     None
 }
 
-/// Whether a budget never allows more than another: as much or less, in the same period or, where there is none, for good.
+/// Whether a budget never allows more than another: as much or less, counted alike.
 fn is_within(ours: BudgetTerm, other: BudgetTerm) -> bool {
-    ours.limit <= other.limit && (ours.period == other.period || ours.period == Period::Ever)
+    ours.limit <= other.limit && ours.period == other.period
 }

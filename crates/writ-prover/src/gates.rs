@@ -2,11 +2,10 @@
 
 use crate::counterexample::Counterexample;
 use crate::error::Unproved;
-use crate::guardrails::Guardrails;
 use crate::prover::{Breach, Erring, Prover, Step, Widening};
 use crate::solver::{SolverCommand, SolverLimits};
 use std::collections::BTreeSet;
-use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Problem};
+use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Problem, meaning};
 
 /// What the authors of a set know to be wider than before, and accept.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +78,7 @@ impl Prover<'_> {
         reached &= told(Gate::NeverErrors, erring, policies);
         // What follows is proved of sets in which nothing fails.
         if reached {
-            let (found, count) = self.guarded(set);
-            told(Gate::Guardrails, found, count);
+            told(Gate::Guardrails, self.guarded(set), set.guardrails().len() as u64);
             if let Some((old, accepted)) = replaced {
                 told(Gate::NoWider, self.no_wider(set, old, accepted), policies);
             }
@@ -95,24 +93,8 @@ impl Prover<'_> {
         }
     }
 
-    fn guarded(&mut self, set: &PolicySet) -> (Result<Vec<PolicyError>, Unproved>, u64) {
-        let mut findings = Vec::new();
-        let mut count = 0;
-        for (file, bytes) in set.guardrail_files() {
-            let guardrails = match Guardrails::read(bytes, set) {
-                Ok(guardrails) => guardrails,
-                Err(why) => {
-                    findings.push(at(file, 1, Problem::GuardrailForm(why)));
-                    continue;
-                }
-            };
-            count += guardrails.len() as u64;
-            match self.breaches(set, &guardrails) {
-                Ok(breaches) => findings.extend(breaches.iter().map(|breach| passed(file, breach))),
-                Err(unproved) => return (Err(unproved), count),
-            }
-        }
-        (Ok(findings), count)
+    fn guarded(&mut self, set: &PolicySet) -> Result<Vec<PolicyError>, Unproved> {
+        Ok(self.breaches(set)?.iter().map(|breach| passed(set, breach)).collect())
     }
 
     fn no_wider(
@@ -140,19 +122,14 @@ impl Prover<'_> {
     }
 }
 
-/// The guardrails of the old set that the new one does not have in the same words, or that nobody can read any more.
+/// The guardrails of the old set that the new one does not have in the same words.
 fn gone_guardrails(set: &PolicySet, old: &PolicySet) -> BTreeSet<String> {
-    let kept: BTreeSet<(String, Option<String>)> = guardrails(set).into_iter().collect();
-    guardrails(old).into_iter().filter(|one| one.1.is_none() || !kept.contains(one)).map(|(id, _)| id).collect()
-}
-
-/// Each guardrail with what it says; a file that cannot be read is one that says nothing.
-fn guardrails(set: &PolicySet) -> Vec<(String, Option<String>)> {
-    let each = set.guardrail_files().iter().map(|(file, bytes)| match Guardrails::read(bytes, set) {
-        Ok(guardrails) => guardrails.meanings().collect(),
-        Err(_) => vec![(file.clone(), None)],
-    });
-    each.collect::<Vec<_>>().concat()
+    let said = |set: &PolicySet| -> BTreeSet<(String, Option<String>)> {
+        let each = set.guardrails().iter();
+        each.map(|(guardrail, _)| (AsRef::<str>::as_ref(guardrail.id()).to_owned(), meaning(guardrail))).collect()
+    };
+    let kept = said(set);
+    said(old).into_iter().filter(|one| one.1.is_none() || !kept.contains(one)).map(|(id, _)| id).collect()
 }
 
 fn not_reached(gated: &mut Gated, gates: &[Gate], compared: bool) {
@@ -169,7 +146,7 @@ fn at(file: &str, line: usize, problem: Problem) -> PolicyError {
 fn about(set: &PolicySet, policy: &str, problem: Problem) -> PolicyError {
     match set.place_of(policy) {
         Some(clause) => at(&clause.file, clause.line, problem),
-        None => at(".", 1, problem),
+        None => guarding(set, policy, problem),
     }
 }
 
@@ -182,10 +159,19 @@ fn can_fail(set: &PolicySet, erring: &Erring) -> PolicyError {
     about(set, policy, Problem::CanFail { policy: policy.clone(), why: why.clone(), when: when.asking() })
 }
 
-fn passed(file: &str, breach: &Breach) -> PolicyError {
+fn passed(set: &PolicySet, breach: &Breach) -> PolicyError {
     let Breach { guardrail, permits } = breach;
-    let permits = by_policies(permits);
-    at(file, 1, Problem::GuardrailPassed { guardrail: guardrail.clone(), permits })
+    let problem = Problem::GuardrailPassed { guardrail: guardrail.clone(), permits: by_policies(permits) };
+    guarding(set, guardrail, problem)
+}
+
+/// At the guardrail.
+fn guarding(set: &PolicySet, id: &str, problem: Problem) -> PolicyError {
+    let found = set.guardrails().iter().find(|(guardrail, _)| AsRef::<str>::as_ref(guardrail.id()) == id);
+    match found {
+        Some((_, clause)) => at(&clause.file, clause.line, problem),
+        None => at(".", 1, problem),
+    }
 }
 
 fn is_wider(set: &PolicySet, old: &PolicySet, widening: &Widening) -> PolicyError {

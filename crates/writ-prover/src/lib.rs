@@ -13,13 +13,11 @@
 mod counterexample;
 mod error;
 mod gates;
-mod guardrails;
 mod prover;
 mod solver;
 
 pub use counterexample::{Counterexample, Value};
 pub use error::Unproved;
 pub use gates::{Accepted, prove};
-pub use guardrails::Guardrails;
 pub use prover::{Breach, Erring, Prover, Step, Widening};
 pub use solver::{SolverCommand, SolverLimits};

@@ -8,7 +8,6 @@
 
 use crate::counterexample::Counterexample;
 use crate::error::Unproved;
-use crate::guardrails::Guardrails;
 use crate::solver::{Process, SolverCommand, SolverLimits};
 use cedar_policy::{
     AuthorizationError, Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet as EngineSet, Request,
@@ -86,16 +85,19 @@ impl<'a> Prover<'a> {
         &self.version
     }
 
-    /// Finds the policies that can fail while they are evaluated, each with a request for which it does. None is proof that none can.
+    /// Finds the policies, and guardrails, that can fail while they are evaluated, each with a request for which it does. None is proof
+    /// that none can.
     pub fn never_errors(&mut self, set: &PolicySet) -> Result<Vec<Erring>, Unproved> {
+        let guardrails = set.guardrails().iter().map(|(guardrail, _)| guardrail);
         let set = Sides::of(set)?;
+        let policies: Vec<&Policy> = set.policies.iter().copied().chain(guardrails).collect();
         let environments: Vec<RequestEnv> = set.schema.request_envs().collect();
         let mut solver = self.solver()?;
         let mut erring: Vec<Erring> = Vec::new();
-        let of = environments.len().saturating_mul(set.policies.len());
+        let of = environments.len().saturating_mul(policies.len());
         let mut done: usize = 0;
         for environment in &environments {
-            for policy in &set.policies {
+            for policy in &policies {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
                 let id = name(policy);
@@ -160,17 +162,18 @@ impl<'a> Prover<'a> {
         Ok(found)
     }
 
-    /// Finds what the set permits against a guardrail, one example for each guardrail. None is proof that it permits nothing of
+    /// Finds what the set permits against its guardrails, one example for each guardrail. None is proof that it permits nothing of
     /// the kind, under the same condition as [`Prover::widening`].
-    pub fn breaches(&mut self, set: &PolicySet, guardrails: &Guardrails) -> Result<Vec<Breach>, Unproved> {
+    pub fn breaches(&mut self, set: &PolicySet) -> Result<Vec<Breach>, Unproved> {
+        let guardrails = set.guardrails();
         let set = Sides::of(set)?;
         let environments: Vec<RequestEnv> = set.schema.request_envs().collect();
         let mut solver = self.solver()?;
         let mut found = Vec::new();
-        let of = environments.len().saturating_mul(guardrails.0.len());
+        let of = environments.len().saturating_mul(guardrails.len());
         let mut done: usize = 0;
         for environment in &environments {
-            for guardrail in &guardrails.0 {
+            for (guardrail, _) in guardrails {
                 done = done.saturating_add(1);
                 (self.told)(Step { done, of });
                 if found.iter().any(|known: &Breach| known.guardrail == name(guardrail)) {

@@ -11,5 +11,7 @@ mod guardrails;
 mod never_errors;
 #[path = "proofs/sets.rs"]
 mod sets;
+#[path = "proofs/terms.rs"]
+mod terms;
 #[path = "proofs/widening.rs"]
 mod widening;

@@ -123,10 +123,10 @@ fn compared(before: &PolicySet, after: &PolicySet, id: &Name) -> Vec<String> {
     }
 }
 
-/// Files other than policies.
+/// Files other than policies, guardrails among them.
 fn changed_files<'a>(before: &'a Snapshot, after: &'a Snapshot) -> Vec<(&'a str, &'static str)> {
     let paths: BTreeSet<&String> = before.files().keys().chain(after.files().keys()).collect();
-    let others = paths.into_iter().filter(|path| !path.ends_with(".cedar"));
+    let others = paths.into_iter().filter(|path| !path.ends_with(".cedar") || path.starts_with("guardrails/"));
     others
         .filter_map(|path| match (before.files().get(path), after.files().get(path)) {
             (None, Some(_)) => Some((path.as_str(), "added")),

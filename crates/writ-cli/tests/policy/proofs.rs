@@ -87,7 +87,9 @@ fn a_policy_that_can_fail_is_refused_and_so_is_one_past_a_guardrail() {
         &["the gate `guardrails` is not passed", "past the guardrail `no-shell`", "/bin/sh"],
     );
     fs::write(site.path("guarded/guardrails/never.cedar"), no_shell.replace("permit", "forbid")).unwrap();
-    refused(&site, "guarded", &["wider"], &["the gate `guardrails` is not passed", "written as a permit"]);
+    let unsound = publish_accepting(&site, "guarded", "wider");
+    assert_eq!(error(&unsound)["error"], "1 finding: guarded was not signed");
+    assert!(stdout(&unsound).contains("written as a permit"), "{}", stdout(&unsound));
 }
 
 #[test]
@@ -124,6 +126,15 @@ fn other_entities_are_accepted_or_refused() {
     fs::write(&path, serde_json::to_vec(&entities).unwrap()).unwrap();
     refused(&site, "more", &[], &["the gate `no_wider` is not passed", "entities or principals are others"]);
     json(&publish_accepting(&site, "more", "entities"));
+    // The same names in other groups.
+    folder(&site, "grouped", "");
+    for entity in &mut entities {
+        if entity["uid"]["id"] == "builder" {
+            entity["parents"] = serde_json::json!([{ "type": "Group", "id": "operators" }]);
+        }
+    }
+    fs::write(site.path("grouped/entities.json"), serde_json::to_vec(&entities).unwrap()).unwrap();
+    refused(&site, "grouped", &[], &["the gate `no_wider` is not passed", "entities or principals are others"]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use writ_policy::{PolicySet, Snapshot};
+use writ_policy::{PolicyError, PolicySet, Snapshot};
 use writ_prover::{Prover, SolverCommand, SolverLimits};
 
 const ENTITIES: &str = r#"[
@@ -24,13 +23,18 @@ pub(crate) fn set(policies: &str) -> PolicySet {
 }
 
 pub(crate) fn with_schema(policies: &str, schema: Option<&str>) -> PolicySet {
-    let mut files = BTreeMap::from([
-        ("rules.cedar".to_owned(), policies.as_bytes().to_vec()),
-        ("entities.json".to_owned(), ENTITIES.as_bytes().to_vec()),
-        ("principals.json".to_owned(), b"[]".to_vec()),
-    ]);
-    files.extend(schema.map(|schema| ("schema.cedarschema".to_owned(), schema.as_bytes().to_vec())));
-    PolicySet::compile(&Snapshot::new(files).unwrap()).unwrap_or_else(|errors| panic!("{errors:#?}"))
+    let more: Vec<(&str, &str)> = schema.map(|schema| ("schema.cedarschema", schema)).into_iter().collect();
+    compiled(policies, &more).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+pub(crate) fn guarded(policies: &str, guardrails: &str) -> Result<PolicySet, Vec<PolicyError>> {
+    compiled(policies, &[("guardrails/never.cedar", guardrails)])
+}
+
+pub(crate) fn compiled(policies: &str, more: &[(&str, &str)]) -> Result<PolicySet, Vec<PolicyError>> {
+    let files = [("rules.cedar", policies), ("entities.json", ENTITIES), ("principals.json", "[]")];
+    let each = files.iter().chain(more).map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+    PolicySet::compile(&Snapshot::new(each.collect())?)
 }
 
 pub(crate) fn solver() -> SolverCommand {
