@@ -61,6 +61,7 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
                 policies,
                 principals,
                 guardrails,
+                own_schema: snapshot.file(crate::snapshot::SCHEMA).unwrap_or_default().to_vec(),
                 digest,
                 warnings,
             })

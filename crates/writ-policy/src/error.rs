@@ -148,6 +148,8 @@ pub enum Problem {
         "entities or principals are others than before: who is in which group, and whose key is whose, may permit more"
     )]
     EntitiesChanged,
+    #[error("the schema is another than before: a policy that has not changed may permit more by it")]
+    SchemaChanged,
     #[error("not proved: {0}")]
     Unproved(String),
 }
@@ -192,7 +194,11 @@ impl Problem {
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
             Self::CanFail { .. } | Self::Unproved(_) => Gate::NeverErrors,
             Self::GuardrailPassed { .. } => Gate::Guardrails,
-            Self::Wider { .. } | Self::Looser { .. } | Self::EntitiesChanged | Self::GuardrailGone(_) => Gate::NoWider,
+            Self::Wider { .. }
+            | Self::Looser { .. }
+            | Self::EntitiesChanged
+            | Self::SchemaChanged
+            | Self::GuardrailGone(_) => Gate::NoWider,
         }
     }
 
@@ -259,6 +265,7 @@ impl Problem {
             Self::GuardrailGone(_) => {
                 "keep it, or have its authors accept it: `writ policy sign --accept guardrail:<id>`"
             }
+            Self::SchemaChanged => "have its authors accept it: `writ policy sign --accept schema`",
             Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
             Self::Unproved(_) => {
                 "see that cvc5 is there and the question small enough; without a proof the gate stays shut"

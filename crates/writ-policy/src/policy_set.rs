@@ -24,6 +24,8 @@ pub struct PolicySet {
     pub(crate) executables: Arc<Executables>,
     pub(crate) policies: BTreeMap<Name, Compiled>,
     pub(crate) principals: Principals,
+    /// What the domain adds to the base schema, as it was written.
+    pub(crate) own_schema: Vec<u8>,
     /// What must never be permitted, ascending by id.
     pub(crate) guardrails: Vec<(Policy, Clause)>,
     pub(crate) digest: Hash,

@@ -51,6 +51,11 @@ impl PolicySet {
         self.entities.deep_eq(&other.entities) && self.principals == other.principals
     }
 
+    /// Whether the schema is the same, byte for byte: another action in a group is permitted by a policy that has not changed.
+    pub fn has_schema_of(&self, other: &Self) -> bool {
+        self.own_schema == other.own_schema
+    }
+
     /// Where a policy stands, for findings about it.
     pub fn place_of(&self, id: &str) -> Option<&Clause> {
         self.clause(&Name::new(id).ok()?)

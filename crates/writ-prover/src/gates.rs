@@ -12,7 +12,7 @@ use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Probl
 pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
 
 impl<'a> Accepted<'a> {
-    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, `guardrail:<id>` for each
+    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, `schema` where it is another, `guardrail:<id>` for each
     /// guardrail that does not hold any more, and `wider` for
     /// whatever it is: then nothing is compared.
     pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
@@ -29,6 +29,10 @@ impl<'a> Accepted<'a> {
 
     fn all(&self) -> bool {
         self.0.contains("wider")
+    }
+
+    fn schema(&self) -> bool {
+        self.0.contains("schema")
     }
 
     fn entities(&self) -> bool {
@@ -117,6 +121,9 @@ impl Prover<'_> {
         let mut findings: Vec<PolicyError> = wider.chain(looser).chain(gone).collect();
         if !accepted.entities() && !set.has_entities_of(old) {
             findings.push(at("entities.json", 1, Problem::EntitiesChanged));
+        }
+        if !accepted.schema() && !set.has_schema_of(old) {
+            findings.push(at("schema.cedarschema", 1, Problem::SchemaChanged));
         }
         Ok(findings)
     }

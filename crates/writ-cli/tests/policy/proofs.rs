@@ -138,6 +138,26 @@ fn other_entities_are_accepted_or_refused() {
 }
 
 #[test]
+fn another_schema_is_accepted_or_refused() {
+    let site = signed_site();
+    // One more action in a group, and a policy that has not changed permits it.
+    let schema = |group: &str| {
+        format!(
+            "action deploys;\naction erase{group} appliesTo {{ principal: [User], resource: Executable, context: {{}} }};\n"
+        )
+    };
+    let policy = "@id(\"deploys\") permit (principal, action in Action::\"deploys\", resource);\n";
+    folder(&site, "first", policy);
+    fs::write(site.path("first/schema.cedarschema"), schema("")).unwrap();
+    json(&publish_accepting(&site, "first", "wider"));
+    folder(&site, "more", policy);
+    fs::write(site.path("more/schema.cedarschema"), schema(" in [deploys]")).unwrap();
+    refused(&site, "more", &[], &["the gate `no_wider` is not passed", "the schema is another than before"]);
+    // The engine keeps actions among its entities.
+    json(&publish_accepting(&site, "more", "schema,entities"));
+}
+
+#[test]
 fn looser_terms_are_accepted_or_refused() {
     let site = signed_site();
     folder(&site, "less", WIDER);
