@@ -26,7 +26,10 @@ impl PolicySet {
         let (ours, theirs) = (self.meanings(), older.meanings());
         let is_kept = |id: &Name, compiled: &Compiled| {
             let same = |now: &Compiled| {
-                ours.get(id) == theirs.get(id) && looser((id, &now.terms), (id, &compiled.terms)).is_none()
+                // What the engine cannot write is not known to be the same.
+                let meaning = ours.get(id).and_then(Option::as_ref);
+                let is_same = meaning.is_some_and(|meaning| theirs.get(id).and_then(Option::as_ref) == Some(meaning));
+                is_same && looser((id, &now.terms), (id, &compiled.terms)).is_none()
             };
             self.policies.get(id).is_some_and(same)
         };

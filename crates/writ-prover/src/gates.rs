@@ -12,9 +12,8 @@ use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Probl
 pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
 
 impl<'a> Accepted<'a> {
-    /// `policy:<id>` for each policy by which more may be permitted, `entities` where others may be permitted it, `schema` where it is another, `guardrail:<id>` for each
-    /// guardrail that does not hold any more, and `wider` for
-    /// whatever it is: then nothing is compared.
+    /// `policy:<id>` for each policy by which more may be permitted, `guardrail:<id>` for each guardrail that does not hold any more,
+    /// `entities` and `schema` where they are others, and `wider` for whatever it is: then nothing is compared.
     pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
         Self(all)
     }
