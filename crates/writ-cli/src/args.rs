@@ -30,10 +30,14 @@ enum RunCommand {
 }
 
 impl Args {
+    /// Whether this process may be there to run a command. It is not, whatever a folder is called, where none of its words says so.
+    pub(crate) fn may_be_run() -> bool {
+        std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "run")
+    }
+
     /// Reads the arguments of this process. What is no complete `writ run` is read with all commands in view, which say what is wrong.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        let may_be_run = std::env::args_os().any(|word| word == "run");
-        match may_be_run.then(OnlyRun::try_parse) {
+        match Self::may_be_run().then(OnlyRun::try_parse) {
             Some(Ok(OnlyRun { json, command: RunCommand::Run(run) })) => Ok(Self { json, command: Command::Run(run) }),
             Some(Err(_)) | None => Self::try_parse(),
         }

@@ -40,17 +40,15 @@ use writ_gateway_process::Memory;
 static MEMORY: Memory<MiMalloc> = Memory::new(MiMalloc);
 
 fn main() -> ExitCode {
+    // Before the arguments are parsed, since the parser of so many commands takes more than belongs to a start.
+    let decided = if Args::may_be_run() { MEMORY.stay_small() } else { MEMORY.grow_large() };
     let args = match Args::read() {
         Ok(args) => args,
         Err(error) => return misused(&error),
     };
+    debug_assert!(decided || !matches!(args.command, Command::Up(_)), "the start takes more than early memory has");
     let json = args.json;
     let runs = matches!(args.command, Command::Run(_));
-    if runs {
-        MEMORY.stay_small()
-    } else {
-        MEMORY.grow_large()
-    }
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

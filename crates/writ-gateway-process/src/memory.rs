@@ -8,8 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// What a process may take before it is known what it is: the start of the runtime, and the arguments.
-const EARLY_BYTES: usize = 256 * 1024;
+/// What a process may take before it is known what it is: the start of the runtime, and a look at the arguments.
+const EARLY_BYTES: usize = 64 * 1024;
 /// The strictest alignment that early memory has.
 const EARLY_ALIGN: usize = 4096;
 
@@ -41,14 +41,14 @@ impl<A: GlobalAlloc> Memory<A> {
         Self { decided: AtomicU8::new(UNDECIDED), early, large }
     }
 
-    /// From now on this process is a small one.
-    pub fn stay_small(&self) {
-        self.decide(SMALL);
+    /// From now on this process is a small one. Returns whether it is.
+    pub fn stay_small(&self) -> bool {
+        self.decide(SMALL) == SMALL
     }
 
-    /// From now on this process is a large one, unless it has taken more already than belongs to its start.
-    pub fn grow_large(&self) {
-        self.decide(LARGE);
+    /// From now on this process is a large one, unless it has taken more already than belongs to its start. Returns whether it is.
+    pub fn grow_large(&self) -> bool {
+        self.decide(LARGE) == LARGE
     }
 
     /// Decided once: memory must go back to where it came from. Returns what was decided.
@@ -193,7 +193,7 @@ mod tests {
         let layout = Layout::from_size_align(100, 64).unwrap();
         let early = take(&memory, layout, 7);
         assert_eq!(taken(&memory), 0);
-        memory.grow_large();
+        assert!(memory.grow_large());
         let late = take(&memory, layout, 8);
         assert_eq!(taken(&memory), 1);
         // SAFETY: both come from there, with this layout.
@@ -215,7 +215,7 @@ mod tests {
         let layout = Layout::from_size_align(EARLY_BYTES / 2, 8).unwrap();
         let early = [take(&memory, layout, 1), take(&memory, layout, 2)];
         let late = take(&memory, layout, 3);
-        memory.grow_large();
+        assert!(!memory.grow_large());
         let later = take(&memory, layout, 4);
         assert!(early.iter().all(|pointer| memory.early.has(*pointer)));
         assert!(![late, later].iter().any(|pointer| memory.early.has(*pointer)));
