@@ -18,6 +18,7 @@ from sample_ledger import (
     Key,
     World,
     ident,
+    ordering,
     pair,
     signed,
     whole,
@@ -397,6 +398,7 @@ class ControlTest(BundleCase):
         self.assertEqual(found.result()["type"], "policy")
         self.refused("control_chain_broken", verify_bundle, world.bundle(5, leave_out=[4], openings=[]), world.trust())
         opening = [["policy", SALT, b"set"]]
+        verify_bundle(world.bundle(4, openings=opening + [["text", SALT, b"passed"]]), world.trust())
         verify_bundle(world.bundle(4, openings=opening), world.trust())
         for openings in (opening * 2, [["facts", SALT, b"set"]], [["policy", SALT, b"other"]]):
             data = world.bundle(4, openings=openings)
@@ -482,6 +484,39 @@ class BundleTest(BundleCase):
         for digest, kind, value in ((asked["digest"], "exec", order), (ACTION_DIGEST, "order", ACTION)):
             wrong = late("decide", kind="denial", code="policy_denied", action={"kind": kind, "digest": digest})
             self.judged("commitment_mismatch", wrong, openings=[["action", SALT, value]])
+
+    def test_orders_carried_out(self):
+        writ = {"kind": "writ", "writ": bytes(32)}
+        policy = {"set": sha256(b"set"), "epoch": 2, "semantics": "cedar-4", "reasons": []}
+        asked = {"kind": "exec", "digest": ACTION_DIGEST}
+        revoke = late("revoke", **writ)
+        cases = [
+            ("ok", World.activate, World.halt, revoke),
+            ("ok", World.halt, World.activate),
+            ("ok", late("halt", policy=policy)),
+            ("policy_mismatch", World.activate, late("halt", policy=policy)),
+            ("ok", World.activate, late("activate", epoch=2), revoke),
+            ("policy_mismatch", World.activate, late("activate", epoch=2), late("halt", policy=policy | {"epoch": 1})),
+            ("malformed", late("halt", action=asked)),
+            ("malformed", late("ordered", kind="revocation", target=writ, action=asked)),
+        ]
+        for number, (code, *steps) in enumerate(cases):
+            with self.subTest(number, code=code):
+                self.judged(code, *steps, openings=[])
+        halting, revoking = ({"command": name, "reason": "lost"} for name in ("halt", "revoke"))
+        facts = ["facts", SALT, b"facts"]
+        for done, right in ((World.halt, halting), (revoke, revoking | {"target": writ})):
+            self.judged("ok", done, openings=[["action", SALT, ordering(right)], facts])
+        others = [
+            ("halt", halting | {"reason": "fire"}),
+            ("halt", revoking | {"target": writ}),
+            ("revocation", revoking | {"target": writ | {"writ": bytes(range(32))}}),
+        ]
+        for kind, other in others:
+            digest = commitment("action", SALT, ordering(other))
+            target = {"target": writ} if kind == "revocation" else {}
+            wrong = late("ordered", kind=kind, action={"kind": "order", "digest": digest}, **target)
+            self.judged("commitment_mismatch", wrong, openings=[["action", SALT, ordering(other)]])
 
     def test_refused(self):
         world = whole()

@@ -74,6 +74,11 @@ ACTION = cbor.encode(
 ACTION_DIGEST = commitment("action", SALT, ACTION)
 
 
+def ordering(body: dict) -> bytes:
+    """An encoded order."""
+    return cbor.encode(["writ.action", "order", 1, body])
+
+
 def signed(kind: str, body: dict, signers: list[Key], origin: str = ORIGIN, version: int = 1) -> bytes:
     payload = cbor.encode(["writ.statement", kind, version, origin, body])
     made = [[sha256(key.bytes), key.private.sign(b"writ.signed/v1\n" + payload)] for key in signers]
@@ -114,6 +119,8 @@ class World:
         self.entries: list[bytes] = []
         self.control: list[bytes] = []
         self.batch_at = self.batch = self.seq = 0
+        self.at: int | None = None
+        self.policy = {"set": sha256(b"set"), "epoch": 1, "semantics": "cedar-4"}
         self.uses = uses
         self.spare = Key(Ed25519PrivateKey)
         self.add(
@@ -223,6 +230,14 @@ class World:
     def ordered(self, kind: str, **body) -> None:
         """A control entry by order of a principal."""
         common = {"request": REQUEST, "id": self.fresh(), "reason": "lost", "by": PRINCIPAL, "time_ms": 5}
+        done = {"halt": "halt", "revocation": "revoke"}[kind]
+        target = {"target": body["target"]} if "target" in body else {}
+        order = ordering({"command": done, "reason": body.get("reason", "lost")} | target)
+        common["action"] = {"kind": "order", "digest": commitment("action", SALT, order)}
+        common["policy"] = self.policy | {"reasons": []}
+        common["facts"] = commitment("facts", SALT, b"facts")
+        if self.at is None:
+            self.at = len(self.entries)
         self.add(kind, common | body, control=True)
 
     def revoke(self, kind: str, **target) -> None:
@@ -236,10 +251,13 @@ class World:
             "semantics": "cedar-4",
             "gates": [{"gate": "files", "passed": 3}, {"gate": "fixtures", "passed": 0}],
             "content": commitment("policy", SALT, b"set"),
+            "report": commitment("text", SALT, b"passed"),
             "by": PRINCIPAL,
             "time_ms": 3,
         }
-        self.add("policy", body | changes, control=True)
+        body |= changes
+        self.policy = {name: body[name] for name in ("set", "epoch", "semantics")}
+        self.add("policy", body, control=True)
 
     def tally(self, **changes) -> None:
         body = {"counts": [{"code": "unauthenticated", "count": 3}], "from_ms": 4, "time_ms": 5}

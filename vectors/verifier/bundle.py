@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import cbor
-from .action import OPENING, commitment, open_commitment
+from .action import OPENING, commitment, open_commitment, read_action
 from .conventions import entry_hash, sha256
 from .entry import CONTROL_TYPES, read_entry
 from .ledger import Checkpoint
@@ -169,9 +169,18 @@ def commitments(at: Recorded) -> set[tuple[str, bytes]]:
         held.add(("text", body["text"]))
     if "content" in body:
         held.add(("policy", body["content"]))
+    if "report" in body:
+        held.add(("text", body["report"]))
     if "request" in body:
         held.add(("request", body["request"]["digest"]))
     return held
+
+
+# The order that an entry says was carried out.
+ORDERED = {
+    "revocation": lambda body: {"command": "revoke", "reason": body["reason"], "target": body["target"]},
+    "halt": lambda body: {"command": "halt", "reason": body["reason"]},
+}
 
 
 def judge_openings(openings: list, decision: Recorded) -> None:
@@ -182,6 +191,8 @@ def judge_openings(openings: list, decision: Recorded) -> None:
         action = open_commitment([kind, salt, value], {digest for _, digest in opened})
         if action and action != body["action"]["kind"]:
             raise Refused("commitment_mismatch", f"the opened action is of kind {action}")
+        if action and decision.entry.type in ORDERED and read_action(value)[1] != ORDERED[decision.entry.type](body):
+            raise Refused("commitment_mismatch", "the opened order is not the one that was carried out")
         if kind == "policy" and sha256(value) != body["set"]:
             raise Refused("commitment_mismatch", "the opened policy set is not that of the entry")
         held -= opened

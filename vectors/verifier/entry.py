@@ -102,6 +102,9 @@ HALT_FIELDS = {
     "id": id16,
     "reason": label,
     "by": PRINCIPAL,
+    "action": ACTION,
+    "policy": POLICY,
+    "facts": hash32,
     "time_ms": uint(),
 }
 GATES = both(
@@ -120,7 +123,7 @@ ACTIVATION = record(
         "by": PRINCIPAL,
         "time_ms": uint(),
     },
-    {"manifest": byte_string()},
+    {"manifest": byte_string(), "report": hash32},
 )
 
 # "Decision entries"

@@ -155,10 +155,10 @@ def judge_limits(state: State, body: dict) -> None:
 
 
 def judge_policy(state: State, policy: dict) -> None:
-    """A grant stands on the policy set in force, if there is one."""
+    """What was decided stands on the policy set in force, if there is one."""
     for name in ("set", "epoch", "semantics") if state.policy else ():
         if policy[name] != state.policy[name]:
-            raise Refused("policy_mismatch", f"granted under another policy {name} than that in force")
+            raise Refused("policy_mismatch", f"decided under another policy {name} than that in force")
 
 
 def judge_lineage(state: State, index: int, cause: dict) -> None:
@@ -342,6 +342,19 @@ def accept_root_order(state: State, at: Recorded) -> None:
         state.authors = statement.body["threshold"], statement.body["keys"]
 
 
+def judge_order(state: State, body: dict) -> None:
+    """Rule 4: what was carried out is an order, decided by the set in force."""
+    if body["action"]["kind"] != "order":
+        raise malformed("an order whose action is of another kind")
+    judge_policy(state, body["policy"])
+
+
+def accept_halt(state: State, at: Recorded) -> None:
+    """An order of a principal to halt."""
+    judge_order(state, at.entry.body)
+    halt(state, at)
+
+
 def halt(state: State, at: Recorded) -> None:
     """The domain is halted since the first halt that is in force."""
     if state.halted_at is None:
@@ -365,7 +378,8 @@ def accept_gateway(state: State, at: Recorded) -> None:
 
 
 def accept_revocation(state: State, at: Recorded) -> None:
-    """The first revocation of a target counts."""
+    """Rule 4, and the first revocation of a target counts."""
+    judge_order(state, at.entry.body)
     target = at.entry.body["target"]
     fields = {
         "writ": ("writ",),
@@ -414,7 +428,7 @@ ACCEPT = {
     "genesis": accept_genesis,
     "gateway": accept_gateway,
     "revocation": accept_revocation,
-    "halt": halt,
+    "halt": accept_halt,
     "root-order": accept_root_order,
     "policy": accept_policy,
     "grant": accept_grant,

@@ -7,7 +7,7 @@ use crate::policies::{ActiveSet, Policies, semantics};
 use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
 use writ_policy::{GateResult, Gated, PolicySet, Snapshot, gate};
@@ -43,6 +43,8 @@ pub struct Authority {
     reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
     pub(crate) solver: SolverCommand,
+    /// Where the ledger is kept: history is read there.
+    pub(crate) store: PathBuf,
 }
 
 impl Authority {
@@ -96,6 +98,7 @@ impl Authority {
             explained: Rates::new(EXPLAINED),
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
+            store: store.to_owned(),
             clock: setting.clock,
             solver: setting.solver,
             ledger,
@@ -232,7 +235,7 @@ fn following(active: Option<&ActivePolicy>) -> Positive {
 }
 
 /// The set that an entry of the control chain has put in force.
-fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, AuthorityError> {
+pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, AuthorityError> {
     let missing = || AuthorityError::SetMissing { epoch: active.epoch.get(), at: active.at.get() };
     let stored = reader.entry(active.at)?.ok_or_else(missing)?;
     let Body::Policy(activation) = stored.decode(reader.origin())?.body else { return Err(missing()) };
@@ -277,6 +280,8 @@ fn activation(
         set: *set.digest(),
         epoch,
         gates,
+        // Nobody accepts anything of a folder, and what it has passed is what `gates` says.
+        report: None,
         content: content.commitment(),
         control: Genesis::CONTROL,
         request: own_request(time_ms, set.digest().as_bytes())?,

@@ -9,12 +9,13 @@ use crate::error::AuthorityError;
 use crate::replay::Replayed;
 use crate::retold::Recorded;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use writ_ledger::{Decided, Kept, Reader, Ruled};
-use writ_policy::{Decision, Facts, Permit, PolicySet, Snapshot, decide, text_of_bytes};
+use writ_policy::{Decision, Facts, Permit, PolicySet, SEMANTICS, Snapshot, decide, text_of_bytes};
 use writ_protocol::action::{Action, Command};
-use writ_protocol::entry::{Grant, Limits, Principal};
+use writ_protocol::entry::{Grant, Limits, Policy, Principal};
 use writ_protocol::{Code, Name};
 use writ_tlog::Hash;
 
@@ -34,6 +35,8 @@ const NAMED_MAX: usize = 100;
 pub struct Backtest {
     /// The digest of the candidate.
     pub set: Hash,
+    /// The first entry that was gone through.
+    pub first: u64,
     /// Entries of the ledger that were gone through.
     pub entries: u64,
     /// Decisions that were decided again.
@@ -42,12 +45,12 @@ pub struct Backtest {
     pub same: u64,
     /// Refusals that were made before policy was asked: no policy changes them.
     pub before_policy: u64,
-    /// Orders that were carried out. Their facts are not recorded, so they are not decided again.
-    pub orders: u64,
     /// Decisions that rest on values that were erased, or cannot be read.
     pub undecided: u64,
     /// The first of them.
     pub not_decided: Vec<Replayed>,
+    /// How many would come out otherwise, by how.
+    pub counts: BTreeMap<Shift, u64>,
     /// What would come out otherwise: the largest groups of each kind first.
     pub changed: Vec<Changed>,
     /// Decisions that would come out otherwise and stand in no group, since there are too many groups.
@@ -95,6 +98,9 @@ pub enum Shift {
 }
 
 impl Shift {
+    /// Those by which somebody is answered otherwise.
+    pub const ANSWERS: [Self; 3] = [Self::Permitted, Self::Denied, Self::Held];
+
     /// The stable string.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -131,15 +137,14 @@ pub enum Verdict {
 impl Backtest {
     /// How many decisions would change so.
     pub fn count(&self, shift: Shift) -> u64 {
-        self.changed.iter().filter(|changed| changed.shift == shift).map(|changed| changed.count).sum()
+        self.counts.get(&shift).copied().unwrap_or_default()
     }
 
     /// What it comes to. Other reasons or terms for the same answer are told, and change nobody's answer.
     pub fn verdict(&self) -> Verdict {
-        let answers = [Shift::Permitted, Shift::Denied, Shift::Held];
         if self.undecided > 0 {
             Verdict::Undecided
-        } else if self.ungrouped > 0 || answers.iter().any(|shift| self.count(*shift) > 0) {
+        } else if Shift::ANSWERS.iter().any(|shift| self.count(*shift) > 0) {
             Verdict::Changes
         } else {
             Verdict::Unchanged
@@ -161,7 +166,7 @@ pub fn backtest(
         // Sets that are compiled apart share nothing that two cores would wait for each other for.
         let set = PolicySet::compile(candidate).map_err(AuthorityError::Policy)?;
         let reader = Reader::open(store)?;
-        let mut run = Run { set: &set, limits: &limits, found: Found::default() };
+        let mut run = Run { set: &set, replaced: None, limits: &limits, found: Found::default() };
         loop {
             let first = taken.fetch_add(STRETCH, Ordering::Relaxed);
             if first >= size {
@@ -179,7 +184,29 @@ pub fn backtest(
         joined.collect::<Result<Vec<_>, _>>()
     })?;
     let all = found.into_iter().fold(Found::default(), Found::with);
-    Ok(all.into_report(candidate.digest(), size))
+    Ok(all.into_report(candidate.digest(), 0..size))
+}
+
+/// Decides the newest recorded decisions again under `candidate`, those of so many entries, and holds them against what `replaced` decides:
+/// that is what was recorded, where it was in force then. One thread reads and decides, the calling one.
+pub(crate) fn newest(
+    store: &Path,
+    candidate: &PolicySet,
+    replaced: &PolicySet,
+    entries: u64,
+) -> Result<Backtest, AuthorityError> {
+    let reader = Reader::open(store)?;
+    let view = reader.view()?;
+    let (size, limits) = (view.size().get(), view.control.limits().clone());
+    let first = size.saturating_sub(entries);
+    let mut run = Run { set: candidate, replaced: Some(replaced), limits: &limits, found: Found::default() };
+    let mut start = first;
+    while start < size {
+        let end = start.saturating_add(STRETCH).min(size);
+        reader.decisions(start..end, &mut |decided| run.decision(&decided))?;
+        start = end;
+    }
+    Ok(run.found.into_report(*candidate.digest(), first..size))
 }
 
 /// Decisions are alike if they change alike.
@@ -198,7 +225,7 @@ struct Found {
     decided: u64,
     same: u64,
     before_policy: u64,
-    orders: u64,
+    counts: BTreeMap<Shift, u64>,
     undecided: u64,
     not_decided: Vec<Replayed>,
     groups: BTreeMap<Key, (Came, Came, Group)>,
@@ -207,22 +234,22 @@ struct Found {
 
 struct Run<'a> {
     set: &'a PolicySet,
+    /// What is in force; where there is none, what was recorded is what the candidate is held against.
+    replaced: Option<&'a PolicySet>,
     limits: &'a Limits,
     found: Found,
 }
 
 impl Run<'_> {
     fn decision(&mut self, decided: &Decided) {
-        let (principal, was) = match &decided.ruled {
-            Ruled::Grant(grant) => (&grant.principal, came(Recorded::Permit, grant.policy.reasons.as_slice())),
+        let (principal, outcome, policy) = match &decided.ruled {
+            Ruled::Grant(grant) => (&grant.principal, Recorded::Permit, &grant.policy),
             Ruled::Denial(denial) => match &denial.policy {
-                Some(policy) if denial.facts.is_some() => {
-                    (&denial.principal, came(Recorded::Deny(denial.code), policy.reasons.as_slice()))
-                }
+                Some(policy) if denial.facts.is_some() => (&denial.principal, Recorded::Deny(denial.code), policy),
                 Some(_) | None => return self.found.before_policy += 1,
             },
-            Ruled::Hold(hold) => (&hold.principal, came(Recorded::Hold, hold.policy.reasons.as_slice())),
-            Ruled::Order => return self.found.orders += 1,
+            Ruled::Hold(hold) => (&hold.principal, Recorded::Hold, &hold.policy),
+            Ruled::Order(order) => (&order.by, Recorded::Permit, &order.policy),
         };
         let (action, facts) = match read(decided) {
             Ok(read) => read,
@@ -230,7 +257,19 @@ impl Run<'_> {
         };
         self.found.decided += 1;
         let derived = decide(self.set, &action, &facts);
-        match self.shift(decided, &was, &derived, &facts) {
+        let (was, shift) = match self.replaced.filter(|replaced| !decided_by(policy, replaced)) {
+            Some(replaced) => {
+                let now = decide(replaced, &action, &facts);
+                let shift = between(&now, &derived);
+                (came_of(now), shift)
+            }
+            None => {
+                let was = Came { outcome, reasons: policy.reasons.as_slice().to_vec() };
+                let shift = self.shift(decided, &was, &derived, &facts);
+                (was, shift)
+            }
+        };
+        match shift {
             None => self.found.same += 1,
             Some(shift) => self.found.changed(shift, decided.index.get(), principal, &action, was, derived),
         }
@@ -245,7 +284,9 @@ impl Run<'_> {
                 }
                 match &decided.ruled {
                     Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
-                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) | Ruled::Order => Some(Shift::Terms),
+                    // An order is carried out at once and has no terms.
+                    Ruled::Order(_) => None,
+                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) => Some(Shift::Terms),
                 }
             }
             (Recorded::Permit | Recorded::Hold, Decision::Deny(_)) => Some(Shift::Denied),
@@ -265,8 +306,28 @@ impl Run<'_> {
     }
 }
 
-fn came(outcome: Recorded, reasons: &[Name]) -> Came {
-    Came { outcome, reasons: reasons.to_vec() }
+fn came_of(decision: Decision) -> Came {
+    match decision {
+        Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
+        Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
+    }
+}
+
+/// Whether what is recorded is what this set decides.
+fn decided_by(policy: &Policy, set: &PolicySet) -> bool {
+    policy.set == *set.digest() && policy.semantics.as_str() == SEMANTICS
+}
+
+/// How two sets differ on one request.
+fn between(now: &Decision, would: &Decision) -> Option<Shift> {
+    match (now, would) {
+        (Decision::Permit(now), Decision::Permit(would)) if now.reasons != would.reasons => Some(Shift::Reasons),
+        (Decision::Permit(now), Decision::Permit(would)) => (now.terms != would.terms).then_some(Shift::Terms),
+        (Decision::Permit(_), Decision::Deny(_)) => Some(Shift::Denied),
+        (Decision::Deny(_), Decision::Permit(_)) => Some(Shift::Permitted),
+        (Decision::Deny(now), Decision::Deny(would)) if now.code != would.code => Some(Shift::Code),
+        (Decision::Deny(now), Decision::Deny(would)) => (now.reasons != would.reasons).then_some(Shift::Reasons),
+    }
 }
 
 /// Whether a refusal is policy's own; all others are of the ledger's order, after policy permitted.
@@ -294,10 +355,8 @@ impl Found {
     }
 
     fn changed(&mut self, shift: Shift, index: u64, who: &Principal, action: &Action, was: Came, derived: Decision) {
-        let would = match derived {
-            Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
-            Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
-        };
+        let would = came_of(derived);
+        *self.counts.entry(shift).or_default() += 1;
         let (verb, resource) = match action {
             Action::Exec(exec) => ("exec", text_of_bytes(&exec.path)),
             Action::Order(order) => match order.command {
@@ -331,7 +390,9 @@ impl Found {
         self.decided += other.decided;
         self.same += other.same;
         self.before_policy += other.before_policy;
-        self.orders += other.orders;
+        for (shift, count) in other.counts {
+            *self.counts.entry(shift).or_default() += count;
+        }
         self.undecided += other.undecided;
         self.ungrouped += other.ungrouped;
         self.not_decided.extend(other.not_decided);
@@ -343,7 +404,7 @@ impl Found {
         self
     }
 
-    fn into_report(self, set: Hash, entries: u64) -> Backtest {
+    fn into_report(self, set: Hash, range: Range<u64>) -> Backtest {
         let each = self.groups.into_iter().map(|((shift, principal, action, resource, _, _), (was, would, group))| {
             let Group { count, examples, last } = group;
             Changed { shift, principal, action, resource, was, would, count, examples, last }
@@ -352,11 +413,12 @@ impl Found {
         changed.sort_by_key(|changed| (changed.shift, std::cmp::Reverse(changed.count)));
         Backtest {
             set,
-            entries,
+            first: range.start,
+            entries: range.end - range.start,
             decided: self.decided,
             same: self.same,
             before_policy: self.before_policy,
-            orders: self.orders,
+            counts: self.counts,
             undecided: self.undecided,
             not_decided: self.not_decided,
             changed,

@@ -47,7 +47,7 @@ impl<'a> Case<'a> {
         RequestRef { key: self.request.key, digest: self.request_opening.commitment() }
     }
 
-    fn action_ref(&self) -> ActionRef {
+    pub(crate) fn action_ref(&self) -> ActionRef {
         ActionRef { kind: self.action.kind(), digest: self.action_opening.commitment() }
     }
 

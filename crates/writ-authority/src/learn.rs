@@ -75,7 +75,7 @@ impl School {
                 }
                 (From::Grants | From::GrantsAndRefusals, _) => return,
             },
-            Ruled::Hold(_) | Ruled::Order => return,
+            Ruled::Hold(_) | Ruled::Order(_) => return,
         };
         let read = |kept: &Kept| match kept {
             Kept::Value(opening) => Some(opening.value.clone()),

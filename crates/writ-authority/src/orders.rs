@@ -3,14 +3,16 @@
 use crate::answer::Answer;
 use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
-use crate::decision::{Case, Ruling};
+use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
 use writ_policy::{Decision, Facts, decide};
-use writ_protocol::action::{Action, Command, Order};
-use writ_protocol::entry::{Genesis, Halt, Revocation};
+use writ_protocol::action::{Action, Command, CommitmentKind, Order};
+use writ_protocol::cbor::Encode;
+use writ_protocol::entry::{Genesis, Halt, Policy, Revocation};
 use writ_protocol::statement::Ask;
 use writ_protocol::{Code, OrderId, Refusal};
+use writ_tlog::Hash;
 
 /// How often an order is decided again because the control chain has grown meanwhile.
 const DECISIONS_MAX: usize = 8;
@@ -47,18 +49,27 @@ impl Authority {
             let active = self.policies.active();
             let head = self.ledger.published().control.head().head;
             let facts = self.order_facts(case);
-            if let Decision::Deny(deny) = decide(&active.set, &case.action, &facts) {
-                return self
-                    .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
-                    .await
-                    .map(|answer| answer.because(&active, case, &facts));
-            }
-            let draft = self.draft(case, order)?;
-            let openings = vec![case.request_opening.clone()];
+            let permit = match decide(&active.set, &case.action, &facts) {
+                Decision::Permit(permit) => permit,
+                Decision::Deny(deny) => {
+                    return self
+                        .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
+                        .await
+                        .map(|answer| answer.because(&active, case, &facts));
+                }
+            };
+            let committed = opening(CommitmentKind::Facts, facts.to_cbor())?;
+            let stands = Stands { facts: committed.commitment(), policy: active.decided_by(permit.reasons)? };
+            let draft = draft(case, order, stands, facts.now_ms)?;
+            let openings = vec![case.action_opening.clone(), committed, case.request_opening.clone()];
             let proposal = Proposal::new(draft).with_openings(openings).with_reads(ReadControl { head });
             match self.record(proposal).await {
                 Ok(receipt) => return Ok(Answer::Done(receipt)),
-                Err(LedgerError::Refused(refusal)) if refusal.code() == Code::FactsChanged => last = refusal,
+                Err(LedgerError::Refused(refusal))
+                    if matches!(refusal.code(), Code::FactsChanged | Code::PolicyMismatch) =>
+                {
+                    last = refusal;
+                }
                 Err(LedgerError::Refused(refusal)) => {
                     return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
                 }
@@ -78,21 +89,28 @@ impl Authority {
             surroundings: Vec::new(),
         }
     }
+}
 
-    fn draft(&self, case: &Case<'_>, order: &Order) -> Result<Draft, AuthorityError> {
-        let time_ms = self.now_ms();
-        let (by, id) = (case.asker.principal.clone(), OrderId::new(time_ms, random()?));
-        let (reason, request) = (order.reason.clone(), case.request_ref());
-        // The sequencer gives it its place in the chain.
-        let control = Genesis::CONTROL;
-        Ok(match &order.command {
-            Command::Revoke(target) => {
-                Draft::Revocation(Revocation { by, id, reason, target: target.clone(), control, request, time_ms })
-            }
-            Command::Halt => Draft::Halt(Halt { by, id, reason, control, request, time_ms }),
-            Command::Publish(_) => return Err(without_bundle().into()),
-        })
-    }
+/// What an order was decided on.
+struct Stands {
+    facts: Hash,
+    policy: Policy,
+}
+
+fn draft(case: &Case<'_>, order: &Order, stands: Stands, time_ms: u64) -> Result<Draft, AuthorityError> {
+    let Stands { facts, policy } = stands;
+    let (by, id, action) = (case.asker.principal.clone(), OrderId::new(time_ms, random()?), case.action_ref());
+    let (reason, request) = (order.reason.clone(), case.request_ref());
+    // The sequencer gives it its place in the chain.
+    let control = Genesis::CONTROL;
+    Ok(match &order.command {
+        Command::Revoke(target) => {
+            let target = target.clone();
+            Draft::Revocation(Revocation { by, id, facts, action, policy, reason, target, control, request, time_ms })
+        }
+        Command::Halt => Draft::Halt(Halt { by, id, facts, action, policy, reason, control, request, time_ms }),
+        Command::Publish(_) => return Err(without_bundle().into()),
+    })
 }
 
 /// An order to publish comes with what is to be published.

@@ -9,8 +9,9 @@ use crate::authority::{Authority, gates_of};
 use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
+use crate::history::{History, LOOKED_BACK, Looked};
 use crate::policies::semantics;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
 use writ_policy::{Gate, GateResult, Gated, PolicyError, PolicySet, Snapshot, gate};
 use writ_protocol::action::{Action, Command, CommitmentKind};
@@ -70,13 +71,15 @@ impl Authority {
         let time_ms = self.now_ms();
         // Asked before anything is compiled, so that nobody without the authors' keys can keep the node busy; the sequencer asks again.
         judge_manifest(&self.ledger.published().control, bundle.signed(), time_ms)?;
-        let (snapshot, gated) = self.through_the_gates(&bundle);
+        let (snapshot, gated, details) = self.through_the_gates(&bundle)?;
         let gates = gates_of(&gated)?;
-        let failed = failed(&gated);
+        let report = report(&gated, &details);
+        let failed = failed(&gated, &report);
         let (Some(snapshot), Ok(set)) = (snapshot, gated.into_set()) else { return Err(Unpublished::Refused(failed)) };
         let mut receipt = None;
         self.policies.replace(set, |set, epoch| {
-            let proposal = proposal(case, &bundle, &snapshot, set, gates, epoch, time_ms)?;
+            let passed = Passed { gates, report, epoch, time_ms };
+            let proposal = proposal(case, &bundle, &snapshot, set, passed)?;
             receipt = Some(self.ledger.append(proposal)?);
             Ok::<(), Unpublished>(())
         })?;
@@ -85,21 +88,45 @@ impl Authority {
 }
 
 impl Authority {
-    /// All gates, the proofs among them: against the set in force, which the manifest says it replaces.
-    fn through_the_gates(&self, bundle: &PolicyBundle) -> (Option<Snapshot>, Gated) {
+    /// All gates, the proofs and history among them: against the set in force, which the manifest says it replaces. With what history had to
+    /// say in particular.
+    fn through_the_gates(
+        &self,
+        bundle: &PolicyBundle,
+    ) -> Result<(Option<Snapshot>, Gated, Vec<String>), AuthorityError> {
         let files: BTreeMap<String, Vec<u8>> =
             bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
         match Snapshot::new(files) {
             Ok(snapshot) => {
                 let mut gated = gate(&snapshot);
                 let active = self.policies.active();
-                let accepted = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
+                let accepted: BTreeSet<&str> = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
                 let replaced = Some((&active.set, Accepted::new(&accepted)));
                 prove(&self.solver, SolverLimits::STANDARD, &mut gated, replaced, |_| {});
-                (Some(snapshot), gated)
+                let details = self.asked_of_history(&mut gated, &active.set, &accepted)?;
+                Ok((Some(snapshot), gated, details))
             }
-            Err(findings) => (None, Gated::of_findings(findings)),
+            Err(findings) => Ok((None, Gated::of_findings(findings), Vec::new())),
         }
+    }
+}
+
+impl Authority {
+    /// The last gate. A set that has failed another is not tried.
+    fn asked_of_history(
+        &self,
+        gated: &mut Gated,
+        replaced: &PolicySet,
+        accepted: &BTreeSet<&str>,
+    ) -> Result<Vec<String>, AuthorityError> {
+        let Some(set) = gated.set() else {
+            gated.add(Gate::Backtest, GateResult::NotReached);
+            return Ok(Vec::new());
+        };
+        let history = History::ask(&self.store, set, replaced, LOOKED_BACK)?;
+        let Looked { result, accepted } = history.judged(accepted);
+        gated.add(Gate::Backtest, result);
+        Ok(accepted.into_iter().chain(history.details()).collect())
     }
 }
 
@@ -135,21 +162,30 @@ impl From<LedgerError> for Unpublished {
     }
 }
 
+/// What came of the gates, and when.
+struct Passed {
+    gates: Gates,
+    report: String,
+    epoch: Positive,
+    time_ms: u64,
+}
+
 fn proposal(
     case: &Case<'_>,
     bundle: &PolicyBundle,
     snapshot: &Snapshot,
     set: &PolicySet,
-    gates: Gates,
-    epoch: Positive,
-    time_ms: u64,
+    passed: Passed,
 ) -> Result<Proposal, AuthorityError> {
+    let Passed { gates, report, epoch, time_ms } = passed;
+    let report = opening(CommitmentKind::Text, report.into_bytes())?;
     let content = opening(CommitmentKind::Policy, snapshot.encode())?;
     let activation = Activation {
         by: case.asker.principal.clone(),
         set: *set.digest(),
         epoch,
         gates,
+        report: Some(report.commitment()),
         content: content.commitment(),
         // The sequencer gives it its place in the chain.
         control: Genesis::CONTROL,
@@ -158,28 +194,36 @@ fn proposal(
         manifest: Some(Bytes(bundle.signed().to_vec())),
         semantics: semantics()?,
     };
-    Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content, case.request_opening.clone()]))
+    Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content, report, case.request_opening.clone()]))
 }
 
-/// What is told and kept of a set that has not passed.
-fn failed(gated: &Gated) -> Ruling {
+/// What is kept of all gates, whatever came of them.
+fn report(gated: &Gated, details: &[String]) -> String {
     let mut report = String::new();
-    let mut first = None;
     for (gate, result) in &gated.results {
         let line = match result {
             GateResult::Passed(passed) => format!("{gate}: passed, {passed}\n"),
             GateResult::NotReached => format!("{gate}: not reached\n"),
             GateResult::Failed(findings) => {
-                first.get_or_insert((*gate, findings));
                 let each: String = findings.iter().map(|finding| format!("  {finding}\n")).collect();
                 format!("{gate}: failed\n{each}")
             }
         };
         report.push_str(&line);
     }
-    let why = first.map_or_else(String::new, |(gate, findings)| why(gate, findings));
-    let kept = report.chars().take(REPORT_CHARS_MAX).collect();
-    Ruling::of(&Refusal::new(Code::GateFailed, why)).with_text(kept)
+    for line in details {
+        report.push_str(&format!("  {line}\n"));
+    }
+    report.chars().take(REPORT_CHARS_MAX).collect()
+}
+
+/// What is told and kept of a set that has not passed.
+fn failed(gated: &Gated, report: &str) -> Ruling {
+    let first = gated.results.iter().find_map(|(gate, result)| match result {
+        GateResult::Failed(findings) => Some(why(*gate, findings)),
+        GateResult::Passed(_) | GateResult::NotReached => None,
+    });
+    Ruling::of(&Refusal::new(Code::GateFailed, first.unwrap_or_default())).with_text(report.to_owned())
 }
 
 fn why(gate: Gate, findings: &[PolicyError]) -> String {

@@ -11,7 +11,9 @@ use writ_ledger::audit::{Audited, Report, audit_each};
 use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
 use writ_protocol::action::Action;
-use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Hold, Limits, Policy, Principal};
+use writ_protocol::entry::{
+    Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation,
+};
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
 use writ_tlog::{Hash, Origin};
@@ -83,10 +85,14 @@ pub fn replay(
 /// Whether a replay needs to see it. Most entries tell what was done, and nothing was decided.
 fn matters(body: &Body) -> bool {
     match body {
-        Body::Genesis(_) | Body::Policy(_) | Body::Grant(_) | Body::Denial(_) | Body::Hold(_) => true,
-        Body::Gateway(_)
+        Body::Genesis(_)
+        | Body::Policy(_)
+        | Body::Grant(_)
+        | Body::Denial(_)
+        | Body::Hold(_)
         | Body::Revocation(_)
-        | Body::Halt(_)
+        | Body::Halt(_) => true,
+        Body::Gateway(_)
         | Body::RootOrder(_)
         | Body::Tally(_)
         | Body::Spend(_)
@@ -179,11 +185,20 @@ impl Run {
             Body::Grant(grant) => Some(self.grant(grant, values)),
             Body::Denial(denial) => Some(self.denial(denial, values)),
             Body::Hold(hold) => Some(self.hold(hold, values)),
+            Body::Revocation(Revocation { by, action, facts, policy, time_ms, .. })
+            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => Some(self.order(&Subject {
+                values,
+                policy,
+                facts: *facts,
+                action: action.digest,
+                principal: by,
+                // Orders come from outside every governed tree.
+                depth: 0,
+                time_ms: *time_ms,
+            })),
             Body::Genesis(_)
             | Body::Policy(_)
             | Body::Gateway(_)
-            | Body::Revocation(_)
-            | Body::Halt(_)
             | Body::RootOrder(_)
             | Body::Tally(_)
             | Body::Spend(_)
@@ -239,7 +254,7 @@ impl Run {
             facts: grant.facts,
             action: grant.action.digest,
             principal: &grant.principal,
-            cause: &grant.cause,
+            depth: grant.cause.depth(),
             time_ms: grant.time_ms,
         })?;
         let permit = match &derived.decision {
@@ -260,6 +275,20 @@ impl Run {
         Ok(derived)
     }
 
+    /// An order that was carried out was permitted.
+    fn order(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {
+        let derived = self.derive(subject)?;
+        match &derived.decision {
+            Decision::Permit(permit) => {
+                agree_on_reasons(subject.policy.reasons.as_slice(), &permit.reasons)?;
+                Ok(derived)
+            }
+            Decision::Deny(deny) => {
+                Err(Verdict::Differs(format!("recorded is an order carried out, derived is {}", deny.code)))
+            }
+        }
+    }
+
     fn denial(&self, denial: &Denial, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
         let (Some(policy), Some(facts)) = (&denial.policy, denial.facts) else { return Err(Verdict::BeforePolicy) };
         let derived = self.derive(&Subject {
@@ -268,7 +297,7 @@ impl Run {
             facts,
             action: denial.action.digest,
             principal: &denial.principal,
-            cause: &denial.cause,
+            depth: denial.cause.depth(),
             time_ms: denial.time_ms,
         })?;
         let by_policy = matches!(denial.code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure);
@@ -294,7 +323,7 @@ impl Run {
             facts: hold.facts,
             action: hold.action.digest,
             principal: &hold.principal,
-            cause: &hold.cause,
+            depth: hold.cause.depth(),
             time_ms: hold.time_ms,
         })?;
         match &derived.decision {
@@ -332,7 +361,7 @@ struct Subject<'a> {
     facts: Hash,
     action: Hash,
     principal: &'a Principal,
-    cause: &'a Cause,
+    depth: u64,
     time_ms: u64,
 }
 
@@ -364,7 +393,7 @@ impl Subject<'_> {
             && facts.principal.id == self.principal.id
             && facts.auth == self.principal.auth
             && facts.now_ms == self.time_ms
-            && facts.depth == self.cause.depth()
+            && facts.depth == self.depth
     }
 }
 

@@ -8,7 +8,9 @@ use writ_ledger::audit::Audited;
 use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
 use writ_policy::{Decision, Depth, Explanation, explain};
 use writ_protocol::action::{Action, Opening};
-use writ_protocol::entry::{Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef};
+use writ_protocol::entry::{
+    ActionRef, Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef,
+};
 use writ_protocol::{Code, Entry};
 use writ_tlog::{Hash, LeafIndex};
 
@@ -80,7 +82,7 @@ pub enum RetellError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing was decided there.
-    #[error("entry {index} is a {}, and no decision; grants, denials and holds are", found.as_str())]
+    #[error("entry {index} is a {}, and no decision; grants, denials, holds and orders carried out are", found.as_str())]
     NoDecision {
         /// Where.
         index: LeafIndex,
@@ -102,7 +104,7 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
             (Recorded::Deny(denial.code), denial.time_ms, &denial.principal, denial.policy.as_ref())
         }
         Ruled::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
-        Ruled::Order => return Err(none()),
+        Ruled::Order(order) => (Recorded::Permit, order.time_ms, &order.by, Some(&order.policy)),
     };
     let request = entry.body.request().cloned().ok_or_else(none)?;
     let audited = read(reader, &stored, entry.body.clone())?;
@@ -158,7 +160,7 @@ fn action_of(audited: &Audited) -> Option<Action> {
         Ruled::Grant(grant) => grant.action.digest,
         Ruled::Denial(denial) => denial.action.digest,
         Ruled::Hold(hold) => hold.action.digest,
-        Ruled::Order => return None,
+        Ruled::Order(order) => order.action.digest,
     };
     Action::decode(&opening(audited, &digest)?.value).ok()
 }
@@ -201,6 +203,22 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
                 denial.policy.as_mut()?.reasons = Ascending::new(deny.reasons.clone());
             }
             Some(Body::Denial(denial))
+        }
+        (Body::Revocation(order), Decision::Permit(permit)) => {
+            let mut order = order.clone();
+            order.facts = commitment(order.facts)?;
+            order.action = ActionRef { kind: derived.action.kind(), digest: commitment(order.action.digest)? };
+            order.policy.reasons = Ascending::new(permit.reasons.clone());
+            order.time_ms = derived.facts.now_ms;
+            Some(Body::Revocation(order))
+        }
+        (Body::Halt(order), Decision::Permit(permit)) => {
+            let mut order = order.clone();
+            order.facts = commitment(order.facts)?;
+            order.action = ActionRef { kind: derived.action.kind(), digest: commitment(order.action.digest)? };
+            order.policy.reasons = Ascending::new(permit.reasons.clone());
+            order.time_ms = derived.facts.now_ms;
+            Some(Body::Halt(order))
         }
         (_, Decision::Permit(_) | Decision::Deny(_)) => None,
     }

@@ -574,6 +574,9 @@ pub(crate) struct Check {
     /// With --prove: show what is permitted that this set, a folder or a bundle, does not permit
     #[arg(long, value_name = "SET", requires = "prove")]
     pub(crate) against: Option<PathBuf>,
+    /// Ask the ledger's newest decisions too: who would be answered otherwise than under the set in force
+    #[arg(long)]
+    pub(crate) history: bool,
     #[command(flatten)]
     pub(crate) solver: Solver,
 }

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &args::Backtest, as_json: bool) -> Result<(), CliError> 
     match tried.verdict() {
         Verdict::Unchanged => Ok(()),
         Verdict::Changes => {
-            let count: u64 = SHIFTS.iter().take(3).map(|(shift, _)| tried.count(*shift)).sum::<u64>() + tried.ungrouped;
+            let count: u64 = SHIFTS.iter().take(3).map(|(shift, _)| tried.count(*shift)).sum();
             Err(CliError::Found(format!("{} come out otherwise", counted(count, "decision would", "decisions would"))))
         }
         Verdict::Undecided => Err(CliError::Found(format!(
@@ -93,11 +93,7 @@ fn told(tried: &Backtest, took: Duration) -> Result<(), CliError> {
         tried.same,
         tried.undecided,
     ))?;
-    line(format_args!(
-        "  not asked   {} refused before policy, {} carried out, whose facts are not recorded",
-        tried.before_policy,
-        counted(tried.orders, "order", "orders")
-    ))?;
+    line(format_args!("  not asked   {} refused before policy", tried.before_policy))?;
     line(format_args!("  candidate   {}", hex(tried.set.as_bytes())))
 }
 
@@ -151,7 +147,6 @@ fn told_json(tried: &Backtest) -> Value {
         "decided": tried.decided,
         "same": tried.same,
         "before_policy": tried.before_policy,
-        "orders": tried.orders,
         "undecided": tried.undecided,
         "not_decided": tried.not_decided.iter().map(|one| json!({ "index": one.index, "what": one.what })).collect::<Vec<_>>(),
         "counts": counts.collect::<serde_json::Map<_, _>>(),

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
 use writ_server::{
-    Accepted, AuthorityError, Gated, PolicyError, PolicySet, Snapshot, SolverLimits, Step, gate, prove,
-    read_policy_folder, schema_text,
+    Accepted, AuthorityError, Gate, GateResult, Gated, History, PolicyError, PolicySet, Snapshot, SolverLimits, Step,
+    gate, prove, read_policy_folder, schema_text,
 };
 
 /// How often progress is shown.
@@ -112,6 +112,9 @@ fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError
     if args.prove {
         prove_too(args, &mut compiled.gated, as_json)?;
     }
+    if args.history {
+        history_too(args, &mut compiled.gated)?;
+    }
     if as_json {
         json_line(&told_json(&compiled))?;
     }
@@ -159,6 +162,38 @@ fn prove_too(args: &Check, gated: &mut Gated, as_json: bool) -> Result<(), CliEr
         write!(std::io::stderr(), "\r\x1b[K").ok();
     }
     Ok(())
+}
+
+/// The gate that asks history, as the node has it when a set is published. Nothing is accepted here: who signs does that.
+fn history_too(args: &Check, gated: &mut Gated) -> Result<(), CliError> {
+    let store = Domain::of(&args.place)?.store();
+    let result = match gated.set() {
+        None => GateResult::NotReached,
+        Some(set) => match history_at_hand(&store, set)? {
+            Some(history) => history.judged(&BTreeSet::new()).result,
+            None => {
+                return Err(CliError::Failed(format!(
+                    "{}: no store that can be read; history is asked when the set is published",
+                    store.display()
+                )));
+            }
+        },
+    };
+    gated.add(Gate::Backtest, result);
+    Ok(())
+}
+
+/// What the ledger says of a set that is to replace the one in force; nothing where there is no store that can be read.
+fn history_at_hand(store: &Path, set: &PolicySet) -> Result<Option<History>, CliError> {
+    match std::fs::File::open(store) {
+        Ok(_) => History::ask_store(store, set).map(Some).map_err(crate::backtest::failed),
+        Err(_) => Ok(None),
+    }
+}
+
+fn history_json(history: &History) -> Value {
+    let found = history.found();
+    json!({ "first": found.first, "entries": found.entries, "decided": found.decided, "undecided": found.undecided })
 }
 
 /// A set that something is compared with.

@@ -3,6 +3,8 @@
 
 #[path = "policy/bundles.rs"]
 mod bundles;
+#[path = "policy/history.rs"]
+mod history_gate;
 #[path = "policy/interrupted.rs"]
 mod interrupted;
 #[path = "policy/proofs.rs"]

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{Denial, EntryType, Grant, Hold};
+use writ_protocol::entry::{ActionRef, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation};
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
 /// A decision, and what the vault holds of what it was decided on.
@@ -34,8 +34,23 @@ pub enum Ruled {
     Denial(Denial),
     /// It waits.
     Hold(Hold),
-    /// An order that was carried out.
-    Order,
+    /// An order that was carried out: a permit like a grant, without its terms.
+    Order(Ordered),
+}
+
+/// What the entries of orders that were carried out say of their decision.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// Who gave it.
+    pub by: Principal,
+    /// The order.
+    pub action: ActionRef,
+    /// Commitment to the facts.
+    pub facts: Hash,
+    /// Under which policy.
+    pub policy: Policy,
+    /// When it was decided.
+    pub time_ms: u64,
 }
 
 impl Ruled {
@@ -45,7 +60,10 @@ impl Ruled {
             Body::Grant(grant) => Some(Self::Grant(grant)),
             Body::Denial(denial) => Some(Self::Denial(denial)),
             Body::Hold(hold) => Some(Self::Hold(hold)),
-            Body::Revocation(_) | Body::Halt(_) => Some(Self::Order),
+            Body::Revocation(Revocation { by, action, facts, policy, time_ms, .. })
+            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => {
+                Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
+            }
             Body::Genesis(_)
             | Body::Gateway(_)
             | Body::RootOrder(_)

@@ -24,7 +24,7 @@ mod store;
 mod vault;
 
 pub use bundle::Disclosure;
-pub use decisions::{Decided, Ruled};
+pub use decisions::{Decided, Ordered, Ruled};
 pub use draft::{Draft, Proposal, ReadControl, ReadNothing, Recheck};
 pub use error::LedgerError;
 pub use keys::LedgerSigner;

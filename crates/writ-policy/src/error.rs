@@ -36,7 +36,11 @@ impl std::error::Error for PolicyError {}
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}; {}", self.file, self.line, self.column, self.problem, self.advice())
+        // What the ledger shows stands in no file.
+        if !self.file.is_empty() {
+            write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        }
+        write!(f, "{}; {}", self.problem, self.advice())
     }
 }
 
@@ -152,6 +156,8 @@ pub enum Problem {
     SchemaChanged,
     #[error("not proved: {0}")]
     Unproved(String),
+    #[error("{told}")]
+    History { told: String, advice: &'static str },
 }
 
 impl Problem {
@@ -199,6 +205,7 @@ impl Problem {
             | Self::EntitiesChanged
             | Self::SchemaChanged
             | Self::GuardrailGone(_) => Gate::NoWider,
+            Self::History { .. } => Gate::Backtest,
         }
     }
 
@@ -265,6 +272,7 @@ impl Problem {
             Self::GuardrailGone(_) => {
                 "keep it, or have its authors accept it: `writ policy sign --accept guardrail:<id>`"
             }
+            Self::History { advice, .. } => advice,
             Self::SchemaChanged => "have its authors accept it: `writ policy sign --accept schema`",
             Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
             Self::Unproved(_) => {

@@ -31,6 +31,8 @@ pub enum Gate {
     Guardrails,
     /// Nothing is permitted that was not before, but for what its authors accept: proved by a solver.
     NoWider,
+    /// Nobody who asked lately would be answered otherwise, but for what its authors accept.
+    Backtest,
 }
 
 impl Gate {
@@ -54,6 +56,7 @@ impl Gate {
             Self::NeverErrors => "never_errors",
             Self::Guardrails => "guardrails",
             Self::NoWider => "no_wider",
+            Self::Backtest => "backtest",
         }
     }
 }
@@ -139,7 +142,8 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
                     | Gate::Level
                     | Gate::NeverErrors
                     | Gate::Guardrails
-                    | Gate::NoWider => policies,
+                    | Gate::NoWider
+                    | Gate::Backtest => policies,
                     Gate::Fixtures => return (Gate::Fixtures, result.clone()),
                 };
                 (*gate, GateResult::Passed(passed))
@@ -158,7 +162,8 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
                 | Gate::Fixtures
                 | Gate::NeverErrors
                 | Gate::Guardrails
-                | Gate::NoWider => policies,
+                | Gate::NoWider
+                | Gate::Backtest => policies,
             });
             Gated { results, tested: Vec::new(), compiled: None }
         }

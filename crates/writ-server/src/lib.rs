@@ -55,7 +55,8 @@ pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
 pub use writ_authority::{
-    Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, LearnFrom, Learned, Outcome,
-    PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Shift, Snapshot, SolverCommand,
-    SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay, retell, schema_text,
+    Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, History, LearnFrom, Learned, Looked,
+    Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Shift, Snapshot,
+    SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay,
+    retell, schema_text,
 };

@@ -19,6 +19,8 @@ mod concurrency;
 mod decisions;
 #[path = "authority/explained.rs"]
 mod explained;
+#[path = "authority/history.rs"]
+mod history;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]

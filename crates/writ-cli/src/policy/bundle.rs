@@ -18,9 +18,11 @@ use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
 use writ_protocol::{
     Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
 };
-use writ_server::{Snapshot, read_policy_folder};
+use writ_server::{GateResult, History, Looked, Snapshot, read_policy_folder};
 use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
 
+/// What an author is told where there is no store.
+const NOT_ASKED: &str = "no store here; the node asks it when the set is published";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// So much may the clock of the node be behind that of the author.
 const BEFORE_MS: u64 = 5 * 60 * 1000;
@@ -47,6 +49,7 @@ pub(crate) fn sign(args: &args::Sign, as_json: bool) -> Result<(), CliError> {
         return Err(CliError::Usage("say with which key to sign: --author FILE, once for each author".to_owned()));
     }
     let bytes = signed_bundle(&args.source, &args.signing, &args.reach, &domain)?;
+    let history = accepted_history(&bytes, &domain, &args.source)?;
     write_new(&args.output, &bytes, 0o644)?;
     let bundle = bundle_for(&bytes, &domain.origin()?)?;
     let signers = signers(&bundle)?;
@@ -55,12 +58,14 @@ pub(crate) fn sign(args: &args::Sign, as_json: bool) -> Result<(), CliError> {
     if as_json {
         return json_line(&json!({
             "bundle": args.output, "epoch": epoch, "set": set, "signers": signers, "until_ms": until_ms,
+            "history": history.as_ref().map(super::history_json),
         }));
     }
     line(format_args!("{}: a policy set for epoch {epoch}", args.output.display()))?;
     line(format_args!("  set         {set}"))?;
     line(format_args!("  signed by   {}", signers.join(", ")))?;
     line(format_args!("  until       {}", crate::time::utc(until_ms)))?;
+    line(format_args!("  history     {}", history.as_ref().map_or(NOT_ASKED.to_owned(), asked)))?;
     line(format_args!("\nnext: writ policy publish {}", quoted(&args.output)))
 }
 
@@ -167,14 +172,34 @@ fn signed_bundle(
 fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
     let each = all.iter().map(|one| {
         let known = matches!(one.as_str(), "entities" | "schema" | "wider")
+            || History::names().any(|name| name == one)
             || one.starts_with("policy:")
             || one.starts_with("guardrail:");
         let name = Name::new(one.as_str()).ok().filter(|_| known);
         name.ok_or_else(|| {
-            CliError::Usage(format!("--accept {one}: expected policy:ID, guardrail:ID, entities, schema or wider"))
+            CliError::Usage(format!("--accept {one}: expected policy:ID, guardrail:ID, entities, schema, wider, or history:newly_permitted, history:newly_denied, history:newly_held or history:undecided"))
         })
     });
     Ok(Ascending::new(each.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What the ledger says of a bundle, where its store is at hand: nobody signs what the node would refuse. Where it is not, the node asks.
+fn accepted_history(bytes: &[u8], domain: &Domain, source: &Path) -> Result<Option<History>, CliError> {
+    let bundle = bundle_for(bytes, &domain.origin()?)?;
+    let gated = compiled_snapshot(&snapshot_of(&bundle)?);
+    let Some(set) = gated.set() else { return Ok(None) };
+    let Some(history) = super::history_at_hand(&domain.store(), set)? else { return Ok(None) };
+    let accepts = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
+    let Looked { result, accepted } = history.judged(&accepts);
+    accepted.iter().try_for_each(line)?;
+    let GateResult::Failed(findings) = result else { return Ok(Some(history)) };
+    findings.iter().try_for_each(line)?;
+    let found = counted(findings.len() as u64, "finding", "findings");
+    Err(CliError::Found(format!("{found} in the ledger's history: {} was not signed", source.display())))
+}
+
+fn asked(history: &History) -> String {
+    format!("{} decided again", counted(history.found().decided, "decision", "decisions"))
 }
 
 /// Nobody signs what the node would refuse.

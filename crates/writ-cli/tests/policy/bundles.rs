@@ -149,6 +149,7 @@ fn a_signed_set_comes_into_force_and_no_folder_changes_it() {
             "never_errors",
             "guardrails",
             "no_wider",
+            "backtest",
         ]
     );
     site.audit();

@@ -44,18 +44,30 @@ fn a_wider_set_is_refused_with_a_request_that_shows_it_until_its_authors_accept_
     ];
     refused(&site, "more", &[], &wider);
     // Whoever signs too can see it in the bundle.
-    let signed = ["policy", "sign", "more", "-o", "more.writ-policy", "--author", "a1.seed", "--accept", "wider"];
+    let signed = [
+        "policy",
+        "sign",
+        "more",
+        "-o",
+        "more.writ-policy",
+        "--author",
+        "a1.seed",
+        "--accept",
+        "wider",
+        "--accept",
+        "history:newly_permitted",
+    ];
     assert_eq!(site.writ(&signed).status.code(), Some(0));
     let looked = site.writ(&["policy", "check", "more.writ-policy", "--prove", "--against", "less"]);
     assert_eq!(looked.status.code(), Some(1));
     assert!(stdout(&looked).contains("`nothing` makes the set wider"), "{}", stdout(&looked));
     // Accepting another policy, or entities, is not accepting this one.
     refused(&site, "more", &["policy:date", "entities"], &wider[..2]);
-    let published = json(&publish_accepting(&site, "more", "policy:nothing,policy:date"));
+    let published = json(&publish_accepting(&site, "more", "policy:nothing,policy:date,history:newly_permitted"));
     assert_eq!(published["epoch"], 3);
     assert_eq!(in_force(&site), (3, digest_of(&site, &site.path("more"))));
     assert_eq!(site.run(&["/usr/bin/date"]).status.code(), Some(0));
-    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails", "no_wider"]);
+    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails", "no_wider", "backtest"]);
     site.audit();
 }
 
@@ -66,7 +78,7 @@ fn whatever_it_is_can_be_accepted_and_then_no_entry_says_that_it_was_compared() 
     json(&publish(&site, "less"));
     folder(&site, "more", WIDER);
     json(&publish_accepting(&site, "more", "wider"));
-    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails"]);
+    assert_eq!(gates(&site, 3)[7..], ["never_errors", "guardrails", "backtest"]);
     site.audit();
 }
 

@@ -1,10 +1,11 @@
 //! A ledger in memory that has no rules: it proves and signs whatever it is given, as a dishonest one could.
 
+use writ_protocol::action::ActionKind;
 use writ_protocol::bundle::ProvedEntry;
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
-    Activation, Ascending, AssertedPrincipal, Body, Control, ControlHead, Enrolment, Evidence, Gates, Genesis, Grant,
-    Halt, Limits, Positive, Principal, RequestRef, Revocation, RootMembers, Seal, Target,
+    ActionRef, Activation, Ascending, AssertedPrincipal, Body, Control, ControlHead, Enrolment, Evidence, Gates,
+    Genesis, Grant, Halt, Limits, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, Seal, Target,
 };
 use writ_protocol::{
     Bundle, ClusterId, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, Name, OrderId, PinnedLedger, RequestKey,
@@ -81,6 +82,8 @@ pub(crate) struct Ledger {
     first: u64,
     batch: u64,
     made: u64,
+    /// The epoch of the policy set in force.
+    epoch: u64,
     /// What the next seal says of the time.
     pub(crate) time_ms: u64,
 }
@@ -90,7 +93,7 @@ impl Ledger {
     pub(crate) fn new(origin: &str) -> Self {
         let origin = Origin::new(origin).unwrap();
         let (entries, tree, chain) = (Vec::new(), Tree::new(), Vec::new());
-        let mut ledger = Self { origin, entries, tree, chain, first: 0, batch: 0, made: 0, time_ms: NOW_MS };
+        let mut ledger = Self { origin, entries, tree, chain, first: 0, batch: 0, made: 0, epoch: 1, time_ms: NOW_MS };
         ledger.append(Body::Genesis(ledger.genesis()));
         ledger.enrol(GATEWAY, 1);
         ledger.enrol(OTHER_GATEWAY, 1);
@@ -206,11 +209,13 @@ impl Ledger {
     }
 
     pub(crate) fn activate(&mut self, epoch: u64) {
+        self.epoch = epoch;
         let activation = Activation {
             by: Self::alice(),
             set: policy_set(epoch),
             epoch: positive(epoch),
             gates: Gates::default(),
+            report: None,
             content: sha256(b"committed"),
             control: self.link(),
             request: self.request(),
@@ -225,6 +230,9 @@ impl Ledger {
         let revocation = Revocation {
             by: Self::alice(),
             id: OrderId::new(NOW_MS, self.next("order")),
+            facts: sha256(b"facts"),
+            action: ordered(),
+            policy: self.policy(),
             reason: label("lost"),
             target,
             control: self.link(),
@@ -234,10 +242,19 @@ impl Ledger {
         self.append(Body::Revocation(revocation));
     }
 
+    /// What an order stands on: the set in force.
+    fn policy(&self) -> Policy {
+        let (set, epoch) = (policy_set(self.epoch), self.epoch);
+        Policy { set, epoch, reasons: Ascending::new([]), semantics: label("cedar") }
+    }
+
     pub(crate) fn halt(&mut self) {
         let halt = Halt {
             by: Self::alice(),
             id: OrderId::new(NOW_MS, self.next("order")),
+            facts: sha256(b"facts"),
+            action: ordered(),
+            policy: self.policy(),
             reason: label("incident"),
             control: self.link(),
             request: self.request(),
@@ -331,4 +348,8 @@ impl Ledger {
     pub(crate) fn consistency(&self, size: u64) -> ConsistencyProof {
         prove_consistency(TreeSize::new(size), self.tree.size(), &self.tree).unwrap()
     }
+}
+
+fn ordered() -> ActionRef {
+    ActionRef { kind: ActionKind::Order, digest: sha256(b"order") }
 }

@@ -4,7 +4,9 @@ use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::{ClusterId, DomainId, OrderId};
 use crate::key::{Ed25519Key, Fingerprint, KeyPair};
 use crate::name::{Label, Name};
-use crate::parts::{Ascending, Control, Limits, Positive, Principal, PrincipalRef, RequestRef, RootMembers};
+use crate::parts::{
+    ActionRef, Ascending, Control, Limits, Policy, Positive, Principal, PrincipalRef, RequestRef, RootMembers,
+};
 use writ_tlog::{Hash, Origin};
 
 /// The beginning of a ledger.
@@ -120,6 +122,12 @@ record! {
         by: ! Principal,
         /// Of this order.
         id: ! OrderId,
+        /// Commitment to the facts that it was decided on.
+        facts: ! Hash,
+        /// The order itself.
+        action: ! ActionRef,
+        /// Under which policy.
+        policy: ! Policy,
         /// Why.
         reason: ! Label,
         /// What.
@@ -241,6 +249,12 @@ record! {
         by: ! Principal,
         /// Of this order.
         id: ! OrderId,
+        /// Commitment to the facts that it was decided on.
+        facts: ! Hash,
+        /// The order itself.
+        action: ! ActionRef,
+        /// Under which policy.
+        policy: ! Policy,
         /// Why.
         reason: ! Label,
         /// Its place in the chain.
@@ -263,6 +277,8 @@ record! {
         epoch: ! Positive,
         /// What it has passed.
         gates: ! Gates,
+        /// Commitment to what the gates had to say.
+        report: ? Hash,
         /// Commitment to the set itself.
         content: ! Hash,
         /// Its place in the chain.

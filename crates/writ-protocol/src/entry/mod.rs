@@ -12,9 +12,10 @@ pub use control::*;
 pub use decision::*;
 pub use record::*;
 
-use crate::action::{Action, CommitmentKind, Opening};
+use crate::action::{Action, Command, CommitmentKind, Opening};
 use crate::cbor::{Decode, Encode, Reader, Writer};
 use crate::envelope::Envelope;
+use crate::name::Label;
 use crate::refusal::{Code, Refusal};
 use crate::statement::Signed;
 use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash, sha256};
@@ -274,10 +275,7 @@ impl Body {
     /// an order where an execution was decided, or one policy set where another was put in force.
     pub fn judge_opened(&self, opening: &Opening) -> Result<(), Refusal> {
         let fits = match opening.kind {
-            CommitmentKind::Action => {
-                let found = Action::decode(&opening.value)?.kind();
-                self.action().is_some_and(|named| named.kind == found)
-            }
+            CommitmentKind::Action => self.is_about(&Action::decode(&opening.value)?),
             CommitmentKind::Policy => matches!(self, Self::Policy(body) if sha256(&opening.value) == body.set),
             CommitmentKind::Facts | CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => true,
         };
@@ -288,16 +286,40 @@ impl Body {
         Err(Refusal::new(Code::CommitmentMismatch, format!("the opened `{kind}` is not what the entry says of it")))
     }
 
-    /// The action that it decides on, if it is a decision.
+    /// Whether it can be about this action; an order that was carried out says itself what was ordered.
+    fn is_about(&self, action: &Action) -> bool {
+        let kind = self.action().is_some_and(|named| named.kind == action.kind());
+        let said = |reason: &Label, command: Command| matches!(action, Action::Order(order) if order.command == command && order.reason == *reason);
+        match self {
+            Self::Revocation(body) => kind && said(&body.reason, Command::Revoke(body.target.clone())),
+            Self::Halt(body) => kind && said(&body.reason, Command::Halt),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::RootOrder(_)
+            | Self::Policy(_)
+            | Self::Grant(_)
+            | Self::Denial(_)
+            | Self::Hold(_)
+            | Self::Tally(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Seal(_) => kind,
+        }
+    }
+
+    /// The action that it decides on, if it is a decision or an order that was carried out.
     fn action(&self) -> Option<&ActionRef> {
         match self {
             Self::Grant(body) => Some(&body.action),
             Self::Denial(body) => Some(&body.action),
             Self::Hold(body) => Some(&body.action),
+            Self::Revocation(body) => Some(&body.action),
+            Self::Halt(body) => Some(&body.action),
             Self::Genesis(_)
             | Self::Gateway(_)
-            | Self::Revocation(_)
-            | Self::Halt(_)
             | Self::RootOrder(_)
             | Self::Policy(_)
             | Self::Tally(_)
@@ -327,10 +349,19 @@ impl Body {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
-            Self::Policy(body) => held.push((CommitmentKind::Policy, body.content)),
+            Self::Revocation(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Halt(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Policy(body) => {
+                held.push((CommitmentKind::Policy, body.content));
+                held.extend(body.report.map(|report| (CommitmentKind::Text, report)));
+            }
             Self::Gateway(_)
-            | Self::Revocation(_)
-            | Self::Halt(_)
             | Self::Erasure(_)
             | Self::Tally(_)
             | Self::Genesis(_)

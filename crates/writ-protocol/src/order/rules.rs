@@ -1,8 +1,10 @@
 use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
+use crate::action::ActionKind;
 use crate::entry::{
-    Activation, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType, Erasure,
-    Grant, Place, Policy, Principal, Target,
+    ActionRef, Activation, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType,
+    Erasure, Grant, Place, Policy, Principal, Revocation, Target,
 };
+use crate::id::OrderId;
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Claim, Ending, GatewayStatement, Manifest, RootCommand, RootStatement, Signed};
@@ -24,8 +26,11 @@ pub fn judge<R: Records>(
     match &entry.body {
         Body::Genesis(_) => Err(refuse(Code::ControlChainBroken, "a second genesis"))?,
         Body::Gateway(enrolment) => rules.enrolment(enrolment).map(|()| Accepted::AsItStands),
-        Body::Revocation(revocation) => rules.new_id(revocation.id.as_bytes()).map(|()| Accepted::AsItStands),
-        Body::Halt(halt) => rules.new_id(halt.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::Revocation(revocation) => {
+            let Revocation { id, action, policy, .. } = revocation;
+            rules.order(id, action, policy).map(|()| Accepted::AsItStands)
+        }
+        Body::Halt(halt) => rules.order(&halt.id, &halt.action, &halt.policy).map(|()| Accepted::AsItStands),
         Body::RootOrder(order) => rules.root_order(&order.statement.0).map(Accepted::Root),
         Body::Grant(grant) => rules.grant(grant).map(|()| Accepted::AsItStands),
         Body::Policy(activation) => rules.activation(activation).map(|()| Accepted::AsItStands),
@@ -160,6 +165,15 @@ impl<R: Records> Rules<'_, R> {
         }
     }
 
+    /// What was ordered was decided as what was granted is.
+    fn order(&self, id: &OrderId, action: &ActionRef, policy: &Policy) -> Result<(), OrderError<R::Error>> {
+        self.new_id(id.as_bytes())?;
+        if action.kind != ActionKind::Order {
+            Err(Refusal::malformed("expected an order as the action, found an execution"))?;
+        }
+        Ok(self.policy(policy)?)
+    }
+
     fn enrolment(&self, enrolment: &Enrolment) -> Result<(), OrderError<R::Error>> {
         let name = &enrolment.gateway;
         if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
@@ -256,7 +270,7 @@ impl<R: Records> Rules<'_, R> {
         self.as_of(grant)
     }
 
-    /// From the first policy entry on, a grant stands under the set in force (Invariant 5).
+    /// From the first policy entry on, grants and orders stand under the set in force (Invariant 5).
     fn policy(&self, policy: &Policy) -> Result<(), Refusal> {
         let Some(active) = self.control.policy() else { return Ok(()) };
         if policy.set == active.set && policy.epoch == active.epoch.get() && policy.semantics == active.semantics {
@@ -265,7 +279,7 @@ impl<R: Records> Rules<'_, R> {
         let (found, expected, at) = (policy.epoch, active.epoch.get(), active.at);
         Err(refuse(
             Code::PolicyMismatch,
-            format!("granted under policy epoch {found}, in force is epoch {expected} by entry {at}"),
+            format!("decided under policy epoch {found}, in force is epoch {expected} by entry {at}"),
         ))
     }
 

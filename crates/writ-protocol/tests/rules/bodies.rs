@@ -1,6 +1,6 @@
 //! What an entry says of itself, for whoever records it.
 
-use crate::domain::{Domain, NOW_MS, action, entry_at, hash_at, principal};
+use crate::domain::{Domain, NOW_MS, action, entry_at, hash_at, ordered, principal};
 use writ_protocol::action::{CommitmentKind, Opening};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{Body, Denial, Erased, Evidence, Grant, GrantFields, Positive, Seal, Target};
@@ -69,7 +69,10 @@ fn a_body_tells_what_it_commits_to() {
         let expected = match body.entry_type() {
             EntryType::Grant | EntryType::Denial | EntryType::Hold => vec![action, facts, request],
             EntryType::Policy => vec![(CommitmentKind::Policy, sha256(b"content")), request],
-            EntryType::Gateway | EntryType::Revocation | EntryType::Halt | EntryType::Erasure => vec![request],
+            EntryType::Revocation | EntryType::Halt => {
+                vec![(CommitmentKind::Action, ordered().digest), facts, request]
+            }
+            EntryType::Gateway | EntryType::Erasure => vec![request],
             EntryType::Genesis
             | EntryType::RootOrder
             | EntryType::Tally

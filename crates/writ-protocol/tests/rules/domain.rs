@@ -152,6 +152,7 @@ impl Domain {
             set: policy_set(epoch),
             epoch: positive(epoch),
             gates: Gates::default(),
+            report: None,
             content: sha256(b"content"),
             control: self.control.next(),
             request: request(),
@@ -165,6 +166,9 @@ impl Domain {
         Body::Revocation(Revocation {
             by: alice(),
             id: OrderId::from_bytes([3; 16]),
+            facts: sha256(b"facts"),
+            action: ordered(),
+            policy: policy(),
             reason: label("lost"),
             target,
             control: self.control.next(),
@@ -177,6 +181,9 @@ impl Domain {
         Body::Halt(Halt {
             by: alice(),
             id: OrderId::from_bytes([4; 16]),
+            facts: sha256(b"facts"),
+            action: ordered(),
+            policy: policy(),
             reason: label("incident"),
             control: self.control.next(),
             request: request(),
@@ -282,6 +289,10 @@ pub(crate) fn principal() -> Principal {
         auth: label("key"),
         kind: name("Agent"),
     }
+}
+
+pub(crate) fn ordered() -> ActionRef {
+    ActionRef { kind: ActionKind::Order, digest: sha256(b"order") }
 }
 
 pub(crate) fn policy() -> Policy {

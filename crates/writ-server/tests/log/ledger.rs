@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use writ_ledger::{Draft, Ledger, LedgerSigner, Options, Place, Proposal, Reader, Receipt};
-use writ_protocol::entry::{Genesis, Halt, Limits, Positive, Principal, RequestRef, RootMembers};
+use writ_protocol::action::{Action, ActionKind, Command, CommitmentKind, Opening, Order};
+use writ_protocol::entry::{
+    ActionRef, Ascending, Genesis, Halt, Limits, Policy, Positive, Principal, RequestRef, RootMembers,
+};
 use writ_protocol::{ClusterId, DomainId, Label, Name, OrderId, RequestKey};
 use writ_tlog::{Origin, sha256};
 
@@ -88,7 +91,11 @@ fn genesis() -> Genesis {
 fn halt(number: u64) -> Proposal {
     let ten = |label: &str| *sha256(format!("{label} {number}").as_bytes()).as_bytes().first_chunk().unwrap();
     let key = RequestKey::new(NOW_MS, ten("request"));
-    Proposal::new(Draft::Halt(Halt {
+    let order = Action::Order(Order { command: Command::Halt, reason: Label::new("incident").unwrap() });
+    let opening = |kind, value| Opening { kind, salt: *sha256(key.as_bytes()).as_bytes(), value };
+    let action = opening(CommitmentKind::Action, order.encode().unwrap());
+    let facts = opening(CommitmentKind::Facts, b"{}".to_vec());
+    let halt = Halt {
         by: Principal {
             id: Name::new("alice").unwrap(),
             key: None,
@@ -96,9 +103,18 @@ fn halt(number: u64) -> Proposal {
             kind: Name::new("User").unwrap(),
         },
         id: OrderId::new(NOW_MS, ten("order")),
+        facts: facts.commitment(),
+        action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+        policy: Policy {
+            set: sha256(b"set"),
+            epoch: 1,
+            reasons: Ascending::new([]),
+            semantics: Label::new("cedar").unwrap(),
+        },
         reason: Label::new("incident").unwrap(),
         control: Genesis::CONTROL,
         request: RequestRef { key, digest: sha256(key.as_bytes()) },
         time_ms: NOW_MS,
-    }))
+    };
+    Proposal::new(Draft::Halt(halt)).with_openings([action, facts])
 }

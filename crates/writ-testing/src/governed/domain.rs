@@ -76,8 +76,8 @@ impl GovernedDomain {
         let (ours, theirs) = (self.clock.clone(), self.clock.clone());
         let options = Options::new(move || ours.now_ms());
         let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options).unwrap();
-        let setting =
-            Setting { clock: Box::new(move || theirs.now_ms()), rate: self.rate, solver: SolverCommand::new("cvc5") };
+        let solver = SolverCommand::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cvc5"));
+        let setting = Setting { clock: Box::new(move || theirs.now_ms()), rate: self.rate, solver };
         self.authority = Some(Authority::open(ledger, &self.place.store, &policies.snapshot(), setting).unwrap());
     }
 

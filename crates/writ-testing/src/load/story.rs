@@ -4,7 +4,7 @@ use crate::scenario::{Domain, Recorded, Secret, Standing};
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{CommitmentKind, Opening};
 use writ_protocol::entry::{
-    Ascending, Enrolment, EntryType, Erased, Erasure, ErasureFields, Positive, RequestRef, Revocation, Target, Window,
+    Ascending, Enrolment, EntryType, Erased, Erasure, ErasureFields, Positive, RequestRef, Target, Window,
 };
 use writ_protocol::statement::{Claim, Ending, GatewayStatement};
 use writ_protocol::{Code, DenialId, Ed25519Key, ExecutionId, HoldId, Name, OrderId, RequestKey, WritId};
@@ -63,7 +63,7 @@ impl<'a> Story<'a> {
             Step::Denial => return self.denial(step, standing),
             Step::Hold => return self.hold(step, standing),
             Step::Erase => Draft::Erasure(self.erasure(step, first())),
-            Step::Revoke => Draft::Revocation(self.revocation(step, writ())),
+            Step::Revoke => return self.revocation(step, writ()),
             Step::Spend => self.statement(step, |execution| Claim::Spent {
                 writ: writ().hash,
                 index: writ().index.get(),
@@ -163,13 +163,16 @@ impl<'a> Story<'a> {
         Erasure::new(fields).unwrap()
     }
 
-    fn revocation(&self, step: usize, of: &Recorded) -> Revocation {
-        Revocation {
-            id: OrderId::new(self.time_ms(step), self.ten_bytes("revocation")),
-            request: self.request(step),
-            time_ms: self.time_ms(step),
-            ..self.domain.revocation(Target::Writ(of.hash))
-        }
+    fn revocation(&self, step: usize, of: &Recorded) -> Proposal {
+        let (mut revocation, mut openings) = self.domain.revocation(Target::Writ(of.hash));
+        revocation.id = OrderId::new(self.time_ms(step), self.ten_bytes("revocation"));
+        revocation.request = self.request(step);
+        revocation.time_ms = self.time_ms(step);
+        self.salt(&mut openings);
+        let commitment = |kind| openings.iter().find(|opening| opening.kind == kind).unwrap().commitment();
+        revocation.action.digest = commitment(CommitmentKind::Action);
+        revocation.facts = commitment(CommitmentKind::Facts);
+        Proposal::new(Draft::Revocation(revocation)).with_openings(openings)
     }
 
     fn ended(&self, step: usize, of: &Recorded, result: Ending) -> Draft {
@@ -189,9 +192,7 @@ impl<'a> Story<'a> {
 
     /// The same action and facts with the same salts for every step of the story.
     fn openings(&self, openings: &mut [Opening]) -> [writ_tlog::Hash; 2] {
-        for opening in openings.iter_mut() {
-            opening.salt = *sha256(self.label(opening.kind.as_str()).as_bytes()).as_bytes();
-        }
+        self.salt(openings);
         let action = self.domain.action(&["/usr/bin/make", "load"]).value;
         [CommitmentKind::Action, CommitmentKind::Facts].map(|kind| {
             let opening = openings.iter_mut().find(|opening| opening.kind == kind).unwrap();
@@ -200,6 +201,12 @@ impl<'a> Story<'a> {
             }
             opening.commitment()
         })
+    }
+
+    fn salt(&self, openings: &mut [Opening]) {
+        for opening in openings.iter_mut() {
+            opening.salt = *sha256(self.label(opening.kind.as_str()).as_bytes()).as_bytes();
+        }
     }
 
     fn gateway(&self) -> Name {

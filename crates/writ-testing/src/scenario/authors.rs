@@ -4,6 +4,7 @@ use super::domain::Domain;
 use super::secrets::Secret;
 use std::collections::BTreeMap;
 use writ_ledger::{Draft, Proposal};
+use writ_protocol::action::CommitmentKind;
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{Activation, Ascending, Authors, Gate, Gates, Positive};
 use writ_protocol::statement::{Manifest, ManifestFields, RootCommand};
@@ -81,7 +82,13 @@ impl Domain {
         let (activation, content) = self.activation(epoch);
         let gate = |name: &str, passed| Gate { gate: Label::new(name).unwrap(), passed };
         let gates = Gates::new(vec![gate("files", 1), gate("fixtures", 0)]).unwrap();
-        let activation = Activation { manifest: Some(Bytes(manifest.to_vec())), gates, ..activation };
-        Proposal::new(Draft::Policy(activation)).with_openings(vec![content])
+        let report = self.opening(CommitmentKind::Text, b"files: passed, 1\nfixtures: passed, 0\n".to_vec());
+        let activation = Activation {
+            manifest: Some(Bytes(manifest.to_vec())),
+            gates,
+            report: Some(report.commitment()),
+            ..activation
+        };
+        Proposal::new(Draft::Policy(activation)).with_openings(vec![content, report])
     }
 }

@@ -133,7 +133,8 @@ impl Domain {
         AsOf { size: standing.size, ledger: self.origin().clone(), control: standing.control }
     }
 
-    fn policy(&self) -> Policy {
+    /// What decides in the stories, unless they say otherwise.
+    pub(super) fn policy(&self) -> Policy {
         Policy {
             set: sha256(&self.policy_set(1)),
             epoch: 1,

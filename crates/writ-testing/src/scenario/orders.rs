@@ -1,10 +1,10 @@
 use super::domain::{Domain, NO_PLACE, SEMANTICS};
 use super::recorded::Recorded;
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Gates, Halt, Positive, Revocation, Tally,
-    TallyFields, Target,
+    ActionRef, Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Gates, Halt, Positive,
+    Revocation, Tally, TallyFields, Target,
 };
 use writ_protocol::{Code, Ed25519Key, Label};
 use writ_tlog::sha256;
@@ -38,6 +38,7 @@ impl Domain {
             set: sha256(&content.value),
             epoch: Positive::new(epoch).unwrap(),
             gates: Gates::default(),
+            report: None,
             content: content.commitment(),
             control: NO_PLACE,
             request: self.request(),
@@ -66,22 +67,28 @@ impl Domain {
         Proposal::new(Draft::Tally(self.strangers()))
     }
 
-    /// Revokes a target.
-    pub fn revocation(&self, target: Target) -> Revocation {
-        Revocation {
+    /// Revokes a target, with what opens the order and its facts.
+    pub fn revocation(&self, target: Target) -> (Revocation, Vec<Opening>) {
+        let (action, facts) = (self.order(Command::Revoke(target.clone())), self.facts());
+        let revocation = Revocation {
             by: self.alice(),
             id: self.order_id(),
-            reason: Label::new("compromised").unwrap(),
+            facts: facts.commitment(),
+            action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+            policy: self.policy(),
+            reason: Label::new("incident").unwrap(),
             target,
             control: NO_PLACE,
             request: self.request(),
             time_ms: self.now_ms(),
-        }
+        };
+        (revocation, vec![action, facts])
     }
 
     /// Revokes a target, as a ledger takes it.
     pub fn revoke(&self, target: Target) -> Proposal {
-        Proposal::new(Draft::Revocation(self.revocation(target)))
+        let (revocation, openings) = self.revocation(target);
+        Proposal::new(Draft::Revocation(revocation)).with_openings(openings)
     }
 
     /// Every kind of target, around one grant.
@@ -96,21 +103,27 @@ impl Domain {
         ]
     }
 
-    /// Everything stops, by order of alice.
-    pub fn halt_order(&self) -> Halt {
-        Halt {
+    /// Everything stops, by order of alice, with what opens the order and its facts.
+    pub fn halt_order(&self) -> (Halt, Vec<Opening>) {
+        let (action, facts) = (self.order(Command::Halt), self.facts());
+        let halt = Halt {
             by: self.alice(),
             id: self.order_id(),
+            facts: facts.commitment(),
+            action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+            policy: self.policy(),
             reason: Label::new("incident").unwrap(),
             control: NO_PLACE,
             request: self.request(),
             time_ms: self.now_ms(),
-        }
+        };
+        (halt, vec![action, facts])
     }
 
     /// Everything stops, as a ledger takes it.
     pub fn halt(&self) -> Proposal {
-        Proposal::new(Draft::Halt(self.halt_order()))
+        let (halt, openings) = self.halt_order();
+        Proposal::new(Draft::Halt(halt)).with_openings(openings)
     }
 
     /// Erases what opens one commitment of an entry.

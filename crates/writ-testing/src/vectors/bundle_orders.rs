@@ -160,7 +160,7 @@ fn control_orders(maker: &mut Maker) {
             story.tell(domain.enrol(0, 2));
         }),
         ("order_id_twice", "Two revocations of one id.", Replayed, |story, domain| {
-            let revocation = domain.revocation(Target::Writ(digest("writ")));
+            let (revocation, _) = domain.revocation(Target::Writ(digest("writ")));
             story.tell(Proposal::new(Draft::Revocation(revocation.clone())));
             story.tell(Proposal::new(Draft::Revocation(revocation)));
         }),

@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
     grants_under_others(&mut maker);
     activations(&mut maker);
     opened_as_others(&mut maker);
+    carried_out(&mut maker);
     signed(&mut maker);
     unsigned(&mut maker);
     maker.done()
@@ -285,6 +286,92 @@ fn opened_as_others(maker: &mut Maker) {
     );
 }
 
+/// Orders that were carried out: decided by the set in force, and what opens them is what was done.
+fn carried_out(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let gateway = || Target::Gateway(domain.gateway_name(0));
+    let mut story = Story::new(&domain);
+    story.tell(domain.activate(1));
+    story.openings.clear();
+    let revocation = story.tell(domain.revoke(gateway())).index.get();
+    let shown = Shown { openings: 2, ..nothing(revocation, "revocation") };
+    maker.accept(
+        "revocation_opened",
+        "A revocation, with the order and the facts it was decided on.",
+        story.input(&story.opened(revocation)),
+        shown.to_value(),
+    );
+    story.openings.clear();
+    let halt = story.tell(domain.halt()).index.get();
+    let shown = Shown { openings: 2, halted_at: Some(halt), ..nothing(halt, "halt") };
+    maker.accept(
+        "halt_opened",
+        "A halt, with the order and the facts it was decided on.",
+        story.input(&story.opened(halt)),
+        shown.to_value(),
+    );
+    let others = [
+        (
+            "opening_other_target",
+            "A revocation opens as the order to revoke something else.",
+            Command::Revoke(Target::Writ(digest("writ"))),
+        ),
+        ("opening_halt_for_revocation", "A revocation opens as the order to halt.", Command::Halt),
+    ];
+    for (name, about, command) in others {
+        let mut story = Story::new(&domain);
+        let (mut revocation, mut openings) = domain.revocation(gateway());
+        openings[0] = domain.order(command);
+        revocation.action.digest = openings[0].commitment();
+        let revocation = story.tell(Proposal::new(Draft::Revocation(revocation)).with_openings(openings)).index.get();
+        maker.refuse(name, about, story.input(&story.opened(revocation)), CommitmentMismatch);
+    }
+    let mut story = Story::new(&domain);
+    let (mut halt, openings) = domain.halt_order();
+    halt.reason = Label::new("drill").unwrap();
+    let halt = story.tell(Proposal::new(Draft::Halt(halt)).with_openings(openings)).index.get();
+    maker.refuse(
+        "opening_other_reason",
+        "A halt opens as the order to halt for another reason.",
+        story.input(&story.opened(halt)),
+        CommitmentMismatch,
+    );
+    let cases: [(&str, &str, Code, Tell); 4] = [
+        (
+            "revocation_policy_other",
+            "A revocation decided by a set that was replaced.",
+            PolicyMismatch,
+            |story, domain| {
+                story.tell(domain.activate(1));
+                story.tell(domain.activate(2));
+                story.tell(domain.revoke(Target::Gateway(domain.gateway_name(0))));
+            },
+        ),
+        (
+            "halt_policy_other",
+            "A halt decided in another epoch than that in force.",
+            PolicyMismatch,
+            |story, domain| {
+                story.tell(domain.activate(1));
+                let (mut halt, _) = domain.halt_order();
+                halt.policy.epoch = 2;
+                story.tell(Proposal::new(Draft::Halt(halt)));
+            },
+        ),
+        ("revocation_of_exec", "A revocation whose action is an execution.", Malformed, |story, domain| {
+            let (mut revocation, _) = domain.revocation(Target::Gateway(domain.gateway_name(0)));
+            revocation.action.kind = ActionKind::Exec;
+            story.tell(Proposal::new(Draft::Revocation(revocation)));
+        }),
+        ("halt_of_exec", "A halt whose action is an execution.", Malformed, |story, domain| {
+            let (mut halt, _) = domain.halt_order();
+            halt.action.kind = ActionKind::Exec;
+            story.tell(Proposal::new(Draft::Halt(halt)));
+        }),
+    ];
+    told(maker, &cases);
+}
+
 /// Policy sets that their authors have signed, as a ledger with pinned authors takes them.
 fn signed(maker: &mut Maker) {
     let domain = Domain::new(BASE_MS);
@@ -294,7 +381,7 @@ fn signed(maker: &mut Maker) {
     story.openings.clear();
     let manifest = domain.sign_manifest(&domain.manifest_of(2), &[0, 2]);
     let policy = story.tell(domain.activate_signed(2, &manifest)).index.get();
-    let shown = Shown { openings: 1, ..nothing(policy, "policy") };
+    let shown = Shown { openings: 2, ..nothing(policy, "policy") };
     maker.accept("policy_signed", "A set signed by its authors.", story.input(&story.opened(policy)), shown.to_value());
     let mut story = Story::new(&domain);
     story.tell(domain.pin_authors());

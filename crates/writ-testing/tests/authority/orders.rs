@@ -1,11 +1,12 @@
 //! Orders: authorized like any action, by a key, from outside.
 
 use crate::answers::{denied, done, turned_away};
-use writ_authority::{Caller, Received};
-use writ_protocol::Code;
-use writ_protocol::action::Command;
-use writ_protocol::entry::Target;
+use writ_authority::{Caller, Outcome, Received, Recorded, retell};
+use writ_ledger::{Draft, Kept, Proposal, Reader};
+use writ_protocol::action::{Action, Command, CommitmentKind};
+use writ_protocol::entry::{Ascending, Revocation, Target};
 use writ_protocol::statement::Request;
+use writ_protocol::{Body, Code, Name};
 use writ_testing::governed::{GovernedDomain, Myself, wait};
 
 #[test]
@@ -51,6 +52,57 @@ fn an_order_is_done_once_however_often_it_is_sent() {
     let give = || wait(domain.authority().order(&Caller::Remote, Received::Signed(&signed)));
     turned_away(&domain, give, Code::Replayed);
     assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn an_order_that_was_carried_out_is_derived_and_told_again() {
+    let mut domain = GovernedDomain::new();
+    let target = || Target::Principal(domain.member("tester").name().clone());
+    let revoked = done(&domain, domain.orders("alice", Command::Revoke(target())));
+    let halted = done(&domain, domain.orders("alice", Command::Halt));
+    let reader = Reader::open(&domain.place.store).unwrap();
+    for (receipt, command) in [(&revoked, Command::Revoke(target())), (&halted, Command::Halt)] {
+        let retold = retell(&reader, receipt.index).unwrap();
+        assert_eq!((retold.recorded, retold.principal.id.as_str()), (Recorded::Permit, "alice"));
+        assert!(matches!(retold.outcome, Outcome::Same { .. }), "{retold:?}");
+        assert!(matches!(retold.action, Some(Action::Order(order)) if order.command == command));
+        assert_eq!(retold.policy.unwrap().reasons.as_slice()[0].as_str(), "administrators-stop-things");
+        assert!(retold.explanation.is_some());
+    }
+    let judgement = domain.judged();
+    assert!(judgement.is_clean());
+    assert_eq!((judgement.replay.same, judgement.replay.different), (2, 0));
+}
+
+#[test]
+fn an_order_that_policy_would_not_have_permitted_is_found_by_a_replay() {
+    let mut domain = GovernedDomain::new();
+    let target = Target::Principal(domain.member("tester").name().clone());
+    let done = done(&domain, domain.orders("alice", Command::Revoke(target)));
+    let Body::Revocation(honest) = done.decode(domain.domain.origin()).unwrap().body else { panic!("a revocation") };
+    let reader = Reader::open(&domain.place.store).unwrap();
+    let kept = |kind, commitment| match reader.kept(done.index, kind, commitment).unwrap() {
+        Kept::Value(opening) => opening,
+        other => panic!("{other:?}"),
+    };
+    let openings = [kept(CommitmentKind::Action, &honest.action.digest), kept(CommitmentKind::Facts, &honest.facts)];
+    let again = |change: &dyn Fn(&mut Revocation)| {
+        let (id, request) = (domain.domain.order_id(), domain.domain.request());
+        let mut doctored = Revocation { id, request, ..honest.clone() };
+        change(&mut doctored);
+        Proposal::new(Draft::Revocation(doctored)).with_openings(openings.clone())
+    };
+    let doctored = [
+        again(&|order| order.by.id = Name::new("bob").unwrap()),
+        again(&|order| order.time_ms += 1),
+        again(&|order| order.policy.reasons = Ascending::new([])),
+    ];
+    domain.slips_in(doctored);
+    let judgement = domain.judged();
+    assert_eq!(judgement.findings, [], "it is as it was signed: nobody but a replay finds this");
+    let found: Vec<&str> = judgement.replay.findings.iter().map(|one| one.what.as_str()).collect();
+    let facts = "the facts are of another principal, time or lineage";
+    assert_eq!(found, [facts, facts, "recorded policies are [], derived are [administrators-stop-things]"]);
 }
 
 #[test]

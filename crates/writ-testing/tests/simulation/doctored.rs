@@ -58,8 +58,10 @@ fn a_grant_after_what_forbids_it_breaks_invariant_5() {
         assert!(found(&doctored).contains(&5), "{target:?}");
     }
     let mut halt = template;
-    if let Body::Revocation(Revocation { by, id, reason, control, request, time_ms, .. }) = halt.body {
-        halt.body = Body::Halt(Halt { by, id, reason, control, request, time_ms });
+    if let Body::Revocation(Revocation { by, id, facts, action, policy, reason, control, request, time_ms, .. }) =
+        halt.body
+    {
+        halt.body = Body::Halt(Halt { by, id, facts, action, policy, reason, control, request, time_ms });
     }
     assert!(matches!(halt.body, Body::Halt(_)));
     let mut doctored = good_again(&outcome);
