@@ -38,7 +38,9 @@ pub struct Backtest {
     pub entries: u64,
     /// Decisions that were decided again.
     pub decided: u64,
-    /// Of those, the ones that come out the same, reasons and terms included.
+    /// Of those, the ones that were asked in shadow, where nothing was enforced.
+    pub shadow: u64,
+    /// Of the ones decided again, those that come out the same, reasons and terms included.
     pub same: u64,
     /// Refusals that were made before policy was asked: no policy changes them.
     pub before_policy: u64,
@@ -59,6 +61,8 @@ pub struct Backtest {
 pub struct Changed {
     /// How.
     pub shift: Shift,
+    /// Whether they were asked in shadow: what was decided is what would have been.
+    pub shadow: bool,
     /// Who asked: `Agent::builder`.
     pub principal: String,
     /// What for: `exec`, `revoke`, `halt`.
@@ -183,7 +187,7 @@ pub fn backtest(
 }
 
 /// Decisions are alike if they change alike.
-type Key = (Shift, String, &'static str, String, [&'static str; 2], [Vec<Name>; 2]);
+type Key = (Shift, bool, String, &'static str, String, [&'static str; 2], [Vec<Name>; 2]);
 
 #[derive(Default)]
 struct Group {
@@ -196,6 +200,7 @@ struct Group {
 #[derive(Default)]
 struct Found {
     decided: u64,
+    shadow: u64,
     same: u64,
     before_policy: u64,
     orders: u64,
@@ -222,6 +227,7 @@ impl Run<'_> {
                 Some(_) | None => return self.found.before_policy += 1,
             },
             Ruled::Hold(hold) => (&hold.principal, came(Recorded::Hold, hold.policy.reasons.as_slice())),
+            Ruled::Shadow(shadow) => (&shadow.principal, came(shadow.would.into(), shadow.policy.reasons.as_slice())),
             Ruled::Order => return self.found.orders += 1,
         };
         let (action, facts) = match read(decided) {
@@ -229,10 +235,14 @@ impl Run<'_> {
             Err(what) => return self.found.not_decided(decided.index.get(), what),
         };
         self.found.decided += 1;
+        let shadow = matches!(decided.ruled, Ruled::Shadow(_));
+        self.found.shadow += u64::from(shadow);
         let derived = decide(self.set, &action, &facts);
         match self.shift(decided, &was, &derived, &facts) {
             None => self.found.same += 1,
-            Some(shift) => self.found.changed(shift, decided.index.get(), principal, &action, was, derived),
+            Some(shift) => {
+                self.found.changed((shift, shadow), decided.index.get(), principal, &action, was, derived);
+            }
         }
     }
 
@@ -245,6 +255,8 @@ impl Run<'_> {
                 }
                 match &decided.ruled {
                     Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
+                    // What would be permitted has no terms on record.
+                    Ruled::Shadow(_) => None,
                     Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) | Ruled::Order => Some(Shift::Terms),
                 }
             }
@@ -293,7 +305,15 @@ impl Found {
         }
     }
 
-    fn changed(&mut self, shift: Shift, index: u64, who: &Principal, action: &Action, was: Came, derived: Decision) {
+    fn changed(
+        &mut self,
+        (shift, shadow): (Shift, bool),
+        index: u64,
+        who: &Principal,
+        action: &Action,
+        was: Came,
+        derived: Decision,
+    ) {
         let would = match derived {
             Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
             Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
@@ -309,7 +329,7 @@ impl Found {
         };
         let outcomes = [was.outcome.as_str(), would.outcome.as_str()];
         let reasons = [was.reasons.clone(), would.reasons.clone()];
-        let key = (shift, format!("{}::{}", who.kind, who.id), verb, resource, outcomes, reasons);
+        let key = (shift, shadow, format!("{}::{}", who.kind, who.id), verb, resource, outcomes, reasons);
         self.add(key, was, would, Group { count: 1, examples: vec![index], last: index });
     }
 
@@ -329,6 +349,7 @@ impl Found {
     /// Both together; which worker found what makes no difference.
     fn with(mut self, other: Self) -> Self {
         self.decided += other.decided;
+        self.shadow += other.shadow;
         self.same += other.same;
         self.before_policy += other.before_policy;
         self.orders += other.orders;
@@ -344,16 +365,18 @@ impl Found {
     }
 
     fn into_report(self, set: Hash, entries: u64) -> Backtest {
-        let each = self.groups.into_iter().map(|((shift, principal, action, resource, _, _), (was, would, group))| {
-            let Group { count, examples, last } = group;
-            Changed { shift, principal, action, resource, was, would, count, examples, last }
-        });
+        let each =
+            self.groups.into_iter().map(|((shift, shadow, principal, action, resource, _, _), (was, would, group))| {
+                let Group { count, examples, last } = group;
+                Changed { shift, shadow, principal, action, resource, was, would, count, examples, last }
+            });
         let mut changed: Vec<Changed> = each.collect();
         changed.sort_by_key(|changed| (changed.shift, std::cmp::Reverse(changed.count)));
         Backtest {
             set,
             entries,
             decided: self.decided,
+            shadow: self.shadow,
             same: self.same,
             before_policy: self.before_policy,
             orders: self.orders,

@@ -4,6 +4,7 @@
 //! of its own.
 
 use crate::decision::Terms;
+use crate::shadow::would;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -11,7 +12,7 @@ use writ_ledger::audit::{Audited, Report, audit_each};
 use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
 use writ_protocol::action::Action;
-use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Hold, Limits, Policy, Principal};
+use writ_protocol::entry::{Activation, Audience, Body, Cause, Denial, Grant, Hold, Limits, Policy, Principal, Shadow};
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
 use writ_tlog::{Hash, Origin};
@@ -83,7 +84,7 @@ pub fn replay(
 /// Whether a replay needs to see it. Most entries tell what was done, and nothing was decided.
 fn matters(body: &Body) -> bool {
     match body {
-        Body::Genesis(_) | Body::Policy(_) | Body::Grant(_) | Body::Denial(_) | Body::Hold(_) => true,
+        Body::Genesis(_) | Body::Policy(_) | Body::Grant(_) | Body::Denial(_) | Body::Hold(_) | Body::Shadow(_) => true,
         Body::Gateway(_)
         | Body::Revocation(_)
         | Body::Halt(_)
@@ -138,6 +139,7 @@ impl Run {
             body @ (Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Shadow(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
@@ -179,6 +181,7 @@ impl Run {
             Body::Grant(grant) => Some(self.grant(grant, values)),
             Body::Denial(denial) => Some(self.denial(denial, values)),
             Body::Hold(hold) => Some(self.hold(hold, values)),
+            Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
             Body::Genesis(_)
             | Body::Policy(_)
             | Body::Gateway(_)
@@ -301,6 +304,25 @@ impl Run {
             Decision::Permit(_) => Err(Verdict::differs("recorded is a hold, derived is a permit")),
             Decision::Deny(deny) => Err(Verdict::Differs(format!("recorded is a hold, derived is {}", deny.code))),
         }
+    }
+
+    fn shadow(&self, shadow: &Shadow, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
+        let derived = self.derive(&Subject {
+            values,
+            policy: &shadow.policy,
+            facts: shadow.facts,
+            action: shadow.action.digest,
+            principal: &shadow.principal,
+            cause: &shadow.cause,
+            time_ms: shadow.time_ms,
+        })?;
+        if would(&derived.decision) != Some(shadow.would) {
+            let derived = derived.decision.outcome();
+            let recorded = shadow.would.as_str();
+            return Err(Verdict::Differs(format!("recorded is what would be {recorded}, derived is {derived}")));
+        }
+        agree_on_reasons(shadow.policy.reasons.as_slice(), derived.decision.reasons())?;
+        Ok(derived)
     }
 
     fn derive(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {

@@ -119,6 +119,9 @@ pub(crate) struct Init {
     /// Name of the first person, who may run and stop things [default: your login, from USER or LOGNAME, else uid-NUMBER]
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// Begin with a policy that permits no execution, to be learnt from what runs: `writ run --shadow`, `writ policy learn --shadow`
+    #[arg(long)]
+    pub(crate) empty: bool,
     /// Where the root members' keys are written, one file each; move them offline [default: DIR/root-keys]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) root_keys: Option<PathBuf>,
@@ -220,7 +223,7 @@ pub(crate) struct Audit {
     /// The trust root to hold the ledger against, best from a safe place [default: DIR/trust-root]
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Derive every grant, denial and hold again, from the policy, the action and the facts it was recorded to stand on; one that
+    /// Derive every grant, denial, hold and shadow again, from the policy, the action and the facts it was recorded to stand on; one that
     /// does not come out the same is a finding, one that rests on erased values is named
     #[arg(long)]
     pub(crate) replay: bool,
@@ -333,6 +336,10 @@ pub(crate) struct Run {
     /// The key of the writ's holder [default: the writ's file with .key]
     #[arg(long, value_name = "FILE", requires = "writ")]
     pub(crate) holder: Option<PathBuf>,
+    /// Enforce nothing: record what policy would answer, say it if that is a refusal, and become the command, unconfined, whatever came of
+    /// it; also if the node cannot be reached, for which it waits five seconds at most
+    #[arg(long, conflicts_with_all = ["writ", "holder"])]
+    pub(crate) shadow: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
@@ -345,8 +352,11 @@ pub(crate) struct Authorize {
     #[command(flatten)]
     pub(crate) who: As,
     /// File to write the writ to; its holder's key is written beside it, with .key
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "shadow")]
+    pub(crate) output: Option<PathBuf>,
+    /// Ask for no writ, only for what policy would answer; that is recorded. Ends with 1 if it would be refused
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) shadow: bool,
     /// Say of a refusal everything that policy says of the request, and of a writ which policies permit it
     #[arg(long)]
     pub(crate) explain: bool,
@@ -541,6 +551,9 @@ pub(crate) struct Learn {
     /// Learn from what no policy permitted too; never from what a policy forbade
     #[arg(long)]
     pub(crate) refused: bool,
+    /// Learn from what was asked in shadow too: what would have been permitted, and what no policy would have
+    #[arg(long)]
+    pub(crate) shadow: bool,
     /// Write the whole proposed folder here; must not exist yet
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
