@@ -80,7 +80,7 @@ REQUEST_KINDS = {
         relation(lambda body: read_action(body["action"])[0] == "order", "its action is not an order"),
     ),
     "shadow": both(
-        record(REQUEST_COMMON | {"surroundings": SURROUNDINGS}, REQUEST_OPTIONAL | {"gateway": name}),
+        record(REQUEST_COMMON | {"gateway": name, "surroundings": SURROUNDINGS}, REQUEST_OPTIONAL),
         relation(lambda body: read_action(body["action"])[0] == "exec", "its action is not an execution"),
     ),
 }

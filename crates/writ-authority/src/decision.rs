@@ -92,7 +92,7 @@ impl Authority {
                 Audience::Gateway { gateway, .. } => gateway,
                 Audience::Group(group) => group,
             };
-            let facts = self.facts(case, Some(gateway), &ask.surroundings);
+            let facts = self.facts(case, gateway, &ask.surroundings);
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 Decision::Deny(deny) => {
@@ -121,13 +121,13 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
-    pub(crate) fn facts(&self, case: &Case<'_>, gateway: Option<&Name>, surroundings: &[Component]) -> Facts {
+    pub(crate) fn facts(&self, case: &Case<'_>, gateway: &Name, surroundings: &[Component]) -> Facts {
         Facts {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: case.cause().depth(),
-            gateway: gateway.cloned(),
+            gateway: Some(gateway.clone()),
             surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
         }
     }

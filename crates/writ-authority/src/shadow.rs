@@ -52,7 +52,7 @@ impl Authority {
         let mut last = Refusal::new(Code::PolicyMismatch, "other policy sets kept coming into force; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let facts = self.facts(case, ask.gateway.as_ref(), &ask.surroundings);
+            let facts = self.facts(case, &ask.gateway, &ask.surroundings);
             let decision = decide(&active.set, &case.action, &facts);
             match self.record(self.shadow_of(case, &active, &facts, &decision)?).await {
                 Ok(receipt) if receipt.repeated => return self.told(case, receipt),

@@ -57,10 +57,6 @@ const BACKTEST_HELP: &str = "Reads the store alone, beside a running node or wit
 would be answered otherwise, with 1 if somebody would, or if a decision rests on erased values: what cannot be decided again proves nothing. Other \
 reasons or terms for the same answer are listed and change nothing of that.";
 
-const LEARN_HELP: &str = "Prints the difference from the folder, as `patch -p1` takes it; everything but its permits of executions stays. Each principal gets each \
-program it has run, with exactly the commands and folders seen; where those are more than can be written out, it says what is left open. The \
-proposal compiles, or there is none, and is tried against history at once. It is put in force by nobody but you.";
-
 const REPLAY_HELP: &str = "Reads the store alone, beside a node or without one, and ends with 1 if the decision does not come out the same or rests on erased \
 values. Each clause is told with its truth and with what it read; `(not asked)` is a clause that could change nothing any more. A change that \
 is told has been decided: the request so changed would be permitted by that policy set.";
@@ -538,25 +534,7 @@ pub(crate) enum PolicyCommand {
     /// Decide every recorded decision again under another policy folder, and say whom it would newly permit, deny or hold
     Backtest(Backtest),
     /// Propose the policies that permit what was done and as little else as can be said, with the evidence for each line
-    Learn(Learn),
-}
-
-#[derive(ClapArgs)]
-#[command(after_help = LEARN_HELP)]
-pub(crate) struct Learn {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// The folder to begin with [default: DIR/policy of the domain]
-    pub(crate) folder: Option<PathBuf>,
-    /// Learn from what no policy permitted too; never from what a policy forbade
-    #[arg(long)]
-    pub(crate) refused: bool,
-    /// Learn from what was asked in shadow too: what would have been permitted, and what no policy would have
-    #[arg(long)]
-    pub(crate) shadow: bool,
-    /// Write the whole proposed folder here; must not exist yet
-    #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
+    Learn(policy::Learn),
 }
 
 #[derive(ClapArgs)]

@@ -1,10 +1,10 @@
 //! `writ policy learn`: what was done, as the policies that permit it; shown as a difference from the folder, with the evidence of each line.
 
-use crate::args;
 use crate::backtest::failed;
 use crate::domain::Domain;
 use crate::error::{CliError, harmless, json_line, line, painted_line};
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, must_be_new, write_new};
+use crate::policy::args;
 use crate::render::{counted, hex};
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -92,9 +92,6 @@ fn told_json(told: &Shadowed) -> Value {
 }
 
 fn unrecorded_json(error: &CliError) -> Value {
-    let code = match error {
-        CliError::Refused(refusal) => Some(refusal.code().as_str()),
-        _ => None,
-    };
+    let code = if let CliError::Refused(refusal) = error { Some(refusal.code().as_str()) } else { None };
     json!({ "outcome": "unrecorded", "code": code, "why": error.to_string(), "index": null })
 }

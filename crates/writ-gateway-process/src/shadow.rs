@@ -85,7 +85,7 @@ fn request(asked: &Shadow) -> Result<Request, Refusal> {
         principal: asked.principal.as_ref().map(|signer| signer.name.clone()),
         action_salt: random()?,
         action: Action::Exec(exec).encode()?,
-        ask: Ask::Shadow(Shadowing { gateway: Some(gateway), surroundings: surroundings::measure(&asked.slots)? }),
+        ask: Ask::Shadow(Shadowing { gateway, surroundings: surroundings::measure(&asked.slots)? }),
     })
 }
 

@@ -90,7 +90,7 @@ fn ask() -> impl Strategy<Value = (Action, Ask)> {
         let component = |(name, value): (String, String)| Component { name: Label::new(&name).unwrap(), value };
         pairs.into_iter().map(component).collect::<Vec<_>>()
     });
-    let shadow = (exec(), proptest::option::of(name()), surroundings.clone())
+    let shadow = (exec(), name(), surroundings.clone())
         .prop_map(|(action, gateway, surroundings)| (action, Ask::Shadow(Shadowing { gateway, surroundings })));
     let authorize =
         (prop_oneof![exec(), order()], audience, surroundings).prop_map(|(action, (audience, admit), surroundings)| {

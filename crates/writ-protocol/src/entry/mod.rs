@@ -6,11 +6,13 @@
 mod control;
 mod decision;
 mod record;
+mod shadow;
 
 pub use crate::parts::*;
 pub use control::*;
 pub use decision::*;
 pub use record::*;
+pub use shadow::*;
 
 use crate::action::{Action, CommitmentKind, Opening};
 use crate::cbor::{Decode, Encode, Reader, Writer};

@@ -55,7 +55,7 @@ pub struct Authorize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shadowing {
     /// The gateway, or group of gateways, that would execute it; a fact of the decision.
-    pub gateway: Option<Name>,
+    pub gateway: Name,
     /// Where it would run.
     pub surroundings: Vec<Component>,
 }
@@ -139,7 +139,7 @@ record! {
         key: ! RequestKey,
         salt: ! [u8; 32],
         action: ! Bytes,
-        gateway: ? Name,
+        gateway: ! Name,
         time_ms: ! u64,
         principal: ? PrincipalRef,
         action_salt: ! [u8; 32],

@@ -30,7 +30,7 @@ impl Domain {
 
     /// A request in shadow, for a build.
     pub fn asked_in_shadow(&self) -> Request {
-        let ask = Shadowing { gateway: Some(self.gateway_name(0)), surroundings: self.surroundings() };
+        let ask = Shadowing { gateway: self.gateway_name(0), surroundings: self.surroundings() };
         self.ask(self.action(&["/usr/bin/make", "test"]), Ask::Shadow(ask))
     }
 

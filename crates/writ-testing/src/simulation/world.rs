@@ -200,7 +200,7 @@ impl World {
             ..self.domain.asked()
         };
         if self.chance.one_in(8) {
-            let ask = Shadowing { gateway: Some(self.domain.group()), surroundings: self.domain.surroundings() };
+            let ask = Shadowing { gateway: self.domain.group(), surroundings: self.domain.surroundings() };
             return self.ask_for(To::Shadow, &Request { ask: Ask::Shadow(ask), ..request });
         }
         self.ask_for(To::Authorize, &request);

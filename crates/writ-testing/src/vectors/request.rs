@@ -97,8 +97,8 @@ fn requests(domain: &Domain) -> Vec<Case> {
             Request { principal: Some(alice), ..domain.asked() },
         ),
         ("request_shadow", "A request in shadow.", domain.asked_in_shadow()),
-        ("request_shadow_nowhere", "A request in shadow that names no gateway and states no surroundings.", {
-            let ask = Ask::Shadow(Shadowing { gateway: None, surroundings: Vec::new() });
+        ("request_shadow_nowhere", "A request in shadow that states no surroundings.", {
+            let ask = Ask::Shadow(Shadowing { gateway: domain.group(), surroundings: Vec::new() });
             Request { ask, ..domain.asked_in_shadow() }
         }),
         ("request_order_halt", "A request to stop everything.", domain.asked_order(Command::Halt)),
@@ -326,7 +326,7 @@ fn shadow_faults(domain: &Domain) -> Vec<Case> {
         good().set("2", Uint(2)),
         UnsupportedVersion,
     );
-    for field in ["key", "salt", "action", "action_salt", "time_ms", "surroundings"] {
+    for field in ["key", "salt", "action", "gateway", "action_salt", "time_ms", "surroundings"] {
         let about = format!("The field {field} is missing.");
         bad(&format!("request_shadow_without_{field}"), &about, good().remove(&format!("4/{field}")), Malformed);
     }
