@@ -173,6 +173,15 @@ GRANT = both(
         "admitted is only for one use by one gateway",
     ),
 )
+SHADOW = record(
+    {name: value for name, value in DECISION_FIELDS.items() if name != "id"}
+    | {
+        "action": record({"kind": words("exec"), "digest": hash32}),
+        "would": words("permit", "policy_denied", "evaluation_error", "integrity_failure"),
+        "policy": POLICY,
+        "facts": hash32,
+    }
+)
 NEED = record({"group": name, "count": uint(1, 16)})
 COUNT = record({"code": refusal_code, "count": uint(1)})
 TALLY = both(
@@ -201,6 +210,7 @@ TYPES = {
             "until_ms": uint(),
         }
     ),
+    "shadow": SHADOW,
     "tally": TALLY,
     "spend": STATEMENT,
     "start": STATEMENT,

@@ -403,6 +403,13 @@ def accept_policy(state: State, at: Recorded) -> None:
     state.policy = body
 
 
+def accept_shadow(state: State, at: Recorded) -> None:
+    """Rule 4: it names the state, the set and the lineage that it stood on; nothing else is asked of it."""
+    judge_as_of(state, at.index, at.entry.body["as_of"])
+    judge_policy(state, at.entry.body["policy"])
+    judge_lineage(state, at.index, at.entry.body["cause"])
+
+
 def judge_authors(state: State, body: dict) -> None:
     """Rule 4: once authors are pinned, a set comes with their signatures, or is the one in force under other semantics."""
     active = state.policy
@@ -432,6 +439,7 @@ ACCEPT = {
     "root-order": accept_root_order,
     "policy": accept_policy,
     "grant": accept_grant,
+    "shadow": accept_shadow,
     "spend": accept_spend,
     "start": accept_start,
     "outcome": accept_outcome,

@@ -79,6 +79,10 @@ REQUEST_KINDS = {
         record(REQUEST_COMMON, REQUEST_OPTIONAL),
         relation(lambda body: read_action(body["action"])[0] == "order", "its action is not an order"),
     ),
+    "shadow": both(
+        record(REQUEST_COMMON | {"gateway": name, "surroundings": SURROUNDINGS}, REQUEST_OPTIONAL),
+        relation(lambda body: read_action(body["action"])[0] == "exec", "its action is not an execution"),
+    ),
 }
 PRESENTATION_KINDS = {
     "presented": record(

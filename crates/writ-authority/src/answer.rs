@@ -1,6 +1,7 @@
 use crate::disclosure::Basis;
 use writ_ledger::Receipt;
 use writ_policy::Clause;
+use writ_protocol::entry::Would;
 use writ_protocol::{Code, Name, Refusal};
 
 /// What a caller is told.
@@ -12,8 +13,25 @@ pub enum Answer {
     Done(Receipt),
     /// Refused, and recorded.
     Deny(Box<Denied>),
+    /// What policy would have answered was recorded.
+    Shadow(Box<Shadowed>),
     /// Turned away before it was known who asks, or while nothing can be recorded. Counted, not recorded one by one.
     TurnedAway(Refusal),
+}
+
+/// What policy would have answered, recorded and explained.
+#[derive(Debug)]
+pub struct Shadowed {
+    /// The shadow.
+    pub receipt: Receipt,
+    /// What it would have been.
+    pub would: Would,
+    /// Why it would have been refused, for a person.
+    pub why: Option<String>,
+    /// The policies that would have decided it.
+    pub clauses: Vec<(Name, Clause)>,
+    /// What policy was asked on, if it would have refused.
+    pub basis: Option<Basis>,
 }
 
 /// A recorded refusal, explained.

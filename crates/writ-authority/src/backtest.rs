@@ -41,7 +41,9 @@ pub struct Backtest {
     pub entries: u64,
     /// Decisions that were decided again.
     pub decided: u64,
-    /// Of those, the ones that come out the same, reasons and terms included.
+    /// Of those, the ones that were asked in shadow, where nothing was enforced.
+    pub shadow: u64,
+    /// Of the ones decided again, those that come out the same, reasons and terms included.
     pub same: u64,
     /// Refusals that were made before policy was asked: no policy changes them.
     pub before_policy: u64,
@@ -62,6 +64,8 @@ pub struct Backtest {
 pub struct Changed {
     /// How.
     pub shift: Shift,
+    /// Whether they were asked in shadow: what was decided is what would have been.
+    pub shadow: bool,
     /// Who asked: `Agent::builder`.
     pub principal: String,
     /// What for: `exec`, `revoke`, `halt`.
@@ -210,7 +214,7 @@ pub(crate) fn newest(
 }
 
 /// Decisions are alike if they change alike.
-type Key = (Shift, String, &'static str, String, [&'static str; 2], [Vec<Name>; 2]);
+type Key = (Shift, bool, String, &'static str, String, [&'static str; 2], [Vec<Name>; 2]);
 
 #[derive(Default)]
 struct Group {
@@ -223,6 +227,7 @@ struct Group {
 #[derive(Default)]
 struct Found {
     decided: u64,
+    shadow: u64,
     same: u64,
     before_policy: u64,
     counts: BTreeMap<Shift, u64>,
@@ -249,6 +254,7 @@ impl Run<'_> {
                 Some(_) | None => return self.found.before_policy += 1,
             },
             Ruled::Hold(hold) => (&hold.principal, Recorded::Hold, &hold.policy),
+            Ruled::Shadow(shadow) => (&shadow.principal, shadow.would.into(), &shadow.policy),
             Ruled::Order(order) => (&order.by, Recorded::Permit, &order.policy),
         };
         let (action, facts) = match read(decided) {
@@ -256,6 +262,8 @@ impl Run<'_> {
             Err(what) => return self.found.not_decided(decided.index.get(), what),
         };
         self.found.decided += 1;
+        let shadow = matches!(decided.ruled, Ruled::Shadow(_));
+        self.found.shadow += u64::from(shadow);
         let derived = decide(self.set, &action, &facts);
         let (was, shift) = match self.replaced.filter(|replaced| !decided_by(policy, replaced)) {
             Some(replaced) => {
@@ -271,7 +279,9 @@ impl Run<'_> {
         };
         match shift {
             None => self.found.same += 1,
-            Some(shift) => self.found.changed(shift, decided.index.get(), principal, &action, was, derived),
+            Some(shift) => {
+                self.found.changed((shift, shadow), decided.index.get(), principal, &action, was, derived);
+            }
         }
     }
 
@@ -284,8 +294,8 @@ impl Run<'_> {
                 }
                 match &decided.ruled {
                     Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
-                    // An order is carried out at once and has no terms.
-                    Ruled::Order(_) => None,
+                    // An order is carried out at once and has no terms, and what would be permitted has none on record.
+                    Ruled::Order(_) | Ruled::Shadow(_) => None,
                     Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) => Some(Shift::Terms),
                 }
             }
@@ -354,7 +364,15 @@ impl Found {
         }
     }
 
-    fn changed(&mut self, shift: Shift, index: u64, who: &Principal, action: &Action, was: Came, derived: Decision) {
+    fn changed(
+        &mut self,
+        (shift, shadow): (Shift, bool),
+        index: u64,
+        who: &Principal,
+        action: &Action,
+        was: Came,
+        derived: Decision,
+    ) {
         let would = came_of(derived);
         *self.counts.entry(shift).or_default() += 1;
         let (verb, resource) = match action {
@@ -368,7 +386,7 @@ impl Found {
         };
         let outcomes = [was.outcome.as_str(), would.outcome.as_str()];
         let reasons = [was.reasons.clone(), would.reasons.clone()];
-        let key = (shift, format!("{}::{}", who.kind, who.id), verb, resource, outcomes, reasons);
+        let key = (shift, shadow, format!("{}::{}", who.kind, who.id), verb, resource, outcomes, reasons);
         self.add(key, was, would, Group { count: 1, examples: vec![index], last: index });
     }
 
@@ -388,6 +406,7 @@ impl Found {
     /// Both together; which worker found what makes no difference.
     fn with(mut self, other: Self) -> Self {
         self.decided += other.decided;
+        self.shadow += other.shadow;
         self.same += other.same;
         self.before_policy += other.before_policy;
         for (shift, count) in other.counts {
@@ -405,10 +424,11 @@ impl Found {
     }
 
     fn into_report(self, set: Hash, range: Range<u64>) -> Backtest {
-        let each = self.groups.into_iter().map(|((shift, principal, action, resource, _, _), (was, would, group))| {
-            let Group { count, examples, last } = group;
-            Changed { shift, principal, action, resource, was, would, count, examples, last }
-        });
+        let each =
+            self.groups.into_iter().map(|((shift, shadow, principal, action, resource, _, _), (was, would, group))| {
+                let Group { count, examples, last } = group;
+                Changed { shift, shadow, principal, action, resource, was, would, count, examples, last }
+            });
         let mut changed: Vec<Changed> = each.collect();
         changed.sort_by_key(|changed| (changed.shift, std::cmp::Reverse(changed.count)));
         Backtest {
@@ -416,6 +436,7 @@ impl Found {
             first: range.start,
             entries: range.end - range.start,
             decided: self.decided,
+            shadow: self.shadow,
             same: self.same,
             before_policy: self.before_policy,
             counts: self.counts,

@@ -18,7 +18,7 @@ use writ_protocol::entry::{
     Obligation, Place, Positive, RequestRef, Scope, Surroundings, Window,
 };
 use writ_protocol::order::{ControlState, ExecutionState, Lookup, Records};
-use writ_protocol::statement::{Ask, Authorize, Request, surroundings_digest};
+use writ_protocol::statement::{Ask, Authorize, Component, Request, surroundings_digest};
 use writ_protocol::{Code, DenialId, Name, Refusal, WritId};
 
 /// How often a request is decided again because what its decision read had changed before it was recorded.
@@ -51,7 +51,7 @@ impl<'a> Case<'a> {
         ActionRef { kind: self.action.kind(), digest: self.action_opening.commitment() }
     }
 
-    fn cause(&self) -> Cause {
+    pub(crate) fn cause(&self) -> Cause {
         let place = match &self.asker.governed {
             None => Place::Origin,
             Some(Governed { parent, origin, depth, .. }) => {
@@ -71,7 +71,7 @@ impl Authority {
     async fn asked_for_a_writ(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
         let (asker, request) = self.heard(caller, received)?;
         let Ask::Authorize(ask) = &request.ask else {
-            return Err(Refusal::malformed("expected a request for a writ, found an order"));
+            return Err(Refusal::malformed("expected a request for a writ, found an order or a request in shadow"));
         };
         let case = Case::new(&asker, &request, received.bytes())?;
         self.decided(&case, ask).await.map_err(|error| error.refusal())
@@ -88,7 +88,11 @@ impl Authority {
         let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let facts = self.facts(case, ask)?;
+            let gateway = match &ask.audience {
+                Audience::Gateway { gateway, .. } => gateway,
+                Audience::Group(group) => group,
+            };
+            let facts = self.facts(case, gateway, &ask.surroundings);
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 Decision::Deny(deny) => {
@@ -117,19 +121,15 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
-    pub(crate) fn facts(&self, case: &Case<'_>, ask: &Authorize) -> Result<Facts, AuthorityError> {
-        let gateway: &Name = match &ask.audience {
-            Audience::Gateway { gateway, .. } => gateway,
-            Audience::Group(group) => group,
-        };
-        Ok(Facts {
+    pub(crate) fn facts(&self, case: &Case<'_>, gateway: &Name, surroundings: &[Component]) -> Facts {
+        Facts {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: case.cause().depth(),
             gateway: Some(gateway.clone()),
-            surroundings: ask.surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
-        })
+            surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
+        }
     }
 
     fn grant(
@@ -214,7 +214,7 @@ impl Authority {
     }
 
     /// What a recorded decision says; for a repeated request that is the answer of the first time.
-    fn told(&self, case: &Case<'_>, receipt: Receipt) -> Result<Answer, AuthorityError> {
+    pub(crate) fn told(&self, case: &Case<'_>, receipt: Receipt) -> Result<Answer, AuthorityError> {
         if receipt.repeated
             && let writ_protocol::Body::Denial(denial) = receipt.decode(self.ledger.origin())?.body
         {
@@ -224,15 +224,18 @@ impl Authority {
             let denied = Denied { code: denial.code, why, clauses, receipt, basis: None };
             return Ok(Answer::Deny(Box::new(denied)));
         }
-        let answers = match case.request.ask {
+        Ok(match case.request.ask {
             Ask::Authorize(_) => Answer::Permit(receipt),
             Ask::Order => Answer::Done(receipt),
-        };
-        Ok(answers)
+            Ask::Shadow(_) => {
+                let none = || Refusal::new(Code::Internal, "a request in shadow was answered with something else");
+                Answer::Shadow(Box::new(self.told_shadow(&receipt)?.ok_or_else(none)?))
+            }
+        })
     }
 
-    fn clauses(&self, reasons: &[Name]) -> Vec<(Name, Clause)> {
-        explained(&self.policies.active(), reasons)
+    pub(crate) fn clauses(&self, reasons: &[Name]) -> Vec<(Name, Clause)> {
+        self.policies.active().explained(reasons)
     }
 }
 
@@ -252,15 +255,18 @@ impl Answer {
 /// Why a request is refused.
 pub(crate) struct Ruling {
     code: Code,
-    why: String,
+    pub(crate) why: String,
     reasons: Vec<Name>,
-    clauses: Vec<(Name, Clause)>,
+    pub(crate) clauses: Vec<(Name, Clause)>,
     /// What is kept of it in the vault.
     text: Option<String>,
 }
 
-fn explained(active: &ActiveSet, reasons: &[Name]) -> Vec<(Name, Clause)> {
-    reasons.iter().filter_map(|reason| Some((reason.clone(), active.set.clause(reason)?.clone()))).collect()
+impl ActiveSet {
+    /// Its policies with these ids.
+    pub(crate) fn explained(&self, reasons: &[Name]) -> Vec<(Name, Clause)> {
+        reasons.iter().filter_map(|reason| Some((reason.clone(), self.set.clause(reason)?.clone()))).collect()
+    }
 }
 
 impl Ruling {
@@ -280,7 +286,7 @@ impl Ruling {
     }
 
     pub(crate) fn of_policy(active: &ActiveSet, deny: &writ_policy::Deny) -> Self {
-        let clauses = explained(active, &deny.reasons);
+        let clauses = active.explained(&deny.reasons);
         let names = |reasons: &[Name]| reasons.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
         let errors = || {
             let each = deny.errors.iter().map(|(policy, error)| match policy {

@@ -1,7 +1,7 @@
 //! What a caller who was refused is told of why (decision 0023): what policy says of the caller's own request, and what that request would have
 //! to be. What others may do, and what the domain knows of anybody, stays with those who may read the store.
 
-use crate::answer::Denied;
+use crate::answer::{Denied, Shadowed};
 use crate::authority::Authority;
 use crate::policies::ActiveSet;
 use crate::rate::Rate;
@@ -28,7 +28,15 @@ impl Authority {
     /// The explanation of a refusal for whoever made the request; nothing where policy was not asked, or where this principal has been
     /// told too much lately. The refusal stands either way.
     pub fn explain(&self, denied: &Denied) -> Option<Explanation> {
-        let basis = denied.basis.as_ref()?;
+        self.explained_from(denied.basis.as_ref()?)
+    }
+
+    /// Likewise of what would have been refused.
+    pub fn explain_shadow(&self, shadowed: &Shadowed) -> Option<Explanation> {
+        self.explained_from(shadowed.basis.as_ref()?)
+    }
+
+    fn explained_from(&self, basis: &Basis) -> Option<Explanation> {
         self.explained.take(&basis.facts.principal, 0, self.now_ms()).ok()?;
         Some(basis.explain())
     }

@@ -8,18 +8,19 @@ use std::path::Path;
 use writ_ledger::{Decided, Kept, Reader, Ruled};
 use writ_policy::{Facts, Observed, PolicySet, Proposal, Seen, Snapshot};
 use writ_protocol::action::Action;
+use writ_protocol::entry::Would;
 use writ_protocol::{Code, Name};
 
 /// The file that holds what was learnt.
 pub const LEARNED: &str = "learned.cedar";
 
-/// From which decisions is learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// What was granted.
-    Grants,
-    /// That, and what no policy permitted; never what one forbade.
-    GrantsAndRefusals,
+/// From which decisions is learnt, besides what was granted. Never from what a policy forbade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct From {
+    /// From what was refused since no policy permitted it.
+    pub refusals: bool,
+    /// From what was asked in shadow, where nothing was enforced: what would have been permitted, and what no policy would have.
+    pub shadow: bool,
 }
 
 /// What was learnt.
@@ -27,6 +28,8 @@ pub enum From {
 pub struct Learned {
     /// Executions it was learnt from.
     pub seen: u64,
+    /// Of those, the ones that were asked in shadow.
+    pub shadow: u64,
     /// Decisions that could not be read, since their values were erased.
     pub erased: u64,
     /// The policies, and what they say less exactly than it was seen.
@@ -48,18 +51,26 @@ pub fn learn(
     let set = PolicySet::compile(active).map_err(AuthorityError::Policy)?;
     let reader = Reader::open(store)?;
     let size = reader.view()?.size().get();
-    let mut school = School { from, observed: Observed::default(), erased: 0 };
+    let mut school = School { from, observed: Observed::default(), shadow: 0, erased: 0 };
     reader.decisions(0..size, &mut |decided| school.see(&decided))?;
     let proposal = school.observed.propose(&set);
     let candidate = replaced(active, &set, &proposal)?;
     PolicySet::compile(&candidate).map_err(AuthorityError::Policy)?;
     let tried = backtest(store, &candidate, progress)?;
-    Ok(Learned { seen: school.observed.total(), erased: school.erased, proposal, candidate, tried })
+    Ok(Learned {
+        seen: school.observed.total(),
+        shadow: school.shadow,
+        erased: school.erased,
+        proposal,
+        candidate,
+        tried,
+    })
 }
 
 struct School {
     from: From,
     observed: Observed,
+    shadow: u64,
     erased: u64,
 }
 
@@ -67,16 +78,27 @@ impl School {
     fn see(&mut self, decided: &Decided) {
         let (principal, permits): (_, &[Name]) = match &decided.ruled {
             Ruled::Grant(grant) => (&grant.principal, grant.policy.reasons.as_slice()),
-            Ruled::Denial(denial) => match (self.from, &denial.policy) {
-                (From::GrantsAndRefusals, Some(policy))
-                    if denial.code == Code::PolicyDenied && policy.reasons.as_slice().is_empty() =>
+            Ruled::Denial(denial) => match &denial.policy {
+                Some(policy)
+                    if self.from.refusals
+                        && denial.code == Code::PolicyDenied
+                        && policy.reasons.as_slice().is_empty() =>
                 {
                     (&denial.principal, &[])
                 }
-                (From::Grants | From::GrantsAndRefusals, _) => return,
+                Some(_) | None => return,
             },
-            Ruled::Hold(_) | Ruled::Order(_) => return,
+            Ruled::Shadow(shadow) if self.from.shadow => {
+                let reasons = shadow.policy.reasons.as_slice();
+                match shadow.would {
+                    Would::Permit => (&shadow.principal, reasons),
+                    Would::PolicyDenied if reasons.is_empty() => (&shadow.principal, &[]),
+                    Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => return,
+                }
+            }
+            Ruled::Shadow(_) | Ruled::Hold(_) | Ruled::Order(_) => return,
         };
+        let shadow = matches!(decided.ruled, Ruled::Shadow(_));
         let read = |kept: &Kept| match kept {
             Kept::Value(opening) => Some(opening.value.clone()),
             Kept::Erased | Kept::Nothing => None,
@@ -84,15 +106,19 @@ impl School {
         let action = read(&decided.action).and_then(|value| Action::decode(&value).ok());
         let facts = read(&decided.facts).and_then(|value| Facts::decode(&value).ok());
         match (action, facts) {
-            (Some(Action::Exec(exec)), Some(facts)) => self.observed.add(&Seen {
-                index: decided.index.get(),
-                time_ms: facts.now_ms,
-                principal: (&principal.kind, &principal.id),
-                auth: facts.auth.as_str(),
-                depth: facts.depth,
-                exec: &exec,
-                permits,
-            }),
+            (Some(Action::Exec(exec)), Some(facts)) => {
+                self.shadow += u64::from(shadow);
+                self.observed.add(&Seen {
+                    index: decided.index.get(),
+                    time_ms: facts.now_ms,
+                    principal: (&principal.kind, &principal.id),
+                    auth: facts.auth.as_str(),
+                    depth: facts.depth,
+                    exec: &exec,
+                    permits,
+                    shadow,
+                });
+            }
             (Some(Action::Order(_)), Some(_)) => {}
             (_, _) => self.erased += 1,
         }

@@ -22,10 +22,11 @@ mod rate;
 mod recognise;
 mod replay;
 mod retold;
+mod shadow;
 mod tally;
 mod trees;
 
-pub use answer::{Answer, Denied};
+pub use answer::{Answer, Denied, Shadowed};
 pub use authority::{Authority, Setting};
 pub use backtest::{Backtest, Came, Changed, Shift, Verdict, backtest};
 pub use caller::{Caller, Local, Received};

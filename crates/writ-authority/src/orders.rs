@@ -26,7 +26,7 @@ impl Authority {
     async fn asked_for_an_order(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
         let (asker, request) = self.heard(caller, received)?;
         if !matches!(request.ask, Ask::Order) {
-            return Err(Refusal::malformed("expected an order, found a request for a writ"));
+            return Err(Refusal::malformed("expected an order, found another request"));
         }
         let case = Case::new(&asker, &request, received.bytes())?;
         self.ordered(&case).await.map_err(|error| error.refusal())

@@ -4,6 +4,7 @@
 //! of its own.
 
 use crate::decision::Terms;
+use crate::shadow::would;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -12,7 +13,7 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation,
+    Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation, Shadow,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -90,6 +91,7 @@ fn matters(body: &Body) -> bool {
         | Body::Grant(_)
         | Body::Denial(_)
         | Body::Hold(_)
+        | Body::Shadow(_)
         | Body::Revocation(_)
         | Body::Halt(_) => true,
         Body::Gateway(_)
@@ -144,6 +146,7 @@ impl Run {
             body @ (Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Shadow(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
@@ -196,6 +199,7 @@ impl Run {
                 depth: 0,
                 time_ms: *time_ms,
             })),
+            Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
             Body::Genesis(_)
             | Body::Policy(_)
             | Body::Gateway(_)
@@ -330,6 +334,25 @@ impl Run {
             Decision::Permit(_) => Err(Verdict::differs("recorded is a hold, derived is a permit")),
             Decision::Deny(deny) => Err(Verdict::Differs(format!("recorded is a hold, derived is {}", deny.code))),
         }
+    }
+
+    fn shadow(&self, shadow: &Shadow, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
+        let derived = self.derive(&Subject {
+            values,
+            policy: &shadow.policy,
+            facts: shadow.facts,
+            action: shadow.action.digest,
+            principal: &shadow.principal,
+            depth: shadow.cause.depth(),
+            time_ms: shadow.time_ms,
+        })?;
+        if would(&derived.decision) != Some(shadow.would) {
+            let derived = derived.decision.outcome();
+            let recorded = shadow.would.as_str();
+            return Err(Verdict::Differs(format!("recorded is what would be {recorded}, derived is {derived}")));
+        }
+        agree_on_reasons(shadow.policy.reasons.as_slice(), derived.decision.reasons())?;
+        Ok(derived)
     }
 
     fn derive(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {

@@ -4,12 +4,14 @@
 
 use crate::decision::Terms;
 use crate::replay::{Derived, Run, Verdict};
+use crate::shadow::would;
 use writ_ledger::audit::Audited;
 use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
 use writ_policy::{Decision, Depth, Explanation, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{
-    ActionRef, Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef,
+    ActionRef, Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef, Shadow,
+    ShadowFields, Would,
 };
 use writ_protocol::{Code, Entry};
 use writ_tlog::{Hash, LeafIndex};
@@ -19,6 +21,8 @@ use writ_tlog::{Hash, LeafIndex};
 pub struct Retold {
     /// Its entry.
     pub index: LeafIndex,
+    /// Whether nothing was decided: it says what would have been.
+    pub shadow: bool,
     /// What was recorded.
     pub recorded: Recorded,
     /// When it was decided.
@@ -59,6 +63,12 @@ impl Recorded {
     }
 }
 
+impl From<Would> for Recorded {
+    fn from(would: Would) -> Self {
+        would.refusal().map_or(Self::Permit, Self::Deny)
+    }
+}
+
 /// What came of deriving a decision again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -82,7 +92,7 @@ pub enum RetellError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing was decided there.
-    #[error("entry {index} is a {}, and no decision; grants, denials, holds and orders carried out are", found.as_str())]
+    #[error("entry {index} is a {}, and no decision; grants, denials, holds, shadows and orders carried out are", found.as_str())]
     NoDecision {
         /// Where.
         index: LeafIndex,
@@ -105,6 +115,7 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
         }
         Ruled::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
         Ruled::Order(order) => (Recorded::Permit, order.time_ms, &order.by, Some(&order.policy)),
+        Ruled::Shadow(shadow) => (shadow.would.into(), shadow.time_ms, &shadow.principal, Some(&shadow.policy)),
     };
     let request = entry.body.request().cloned().ok_or_else(none)?;
     let audited = read(reader, &stored, entry.body.clone())?;
@@ -122,7 +133,8 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
         None => return Err(none()),
     };
     let (principal, policy) = (principal.clone(), policy.cloned());
-    Ok(Retold { index, recorded, time_ms, principal, request, policy, action, outcome, explanation })
+    let shadow = matches!(ruled, Ruled::Shadow(_));
+    Ok(Retold { index, shadow, recorded, time_ms, principal, request, policy, action, outcome, explanation })
 }
 
 /// An entry with what the vault holds behind it.
@@ -161,6 +173,7 @@ fn action_of(audited: &Audited) -> Option<Action> {
         Ruled::Denial(denial) => denial.action.digest,
         Ruled::Hold(hold) => hold.action.digest,
         Ruled::Order(order) => order.action.digest,
+        Ruled::Shadow(shadow) => shadow.action.digest,
     };
     Action::decode(&opening(audited, &digest)?.value).ok()
 }
@@ -219,6 +232,16 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             order.policy.reasons = Ascending::new(permit.reasons.clone());
             order.time_ms = derived.facts.now_ms;
             Some(Body::Halt(order))
+        }
+        (Body::Shadow(shadow), decision) => {
+            let mut fields = ShadowFields::clone(shadow);
+            fields.facts = commitment(shadow.facts)?;
+            fields.action.digest = commitment(shadow.action.digest)?;
+            fields.action.kind = derived.action.kind();
+            fields.time_ms = derived.facts.now_ms;
+            fields.would = would(decision)?;
+            fields.policy.reasons = Ascending::new(decision.reasons().to_vec());
+            Shadow::new(fields).ok().map(Body::Shadow)
         }
         (_, Decision::Permit(_) | Decision::Deny(_)) => None,
     }

@@ -61,10 +61,6 @@ const BACKTEST_HELP: &str = "Reads the store alone, beside a running node or wit
 would be answered otherwise, with 1 if somebody would, or if a decision rests on erased values: what cannot be decided again proves nothing. Other \
 reasons or terms for the same answer are listed and change nothing of that.";
 
-const LEARN_HELP: &str = "Prints the difference from the folder, as `patch -p1` takes it; everything but its permits of executions stays. Each principal gets each \
-program it has run, with exactly the commands and folders seen; where those are more than can be written out, it says what is left open. The \
-proposal compiles, or there is none, and is tried against history at once. It is put in force by nobody but you.";
-
 const REPLAY_HELP: &str = "Reads the store alone, beside a node or without one, and ends with 1 if the decision does not come out the same or rests on erased \
 values. Each clause is told with its truth and with what it read; `(not asked)` is a clause that could change nothing any more. A change that \
 is told has been decided: the request so changed would be permitted by that policy set.";
@@ -123,6 +119,9 @@ pub(crate) struct Init {
     /// Name of the first person, who may run and stop things [default: your login, from USER or LOGNAME, else uid-NUMBER]
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// Begin with a policy that permits no execution, to be learnt from what runs: `writ run --shadow`, `writ policy learn --shadow`
+    #[arg(long)]
+    pub(crate) empty: bool,
     /// Where the root members' keys are written, one file each; move them offline [default: DIR/root-keys]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) root_keys: Option<PathBuf>,
@@ -224,7 +223,7 @@ pub(crate) struct Audit {
     /// The trust root to hold the ledger against, best from a safe place [default: DIR/trust-root]
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Derive every grant, denial and hold again, from the policy, the action and the facts it was recorded to stand on; one that
+    /// Derive every grant, denial, hold and shadow again, from the policy, the action and the facts it was recorded to stand on; one that
     /// does not come out the same is a finding, one that rests on erased values is named
     #[arg(long)]
     pub(crate) replay: bool,
@@ -337,6 +336,10 @@ pub(crate) struct Run {
     /// The key of the writ's holder [default: the writ's file with .key]
     #[arg(long, value_name = "FILE", requires = "writ")]
     pub(crate) holder: Option<PathBuf>,
+    /// Enforce nothing: record what policy would answer, say it if that is a refusal, and become the command, unconfined, whatever came of
+    /// it; also if the node cannot be reached, for which it waits five seconds at most
+    #[arg(long, conflicts_with_all = ["writ", "holder"])]
+    pub(crate) shadow: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
@@ -349,8 +352,11 @@ pub(crate) struct Authorize {
     #[command(flatten)]
     pub(crate) who: As,
     /// File to write the writ to; its holder's key is written beside it, with .key
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "shadow")]
+    pub(crate) output: Option<PathBuf>,
+    /// Ask for no writ, only for what policy would answer; that is recorded. Ends with 1 if it would be refused
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) shadow: bool,
     /// Say of a refusal everything that policy says of the request, and of a writ which policies permit it
     #[arg(long)]
     pub(crate) explain: bool,
@@ -532,22 +538,7 @@ pub(crate) enum PolicyCommand {
     /// Decide every recorded decision again under another policy folder, and say whom it would newly permit, deny or hold
     Backtest(Backtest),
     /// Propose the policies that permit what was done and as little else as can be said, with the evidence for each line
-    Learn(Learn),
-}
-
-#[derive(ClapArgs)]
-#[command(after_help = LEARN_HELP)]
-pub(crate) struct Learn {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// The folder to begin with [default: DIR/policy of the domain]
-    pub(crate) folder: Option<PathBuf>,
-    /// Learn from what no policy permitted too; never from what a policy forbade
-    #[arg(long)]
-    pub(crate) refused: bool,
-    /// Write the whole proposed folder here; must not exist yet
-    #[arg(short, long, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
+    Learn(policy::Learn),
 }
 
 #[derive(ClapArgs)]

@@ -22,9 +22,10 @@ use writ_tlog::{Algorithm, SigningKey};
 const GROUP: &str = "process";
 
 pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError> {
+    let Some(output) = &args.output else { return crate::shadow::authorize(args, as_json) };
     let domain = Domain::of(&args.reach.place)?;
-    let key_file = key_beside(&args.output);
-    for path in [&args.output, &key_file] {
+    let key_file = key_beside(output);
+    for path in [output, &key_file] {
         must_be_new(path)?;
     }
     let trust = read_trust_root(&domain.trust_root())?;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     // What is written down is what was verified, not what was answered.
     let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;
     write_new(&key_file, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
-    write_new(&args.output, permit.writ.as_bytes(), SECRET_FILE)?;
+    write_new(output, permit.writ.as_bytes(), SECRET_FILE)?;
     let until = writ.grant().window.until_ms();
     let reasons: Vec<&str> = writ.grant().policy.reasons.as_slice().iter().map(Name::as_str).collect();
     if as_json {
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
             "outcome": "permit",
             "index": writ.index().get(),
             "hash": hex(writ.entry().as_bytes()),
-            "writ": args.output,
+            "writ": output,
             "key": key_file,
             "until_ms": until,
             "permitted_by": reasons,
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     if args.explain {
         line(format_args!("  permitted   by {}; `writ replay {}` says why", reasons.join(", "), writ.index()))?;
     }
-    line(format_args!("  writ        {}", args.output.display()))?;
+    line(format_args!("  writ        {}", output.display()))?;
     line(format_args!("  holder key  {}   whoever has both can use it, once", key_file.display()))
 }
 

@@ -93,6 +93,9 @@ fn told(tried: &Backtest, took: Duration) -> Result<(), CliError> {
         tried.same,
         tried.undecided,
     ))?;
+    if tried.shadow > 0 {
+        line(format_args!("  in shadow   {} of them, where nothing was enforced", tried.shadow))?;
+    }
     line(format_args!("  not asked   {} refused before policy", tried.before_policy))?;
     line(format_args!("  candidate   {}", hex(tried.set.as_bytes())))
 }
@@ -101,7 +104,8 @@ fn group_told(group: &Changed) -> Result<(), CliError> {
     // The resource is what somebody asked for: it must not look like another line.
     let resource = group.resource.replace('\n', "\\n");
     line(format_args!("  {:>8} x {} {} {resource}", group.count, group.principal, group.action))?;
-    line(format_args!("             {} -> {}", came(&group.was), came(&group.would)))?;
+    let shadow = if group.shadow { ", in shadow" } else { "" };
+    line(format_args!("             {}{shadow} -> {}", came(&group.was), came(&group.would)))?;
     let examples: Vec<String> = group.examples.iter().map(u64::to_string).collect();
     let more = if group.count > group.examples.len() as u64 { format!(" … {}", group.last) } else { String::new() };
     line(format_args!("             entries {}{more}", examples.join(", ")))
@@ -124,6 +128,7 @@ fn told_json(tried: &Backtest) -> Value {
     let changed = tried.changed.iter().map(|group| {
         json!({
             "change": group.shift.as_str(),
+            "shadow": group.shadow,
             "principal": group.principal,
             "action": group.action,
             "resource": group.resource,
@@ -145,6 +150,7 @@ fn told_json(tried: &Backtest) -> Value {
         "verdict": verdict,
         "entries": tried.entries,
         "decided": tried.decided,
+        "shadow": tried.shadow,
         "same": tried.same,
         "before_policy": tried.before_policy,
         "undecided": tried.undecided,

@@ -89,7 +89,8 @@ fn make(args: &args::Init, origin: &Origin, dir: &Path, root_keys: &Path, mark: 
         time_ms,
     };
     let uid = fs::metadata(dir).map_err(CliError::file(dir))?.uid();
-    starter::make(dir, &args.user.clone().unwrap_or_else(|| user_name(uid)), uid)?;
+    let first = if args.empty { starter::First::Empty } else { starter::First::Starter };
+    starter::make(dir, first, &args.user.clone().unwrap_or_else(|| user_name(uid)), uid)?;
     let run = dir.join("run");
     fs::DirBuilder::new().mode(0o755).create(&run).map_err(CliError::file(&run))?;
     let place = Place::new(store_in(dir), mark);

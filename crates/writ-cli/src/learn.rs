@@ -1,10 +1,10 @@
 //! `writ policy learn`: what was done, as the policies that permit it; shown as a difference from the folder, with the evidence of each line.
 
-use crate::args;
 use crate::backtest::failed;
 use crate::domain::Domain;
 use crate::error::{CliError, harmless, json_line, line, painted_line};
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, must_be_new, write_new};
+use crate::policy::args;
 use crate::render::{counted, hex};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -28,13 +28,20 @@ pub(crate) fn run(args: &args::Learn, as_json: bool) -> Result<(), CliError> {
             write!(std::io::stderr(), "\rtried {done} of {total} entries").ok();
         }
     };
-    let from = if args.refused { LearnFrom::GrantsAndRefusals } else { LearnFrom::Grants };
+    let from = LearnFrom { refusals: args.refused, shadow: args.shadow };
     let learned = learn(&domain.store(), &active, from, &progress).map_err(failed)?;
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
     }
     if learned.seen == 0 {
-        let hint = if args.refused { "" } else { "; --refused learns from what no policy permitted too" };
+        let hint = match (args.refused, args.shadow) {
+            (true, true) => "",
+            (true, false) => "; --shadow learns from what was asked in shadow too",
+            (false, true) => "; --refused learns from what no policy permitted too",
+            (false, false) => {
+                "; --refused learns from what no policy permitted too, and --shadow from what was asked in shadow"
+            }
+        };
         return Err(CliError::Found(format!("there is nothing to learn from: no execution was granted yet{hint}")));
     }
     if let Some(output) = &args.output {
@@ -66,6 +73,9 @@ fn told(learned: &Learned, active: &Snapshot, output: Option<&Path>) -> Result<(
         counted(learned.seen, "execution", "executions"),
         counted(proposal.replaced.len() as u64, "permit", "permits"),
     ))?;
+    if learned.shadow > 0 {
+        line(format_args!("# of these, asked in shadow, where nothing was enforced: {}", learned.shadow))?;
+    }
     for one in &proposal.generalised {
         line(format_args!("# permits more than was seen: {}: {}", one.policy, one.what))?;
     }
@@ -95,6 +105,7 @@ fn told_json(learned: &Learned) -> Result<(), CliError> {
     let open = proposal.generalised.iter().map(|one| json!({ "policy": one.policy.as_str(), "what": one.what }));
     json_line(&json!({
         "seen": learned.seen,
+        "shadow": learned.shadow,
         "erased": learned.erased,
         "policies": proposal.policies,
         "text": proposal.text,

@@ -20,6 +20,7 @@ mod render;
 mod replay;
 mod root;
 mod run;
+mod shadow;
 mod starter;
 mod status;
 mod time;

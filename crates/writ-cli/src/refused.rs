@@ -1,15 +1,27 @@
 //! Refusals for people: what was refused, where that stands, and what to do next.
 
 use crate::explained::Detail;
-use writ_client::Denial;
+use serde_json::Value;
+use writ_client::{Denial, PolicyNote, Shadowed};
 use writ_protocol::Code;
 
 /// The lines below the first one of a recorded refusal: the policies that decided, the clauses that stood in the way with what they read, the
 /// smallest change, the entry, the next step.
 pub(crate) fn explained(denial: &Denial, detail: Detail) -> Vec<String> {
-    let mut lines = denial.explanation.as_ref().map(|told| crate::explained::lines(told, detail)).unwrap_or_default();
+    let next = denial.next.as_deref().unwrap_or_else(|| next_step(denial.code));
+    told(denial.explanation.as_ref(), &denial.policies, detail, denial.index, next)
+}
+
+/// The same of what would have been refused.
+pub(crate) fn explained_shadow(shadowed: &Shadowed, detail: Detail) -> Vec<String> {
+    let next = shadowed.next.as_deref().unwrap_or_default();
+    told(shadowed.explanation.as_ref(), &shadowed.policies, detail, shadowed.index, next)
+}
+
+fn told(explanation: Option<&Value>, policies: &[PolicyNote], detail: Detail, index: u64, next: &str) -> Vec<String> {
+    let mut lines = explanation.map(|told| crate::explained::lines(told, detail)).unwrap_or_default();
     // Where the node explains nothing, the policies as they were written.
-    let policies = if denial.explanation.is_none() { denial.policies.as_slice() } else { &[] };
+    let policies = if explanation.is_none() { policies } else { &[] };
     for policy in policies {
         let place = match (&policy.file, policy.line) {
             (Some(file), Some(line)) => format!(" ({file}:{line})"),
@@ -19,8 +31,8 @@ pub(crate) fn explained(denial: &Denial, detail: Detail) -> Vec<String> {
         lines.push(format!("  policy  {}{place}", policy.id));
         lines.extend(policy.text.as_deref().unwrap_or_default().lines().map(|line| format!("          {line}")));
     }
-    lines.push(format!("  entry   {}", denial.index));
-    lines.push(format!("  next    {}", denial.next.as_deref().unwrap_or_else(|| next_step(denial.code))));
+    lines.push(format!("  entry   {index}"));
+    lines.push(format!("  next    {next}"));
     lines
 }
 

@@ -4,7 +4,7 @@ use crate::time::utc;
 use serde_json::{Map, Value as Json, json};
 use writ_ledger::StoredEntry;
 use writ_protocol::cbor::{Decode, Value};
-use writ_protocol::entry::{Audience, Target};
+use writ_protocol::entry::{Audience, Target, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
 use writ_protocol::{Body, Entry};
 use writ_tlog::Origin;
@@ -160,6 +160,7 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
             format!("{} {} for {audience}", body.id, who(&body.principal))
         }
         Body::Denial(body) => format!("{} {} {}", body.id, who(&body.principal), body.code),
+        Body::Shadow(body) => format!("{} {}", who(&body.principal), would(body.would)),
         Body::Hold(body) => {
             let needs: Vec<String> =
                 body.needs.iter().map(|need| format!("{} of {}", need.count.get(), need.group)).collect();
@@ -170,6 +171,14 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
         }
         Body::Erasure(body) => format!("{} values by {}: {}", body.erased.as_slice().len(), who(&body.by), body.reason),
         Body::Seal(body) => format!("batch {} of {} at {}", body.batch, body.count.get(), utc(body.time_ms)),
+    }
+}
+
+/// What would have been, in words that nobody takes for a decision.
+pub(crate) fn would(would: Would) -> String {
+    match would.refusal() {
+        None => "would permit".to_owned(),
+        Some(code) => format!("would refuse {code}"),
     }
 }
 

@@ -55,10 +55,12 @@ fn index(reader: &Reader, decision: &str) -> Result<LeafIndex, CliError> {
 }
 
 fn told(retold: &Retold) -> Result<(), CliError> {
-    let outcome = match retold.recorded {
-        Recorded::Permit => "permitted".to_owned(),
-        Recorded::Deny(code) => format!("denied, {code}"),
-        Recorded::Hold => "held".to_owned(),
+    let outcome = match (retold.recorded, retold.shadow) {
+        (Recorded::Permit, false) => "permitted".to_owned(),
+        (Recorded::Permit, true) => "in shadow, would permit".to_owned(),
+        (Recorded::Deny(code), false) => format!("denied, {code}"),
+        (Recorded::Deny(code), true) => format!("in shadow, would refuse, {code}"),
+        (Recorded::Hold, _) => "held".to_owned(),
     };
     line(format_args!("entry {}: {outcome}, {}", retold.index, utc(retold.time_ms)))?;
     line(format_args!("  asked   {}", asked(retold)))?;
@@ -113,6 +115,7 @@ fn told_json(retold: &Retold) -> Value {
     });
     json!({
         "index": retold.index.get(),
+        "shadow": retold.shadow,
         "decision": decision,
         "code": code,
         "time_ms": retold.time_ms,

@@ -20,12 +20,15 @@ use writ_tlog::{Algorithm, SigningKey};
 /// `writ run` itself could not do it; `env` and `timeout` use the same number.
 pub(crate) const FAILED: u8 = 125;
 /// Refused; shells use the same number for what cannot be executed.
-const REFUSED: u8 = 126;
+pub(crate) const REFUSED: u8 = 126;
 /// There is no such program.
-const NOT_FOUND: u8 = 127;
+pub(crate) const NOT_FOUND: u8 = 127;
 
 /// Runs it, and ends this process as the command ended.
 pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
+    if args.shadow {
+        return crate::shadow::run(args, as_json);
+    }
     let asked = match prepared(args) {
         Ok(asked) => asked,
         Err(CliError::Refused(refusal)) => {
@@ -186,7 +189,7 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 /// The command as it was typed, cut to what fits a line.
-fn shown(argv: &[OsString]) -> String {
+pub(crate) fn shown(argv: &[OsString]) -> String {
     let text = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -195,11 +198,11 @@ fn shown(argv: &[OsString]) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "standard output is the command's; this is where the person looks")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{}", harmless(text));
 }
 
 #[expect(clippy::print_stderr, reason = "standard output is the command's")]
-fn say_json(value: &serde_json::Value) {
+pub(crate) fn say_json(value: &serde_json::Value) {
     eprintln!("{value}");
 }

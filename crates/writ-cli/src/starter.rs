@@ -12,12 +12,22 @@ use writ_protocol::entry::AssertedPrincipal;
 use writ_tlog::{Algorithm, SigningKey};
 
 const POLICY: &str = include_str!("starter/starter.cedar");
+const EMPTY: &str = include_str!("starter/empty.cedar");
 const SCHEMA: &str = include_str!("starter/schema.cedarschema");
 const FIXTURES: &str = include_str!("starter/first-day.yaml");
 const README: &str = include_str!("starter/README.md");
 
+/// The policy that a domain begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// A policy to begin with, which permits what people and builders usually run.
+    Starter,
+    /// One that permits no execution.
+    Empty,
+}
+
 /// Makes `policy/` and the keys of the domain's first principals in its folder.
-pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
+pub(crate) fn make(dir: &Path, first: First, user: &str, uid: u32) -> Result<(), CliError> {
     let policy = dir.join("policy");
     DirBuilder::new().mode(SECRET_FOLDER).create(&policy).map_err(CliError::file(&policy))?;
     let id = Name::new(user).map_err(|error| CliError::Usage(format!("--user: {error}")))?;
@@ -28,11 +38,13 @@ pub(crate) fn make(dir: &Path, user: &str, uid: u32) -> Result<(), CliError> {
         { "principal": text(&agent), "keys": [key(dir, &agent)?] },
     ]);
     let entities = entities(&person, &agent);
-    for (file, content) in [
-        ("starter.cedar", POLICY.to_owned()),
-        ("principals.json", pretty(&principals)?),
-        ("entities.json", pretty(&entities)?),
-    ] {
+    let (file, text) = match first {
+        First::Starter => ("starter.cedar", POLICY),
+        First::Empty => ("orders.cedar", EMPTY),
+    };
+    for (file, content) in
+        [(file, text.to_owned()), ("principals.json", pretty(&principals)?), ("entities.json", pretty(&entities)?)]
+    {
         write_new(&policy.join(file), content.as_bytes(), SECRET_FILE)?;
     }
     Ok(())

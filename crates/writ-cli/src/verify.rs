@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::{read, read_trust_root};
 use crate::error::{CliError, json_line, line};
-use crate::render::{counted, hex, summary, value_json};
+use crate::render::{counted, hex, summary, value_json, would};
 use crate::time::utc;
 use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
@@ -103,6 +103,10 @@ fn tell_decision(one: &StoryEntry, story: &Story) -> Result<(), CliError> {
     if let Body::Denial(denial) = &one.entry.body {
         line(format_args!("  denied      {} at {}", denial.code, utc(denial.time_ms)))?;
         return line(format_args!("  asked by    {}", who(&denial.principal)));
+    }
+    if let Body::Shadow(shadow) = &one.entry.body {
+        line(format_args!("  in shadow   {} at {}", would(shadow.would), utc(shadow.time_ms)))?;
+        return line(format_args!("  asked by    {}", who(&shadow.principal)));
     }
     if let Body::Hold(hold) = &one.entry.body {
         line(format_args!("  held        at {}, lapses {}", utc(hold.time_ms), utc(hold.until_ms)))?;

@@ -9,6 +9,8 @@ mod orders;
 mod principals;
 #[path = "governed/replayed.rs"]
 mod replayed;
+#[path = "governed/shadow.rs"]
+mod shadow;
 mod site;
 #[path = "governed/telling.rs"]
 mod telling;

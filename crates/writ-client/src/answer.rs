@@ -2,6 +2,7 @@
 
 use crate::fields::Fields;
 use serde_json::Value;
+use writ_protocol::entry::Would;
 use writ_protocol::{Code, Refusal};
 
 /// The answer to a request for a writ.
@@ -84,6 +85,36 @@ pub struct Recorded {
     pub repeated: bool,
 }
 
+/// The answer to a request in shadow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShadowAnswer {
+    /// What policy would have answered, recorded.
+    Recorded(Shadowed),
+    /// Denied whatever policy says of it, and recorded: whoever asked is not who they say.
+    Deny(Denial),
+    /// Refused before anything was recorded.
+    Refused(Refused),
+}
+
+/// What policy would have answered, not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadowed {
+    /// What it would have been.
+    pub would: Would,
+    /// Where the shadow is said to be in the ledger.
+    pub index: u64,
+    /// Why it would have been refused, for people.
+    pub why: Option<String>,
+    /// That it is there, a `tlog-proof`.
+    pub proof: String,
+    /// The policies that would have decided.
+    pub policies: Vec<PolicyNote>,
+    /// Why, clause by clause, as the node says it; nothing where it does not.
+    pub explanation: Option<Value>,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
 /// The answer to an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderAnswer {
@@ -119,6 +150,39 @@ impl Answer {
             }),
             _ => Refused::read(status, body).map(Self::Refused),
         }
+    }
+}
+
+impl ShadowAnswer {
+    pub(crate) fn read(status: u16, body: &[u8]) -> Result<Self, String> {
+        match status {
+            200 => {
+                let mut fields = Fields::read(body)?;
+                fields.outcome("shadow")?;
+                Shadowed::of(fields).map(Self::Recorded)
+            }
+            403 => Ok(match Denied::read(body)? {
+                Denied::Recorded(denial) => Self::Deny(denial),
+                Denied::Refused(refused) => Self::Refused(refused),
+            }),
+            _ => Refused::read(status, body).map(Self::Refused),
+        }
+    }
+}
+
+impl Shadowed {
+    fn of(mut fields: Fields) -> Result<Self, String> {
+        let would = fields.text("would")?;
+        Ok(Self {
+            would: Would::from_str_exact(&would)
+                .ok_or_else(|| format!("`would` is {would:?}, which is unknown here"))?,
+            index: fields.number("index")?,
+            why: fields.optional_text("why")?,
+            proof: fields.text("proof")?,
+            policies: fields.array("policies")?.into_iter().map(PolicyNote::of).collect::<Result<_, _>>()?,
+            explanation: fields.optional_value("explanation"),
+            next: fields.optional_text("next")?,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same client for programs without an event loop. Everything runs on the thread that asks, and no other is started: a program
 //! that is about to fork and confine itself must be the only one in its process.
 
-use crate::answer::{Answer, OrderAnswer, StateAnswer};
+use crate::answer::{Answer, OrderAnswer, ShadowAnswer, StateAnswer};
 use crate::client::{Asked, Timeouts};
 use crate::control::ControlPage;
 use crate::endpoint::{Endpoint, Place};
@@ -46,6 +46,11 @@ impl Client {
     /// Asks for a writ.
     pub fn authorize(&self, asked: &Asked) -> Result<Answer, ClientError> {
         self.runtime.block_on(self.client.authorize(asked))
+    }
+
+    /// Asks what policy would answer.
+    pub fn shadow(&self, asked: &Asked) -> Result<ShadowAnswer, ClientError> {
+        self.runtime.block_on(self.client.shadow(asked))
     }
 
     /// Sends a signed order.

@@ -1,6 +1,6 @@
 //! What a node can be asked.
 
-use crate::answer::{Answer, OrderAnswer, Refused, StateAnswer};
+use crate::answer::{Answer, OrderAnswer, Refused, ShadowAnswer, StateAnswer};
 use crate::connection::{Connection, Sent};
 use crate::control::ControlPage;
 use crate::endpoint::Endpoint;
@@ -65,6 +65,16 @@ pub struct Client {
     kept: Mutex<Vec<Connection>>,
 }
 
+impl Asked {
+    fn body(&self) -> Value {
+        let (name, bytes) = match self {
+            Self::Bare(bytes) => ("request", bytes),
+            Self::Signed(bytes) => ("signed", bytes),
+        };
+        json!({ name: to_base64(bytes), "explain": true })
+    }
+}
+
 /// One answer, whole.
 struct Whole {
     status: u16,
@@ -100,13 +110,14 @@ impl Client {
 
     /// Asks for a writ.
     pub async fn authorize(&self, asked: &Asked) -> Result<Answer, ClientError> {
-        let (name, bytes) = match asked {
-            Asked::Bare(bytes) => ("request", bytes),
-            Asked::Signed(bytes) => ("signed", bytes),
-        };
-        let body = json!({ name: to_base64(bytes), "explain": true });
-        let whole = self.post("/v1/authorize", &body, REQUEST_BYTES_MAX).await?;
+        let whole = self.post("/v1/authorize", &asked.body(), REQUEST_BYTES_MAX).await?;
         self.read(Answer::read(whole.status, &whole.body))
+    }
+
+    /// Asks what policy would answer.
+    pub async fn shadow(&self, asked: &Asked) -> Result<ShadowAnswer, ClientError> {
+        let whole = self.post("/v1/shadow", &asked.body(), REQUEST_BYTES_MAX).await?;
+        self.read(ShadowAnswer::read(whole.status, &whole.body))
     }
 
     /// Sends a signed order.

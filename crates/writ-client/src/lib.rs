@@ -18,7 +18,9 @@ mod gateway;
 mod sse;
 mod tls;
 
-pub use answer::{Answer, Denial, OrderAnswer, Permit, PolicyNote, Recorded, Refused, StateAnswer};
+pub use answer::{
+    Answer, Denial, OrderAnswer, Permit, PolicyNote, Recorded, Refused, ShadowAnswer, Shadowed, StateAnswer,
+};
 pub use client::{Asked, Client, Timeouts};
 pub use control::ControlPage;
 pub use endpoint::Endpoint;

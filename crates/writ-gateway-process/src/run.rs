@@ -392,7 +392,7 @@ fn public(key: &SigningKey) -> Result<Ed25519Key, Refusal> {
     Ok(Ed25519Key::new(Key::from(key.verifying_key()))?)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Refusal::new(Code::Internal, "the system gives no randomness"))?;
     Ok(bytes)
@@ -402,7 +402,7 @@ fn moment() -> Result<Moment, Refusal> {
     Ok(Moment { wall_ms: wall_ms(), boot: boot_time()? })
 }
 
-fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

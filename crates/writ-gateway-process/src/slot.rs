@@ -51,17 +51,7 @@ pub enum SlotError {
 impl Slot {
     /// Takes the first slot of a folder that is free.
     pub fn take(folder: &Path) -> Result<Self, SlotError> {
-        let fails = |source| SlotError::Folder { path: folder.to_owned(), source };
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-            .map_err(fails)?
-            .filter_map(|found| found.ok().map(|found| found.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "seed"))
-            .take(SLOTS_MAX)
-            .collect();
-        paths.sort();
-        if paths.is_empty() {
-            return Err(fails(std::io::Error::from(std::io::ErrorKind::NotFound)));
-        }
+        let paths = seeds(folder)?;
         for path in &paths {
             if let Some(slot) = Self::open(path)? {
                 return Ok(slot);
@@ -85,8 +75,7 @@ impl Slot {
         let mut text = String::new();
         Read::take(&mut file, 128).read_to_string(&mut text).map_err(fails)?;
         let seed = from_hex(text.trim_end()).ok_or_else(|| unusable("is not a line of 64 hexadecimal digits"))?;
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let name = Name::new(format!("process/{stem}")).map_err(|_| unusable("has a name that no gateway can have"))?;
+        let name = named(path).ok_or_else(|| unusable("has a name that no gateway can have"))?;
         Ok(Some(Self { name, key: SigningKey::from_seed(Algorithm::Ed25519, &seed), _lock: file }))
     }
 
@@ -99,6 +88,31 @@ impl Slot {
     pub fn key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// The name of the first slot of a folder, whoever uses it now.
+pub(crate) fn first_name(folder: &Path) -> Option<Name> {
+    named(seeds(folder).ok()?.first()?)
+}
+
+fn seeds(folder: &Path) -> Result<Vec<PathBuf>, SlotError> {
+    let fails = |source| SlotError::Folder { path: folder.to_owned(), source };
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(fails)?
+        .filter_map(|found| found.ok().map(|found| found.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "seed"))
+        .take(SLOTS_MAX)
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(fails(std::io::Error::from(std::io::ErrorKind::NotFound)));
+    }
+    Ok(paths)
+}
+
+fn named(seed: &Path) -> Option<Name> {
+    let stem = seed.file_stem()?.to_str()?;
+    Name::new(format!("process/{stem}")).ok()
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

@@ -182,6 +182,7 @@ impl<'a> Batch<'a> {
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Erasure(_)
             | Body::Seal(_) => Ok(Answered::Not),
@@ -287,6 +288,8 @@ fn answers(recorded: &Body, proposed: &Body) -> bool {
         }
         (Body::Policy(known), Body::Policy(asked)) => known.set == asked.set && known.epoch == asked.epoch,
         (Body::Erasure(known), Body::Erasure(asked)) => known.erased == asked.erased,
+        // What would have been decided is no answer to whoever asks for a writ, and a writ none to whoever asks what would be.
+        (Body::Shadow(_), Body::Grant(_) | Body::Hold(_)) | (Body::Grant(_) | Body::Hold(_), Body::Shadow(_)) => false,
         (known, asked) => match (known.asked_by(), asked.asked_by()) {
             (Some(known_by), Some(asked_by)) => {
                 // Of two that resolve one hold, only the like of the first is answered by it.

@@ -50,6 +50,7 @@ impl Reader {
             | Body::Denial(_)
             | Body::Policy(_)
             | Body::Hold(_)
+            | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Report(_)
             | Body::Erasure(_)

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{ActionRef, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation};
+use writ_protocol::entry::{ActionRef, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation, Shadow};
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
 /// A decision, and what the vault holds of what it was decided on.
@@ -34,6 +34,8 @@ pub enum Ruled {
     Denial(Denial),
     /// It waits.
     Hold(Hold),
+    /// Nothing was decided: what policy would have answered.
+    Shadow(Shadow),
     /// An order that was carried out: a permit like a grant, without its terms.
     Order(Ordered),
 }
@@ -60,6 +62,7 @@ impl Ruled {
             Body::Grant(grant) => Some(Self::Grant(grant)),
             Body::Denial(denial) => Some(Self::Denial(denial)),
             Body::Hold(hold) => Some(Self::Hold(hold)),
+            Body::Shadow(shadow) => Some(Self::Shadow(shadow)),
             Body::Revocation(Revocation { by, action, facts, policy, time_ms, .. })
             | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => {
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
@@ -80,8 +83,8 @@ impl Ruled {
 }
 
 /// The types of these entries.
-const DECIDED: [EntryType; 5] =
-    [EntryType::Grant, EntryType::Denial, EntryType::Hold, EntryType::Revocation, EntryType::Halt];
+const DECIDED: [EntryType; 6] =
+    [EntryType::Grant, EntryType::Denial, EntryType::Hold, EntryType::Shadow, EntryType::Revocation, EntryType::Halt];
 
 impl Reader {
     /// Gives each decision in the range to `next`, ascending. Every entry has the hash it was stored with and every value opens its

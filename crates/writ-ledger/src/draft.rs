@@ -3,7 +3,7 @@
 use crate::error::LedgerError;
 use writ_protocol::action::Committed;
 use writ_protocol::entry::{
-    Activation, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder, Tally,
+    Activation, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder, Shadow, Tally,
 };
 use writ_protocol::order::{ControlState, Records};
 use writ_protocol::statement::{Claim, Signed};
@@ -30,6 +30,8 @@ pub enum Draft {
     Denial(Denial),
     /// Let wait.
     Hold(Hold),
+    /// Say what policy would have answered.
+    Shadow(Shadow),
     /// Count strangers that were turned away.
     Tally(Tally),
     /// A gateway's signed statement; it becomes the entry that its kind names.
@@ -52,6 +54,7 @@ impl Draft {
             Self::Grant(body) => Body::Grant(body),
             Self::Denial(body) => Body::Denial(body),
             Self::Hold(body) => Body::Hold(body),
+            Self::Shadow(body) => Body::Shadow(body),
             Self::Tally(body) => Body::Tally(body),
             Self::Statement(statement) => {
                 let claim = Signed::decode(&statement)?.gateway_claims(origin)?.claim;

@@ -175,6 +175,7 @@ pub(crate) fn project(
         | Body::Halt(_)
         | Body::RootOrder(_)
         | Body::Policy(_)
+        | Body::Shadow(_)
         | Body::Tally(_)
         | Body::Seal(_) => {}
     }

@@ -39,6 +39,22 @@ pub struct Deny {
 }
 
 impl Decision {
+    /// The determining policies, ascending.
+    pub fn reasons(&self) -> &[Name] {
+        match self {
+            Self::Permit(permit) => &permit.reasons,
+            Self::Deny(deny) => &deny.reasons,
+        }
+    }
+
+    /// The stable string: `permit`, or the code of the refusal.
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Permit(_) => "permit",
+            Self::Deny(deny) => deny.code.as_str(),
+        }
+    }
+
     /// The one encoding, by which a replay is compared (Invariant 4).
     pub fn encode(&self) -> Vec<u8> {
         self.to_cbor()

@@ -30,6 +30,8 @@ pub struct Seen<'a> {
     pub exec: &'a Exec,
     /// The policies that permitted it, if it was permitted.
     pub permits: &'a [Name],
+    /// Whether it was asked in shadow, where nothing was enforced.
+    pub shadow: bool,
 }
 
 /// What was seen, by who and which program.
@@ -43,6 +45,8 @@ pub struct Observed {
 #[derive(Clone, Copy, Debug)]
 struct Evidence {
     count: u64,
+    /// Of those, in shadow.
+    shadow: u64,
     first: (u64, u64),
     last: (u64, u64),
 }
@@ -70,11 +74,12 @@ struct Values<T>(Option<BTreeMap<T, Evidence>>);
 impl Evidence {
     fn one(seen: &Seen<'_>) -> Self {
         let place = (seen.index, seen.time_ms);
-        Self { count: 1, first: place, last: place }
+        Self { count: 1, shadow: u64::from(seen.shadow), first: place, last: place }
     }
 
     fn join(&mut self, more: Self) {
         self.count += more.count;
+        self.shadow += more.shadow;
         self.first = self.first.min(more.first);
         self.last = self.last.max(more.last);
     }
@@ -82,9 +87,14 @@ impl Evidence {
     fn text(self) -> String {
         let at = |ms: u64| crate::calendar::Moment::from_ms(ms).map_or_else(|| format!("{ms} ms"), |at| at.full());
         let ((first, first_ms), (last, last_ms)) = (self.first, self.last);
+        let shadow = match self.shadow {
+            0 => String::new(),
+            shadow if shadow == self.count => " in shadow".to_owned(),
+            shadow => format!(" ({shadow} in shadow)"),
+        };
         match self.count {
-            1 => format!("once, entry {first}, {}", at(first_ms)),
-            count => format!("{count} times, entries {first} to {last}, {} to {}", at(first_ms), at(last_ms)),
+            1 => format!("once{shadow}, entry {first}, {}", at(first_ms)),
+            count => format!("{count} times{shadow}, entries {first} to {last}, {} to {}", at(first_ms), at(last_ms)),
         }
     }
 }
@@ -121,7 +131,7 @@ impl Observed {
         let evidence = Evidence::one(seen);
         let key = (kind.to_string(), id.to_string(), seen.exec.path.clone());
         let program = self.programs.entry(key).or_insert_with(|| Program {
-            all: Evidence { count: 0, ..evidence },
+            all: Evidence { count: 0, shadow: 0, ..evidence },
             commands: Values::default(),
             first_arguments: Values::default(),
             folders: Values::default(),

@@ -8,7 +8,9 @@ use writ_protocol::action::{
 use writ_protocol::cbor::{Decode, Encode, Value};
 use writ_protocol::entry::{Admitted, Audience, Draw, Draws, Positive, PrincipalRef, Tally, TallyFields, Target};
 use writ_protocol::order::{Lookup, NoRecords, Records};
-use writ_protocol::statement::{Ask, Authorize, Component, Presentation, Request, Signed, surroundings_digest};
+use writ_protocol::statement::{
+    Ask, Authorize, Component, Presentation, Request, Shadowing, Signed, surroundings_digest,
+};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Fingerprint, Key, Label, Name, RequestKey};
 use writ_tlog::{Algorithm, Hash, Origin, SigningKey, sha256};
 
@@ -88,12 +90,14 @@ fn ask() -> impl Strategy<Value = (Action, Ask)> {
         let component = |(name, value): (String, String)| Component { name: Label::new(&name).unwrap(), value };
         pairs.into_iter().map(component).collect::<Vec<_>>()
     });
+    let shadow = (exec(), name(), surroundings.clone())
+        .prop_map(|(action, gateway, surroundings)| (action, Ask::Shadow(Shadowing { gateway, surroundings })));
     let authorize =
         (prop_oneof![exec(), order()], audience, surroundings).prop_map(|(action, (audience, admit), surroundings)| {
             let holder = key("holder").1;
             (action, Ask::Authorize(Authorize { admit, holder, audience, surroundings }))
         });
-    prop_oneof![authorize, order().prop_map(|action| (action, Ask::Order))]
+    prop_oneof![authorize, shadow, order().prop_map(|action| (action, Ask::Order))]
 }
 
 fn request() -> impl Strategy<Value = Request> {

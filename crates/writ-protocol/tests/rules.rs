@@ -20,3 +20,5 @@ mod grants;
 mod holds;
 #[path = "rules/known.rs"]
 mod known;
+#[path = "rules/shadows.rs"]
+mod shadows;

@@ -33,6 +33,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use writ_protocol::Code;
+use writ_protocol::entry::Would;
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -109,6 +110,7 @@ struct Outcome {
     route: &'static str,
     response: Response<Content>,
     refused: Option<(Code, String)>,
+    would: Option<Would>,
 }
 
 impl Turn {
@@ -125,9 +127,9 @@ impl Turn {
     }
 
     async fn respond(self, request: Request<Incoming>) -> Response<Content> {
-        let Outcome { route, mut response, refused } = self.outcome(request).await;
+        let Outcome { route, mut response, refused, would } = self.outcome(request).await;
         response.headers_mut().insert(REQUEST_ID, HeaderValue::from(self.id));
-        self.record(route, response.status(), refused);
+        self.record(route, response.status(), refused, would);
         let sent = response.body().size_hint().exact().unwrap_or(0);
         self.shared.node.metrics.sent.add(0, sent);
         response
@@ -152,7 +154,7 @@ impl Turn {
                 self.shared.node.log.line(Level::Error, "ledger_unreadable", &[("why", Said::Text(&why))]);
             };
             let response = answer(&request, self.shared.readers.clone(), &report).await;
-            return Outcome { route, response, refused: None };
+            return Outcome { route, response, refused: None, would: None };
         }
         if !self.may_name(&request) {
             return self.outcome_of("", Fault::OtherHost.into_reply());
@@ -257,7 +259,8 @@ impl Turn {
 
     fn outcome_of(&self, route: &'static str, reply: Reply) -> Outcome {
         let refused = reply.refused.as_ref().map(|refusal| (refusal.code(), refusal.why().to_owned()));
-        Outcome { route, response: self.response(reply), refused }
+        let would = reply.would;
+        Outcome { route, response: self.response(reply), refused, would }
     }
 
     fn response(&self, reply: Reply) -> Response<Content> {
@@ -293,7 +296,7 @@ impl Turn {
         response
     }
 
-    fn record(&self, route: &'static str, status: StatusCode, refused: Option<(Code, String)>) {
+    fn record(&self, route: &'static str, status: StatusCode, refused: Option<(Code, String)>, would: Option<Would>) {
         let (metrics, log) = (&self.shared.node.metrics, &self.shared.node.log);
         let took: Duration = self.began.elapsed();
         metrics.answered(route, status.as_u16(), took);
@@ -309,6 +312,10 @@ impl Turn {
         if let Some((code, why)) = &refused {
             metrics.refused(*code);
             fields.extend([("code", Said::Text(code.as_str())), ("why", Said::Text(why))]);
+        }
+        if let Some(would) = would {
+            metrics.shadowed(would);
+            fields.push(("would", Said::Text(would.as_str())));
         }
         log.line(Level::Info, "request", &fields);
     }

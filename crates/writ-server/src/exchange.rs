@@ -13,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use writ_protocol::entry::Would;
 use writ_protocol::{Code, Refusal};
 
 const JSON: &str = "application/json";
@@ -120,6 +121,7 @@ pub struct Reply {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: ReplyBody,
     pub(crate) refused: Option<Refusal>,
+    pub(crate) would: Option<Would>,
 }
 
 pub(crate) enum ReplyBody {
@@ -130,7 +132,14 @@ pub(crate) enum ReplyBody {
 impl Reply {
     /// Any bytes.
     pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { status, content_type, headers: Vec::new(), body: ReplyBody::Whole(bytes.into()), refused: None }
+        Self {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body: ReplyBody::Whole(bytes.into()),
+            refused: None,
+            would: None,
+        }
     }
 
     /// JSON.
@@ -160,13 +169,20 @@ impl Reply {
     /// Server-sent events, each made by [`event`], until the sender is gone. The sender sees by `closed` that nobody listens.
     pub fn events(events: mpsc::Receiver<Bytes>) -> Self {
         let body = ReplyBody::Events(events);
-        Self { status: StatusCode::OK, content_type: EVENTS, headers: Vec::new(), body, refused: None }
+        Self { status: StatusCode::OK, content_type: EVENTS, headers: Vec::new(), body, refused: None, would: None }
     }
 
     /// Counts and logs this answer as a refusal.
     #[must_use]
     pub fn counted_as(mut self, refusal: Refusal) -> Self {
         self.refused = Some(refusal);
+        self
+    }
+
+    /// Counts and logs this answer as what would have been answered.
+    #[must_use]
+    pub fn counted_as_shadow(mut self, would: Would) -> Self {
+        self.would = Some(would);
         self
     }
 

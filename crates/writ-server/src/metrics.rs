@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use writ_protocol::Code;
+use writ_protocol::entry::Would;
 
 /// The upper ends of the buckets for durations, in microseconds.
 const BUCKETS_US: [u64; 14] = [
@@ -127,6 +128,7 @@ pub struct Metrics {
     requests: Counters,
     durations: Vec<Histogram>,
     refusals: Counters,
+    shadows: Counters,
     more: Vec<Arc<Counters>>,
     scrape: Option<Scrape>,
     pub(crate) connections: AtomicI64,
@@ -154,6 +156,12 @@ impl Metrics {
                 "Refusals, by code.",
                 "code",
                 Code::ALL.iter().map(|code| code.as_str()),
+            ),
+            shadows: Counters::by(
+                "writ_shadows_total",
+                "Requests in shadow, by what would have been answered.",
+                "would",
+                Would::ALL.iter().map(|would| would.as_str()),
             ),
             routes,
             more: Vec::new(),
@@ -194,6 +202,12 @@ impl Metrics {
         self.refusals.counted(code as usize)
     }
 
+    /// Counts what would have been answered.
+    pub(crate) fn shadowed(&self, would: Would) {
+        // `Would::ALL` is in the order of the enum.
+        self.shadows.count(would as usize);
+    }
+
     /// Counts a request that was answered.
     pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
         let other = self.routes.len().saturating_sub(1);
@@ -215,7 +229,7 @@ impl Metrics {
         for durations in &self.durations {
             durations.write(&mut page, name);
         }
-        for counters in [&self.refusals, &self.accepted, &self.turned_away, &self.received, &self.sent] {
+        for counters in [&self.refusals, &self.shadows, &self.accepted, &self.turned_away, &self.received, &self.sent] {
             counters.write(&mut page);
         }
         head(&mut page, "writ_connections", "Connections now.", "gauge");

@@ -5,6 +5,7 @@ use crate::route::{NODE_ROUTES, Route};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 use writ_protocol::Code;
+use writ_protocol::entry::Would;
 
 /// What a reader must know of one operation.
 struct Operation {
@@ -28,6 +29,15 @@ const OPERATIONS: &[Operation] = &[
         summary: "Ask for a writ. The answer is an entry of the ledger, permit or denial, with its proof.",
         takes: Some("Asked"),
         gives: "Permit",
+        query: &[],
+        denies: true,
+    },
+    Operation {
+        pattern: "/v1/shadow",
+        id: "shadow",
+        summary: "Ask what policy would answer, and have that recorded. Nothing comes of it: it is no writ, draws from no budget, and neither halts nor revocations have a part in it.",
+        takes: Some("Asked"),
+        gives: "Shadow",
         query: &[],
         denies: true,
     },
@@ -250,6 +260,7 @@ fn list(items: Value) -> Value {
 fn schemas() -> Value {
     let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let wouldbe: Vec<&str> = Would::ALL.iter().map(|would| would.as_str()).collect();
     let proof = || text("The entry with its proof, as a C2SP tlog-proof.");
     let constant = |value: &str| json!({ "const": value });
     let statuses: Map<String, Value> =
@@ -263,8 +274,8 @@ fn schemas() -> Value {
         "Asked": {
             "description": "Exactly one of the two: a request that nobody has signed, for a caller on the local socket; or a signed one.",
             "oneOf": [
-                object("A bare request.", &[("request", bytes("The payload of spec/statement.md, kind authorize.")), explain.clone()]),
-                object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize or order.")), explain]),
+                object("A bare request.", &[("request", bytes("The payload of spec/statement.md, kind authorize or shadow.")), explain.clone()]),
+                object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize, shadow or order.")), explain]),
             ],
         },
         "Publication": object("A policy set to publish.", &[
@@ -277,6 +288,12 @@ fn schemas() -> Value {
         ]),
         "Permit": object("A writ.", &[
             ("outcome", constant("permit")), ("index", index.clone()), ("repeated", boolean.clone()), ("writ", proof()),
+        ]),
+        "Shadow": object("What policy would have answered.", &[
+            ("outcome", constant("shadow")), ("would", json!({ "enum": wouldbe })), ("index", index.clone()), ("repeated", boolean.clone()),
+            ("why", json!({ "type": ["string", "null"], "description": "Why it would have been refused, for a person." })),
+            ("policies", list(reference("Clause"))), ("explanation", explanation()),
+            ("next", json!({ "type": ["string", "null"], "description": "What to do, if it would have been refused." })), ("proof", proof()),
         ]),
         "Recorded": object("An order that is in force.", &[
             ("outcome", constant("recorded")), ("index", index.clone()), ("repeated", boolean.clone()), ("proof", proof()),

@@ -58,6 +58,7 @@ async fn answer_here(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     let caller = caller(&peer);
     match exchange.route.pattern {
         "/v1/authorize" => api::authorize(node, &caller, exchange.fields()).await,
+        "/v1/shadow" => api::shadow(node, &caller, exchange.fields()).await,
         "/v1/orders" => api::order(node, &caller, exchange.fields()).await,
         "/v1/policies" => api::publish(node, &caller, exchange.fields()).await,
         "/v1/statements" => api::state(node, &caller, exchange.fields()).await,

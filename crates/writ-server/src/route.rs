@@ -65,6 +65,7 @@ impl Route {
 /// The operations of a node.
 pub const NODE_ROUTES: &[Route] = &[
     Route::post_up_to(8 * 1024 * 1024, "/v1/authorize"),
+    Route::post_up_to(8 * 1024 * 1024, "/v1/shadow"),
     Route::post("/v1/orders"),
     Route::post_up_to(8 * 1024 * 1024, "/v1/policies"),
     Route::post("/v1/statements"),

@@ -1,4 +1,4 @@
-//! The arguments of `writ policy`, but for those of `check`.
+//! The arguments of `writ policy`, but for those of `check` and `backtest`.
 
 use crate::args::{As, Place, Reach};
 use clap::Args as ClapArgs;
@@ -105,4 +105,26 @@ pub(crate) struct History {
     /// Show the whole report of the gates with each set
     #[arg(long)]
     pub(crate) report: bool,
+}
+
+const LEARN_HELP: &str = "Prints the difference from the folder, as `patch -p1` takes it; everything but its permits of executions stays. Each principal gets each \
+program it has run, with exactly the commands and folders seen; where those are more than can be written out, it says what is left open. The \
+proposal compiles, or there is none, and is tried against history at once. It is put in force by nobody but you.";
+
+#[derive(ClapArgs)]
+#[command(after_help = LEARN_HELP)]
+pub(crate) struct Learn {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The folder to begin with [default: DIR/policy of the domain]
+    pub(crate) folder: Option<PathBuf>,
+    /// Learn from what no policy permitted too; never from what a policy forbade
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// Learn from what was asked in shadow too: what would have been permitted, and what no policy would have
+    #[arg(long)]
+    pub(crate) shadow: bool,
+    /// Write the whole proposed folder here; must not exist yet
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
 }

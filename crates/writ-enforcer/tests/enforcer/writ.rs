@@ -3,7 +3,7 @@
 use crate::ledger::{Ledger, NOW_MS};
 use crate::play::{BOTH, Play, Way, admit, assert_refused, good, refused};
 use writ_protocol::cbor::{Decode, Encode, Value};
-use writ_protocol::entry::{Body, Denial};
+use writ_protocol::entry::{Body, Denial, Shadow, ShadowFields, Would};
 use writ_protocol::{Code, DenialId, WRIT_BYTES_MAX};
 use writ_tlog::{Hash, TlogProof, leaf_hash, sign_checkpoint};
 
@@ -125,6 +125,30 @@ fn a_denial_is_not_a_writ() {
         let at = play.ledger.append(Body::Denial(denial));
         let denial = play.ledger.proved(at);
         play.tamper_writ = Box::new(move |writ| writ.clone_from(&denial));
+        assert_refused(Code::NotAWrit, admit(way, play));
+    }
+}
+
+/// What would have been permitted is proved as well. It permits nothing.
+#[test]
+fn a_shadow_is_not_a_writ() {
+    for way in BOTH {
+        let mut play = good(way);
+        let terms = play.terms.clone();
+        let shadow = ShadowFields {
+            as_of: terms.as_of,
+            cause: terms.cause,
+            facts: terms.facts,
+            would: Would::Permit,
+            action: terms.action,
+            policy: terms.policy,
+            request: terms.request,
+            time_ms: NOW_MS,
+            principal: terms.principal,
+        };
+        let at = play.ledger.append(Body::Shadow(Shadow::new(shadow).unwrap()));
+        let shadow = play.ledger.proved(at);
+        play.tamper_writ = Box::new(move |writ| writ.clone_from(&shadow));
         assert_refused(Code::NotAWrit, admit(way, play));
     }
 }

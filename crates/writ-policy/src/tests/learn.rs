@@ -18,6 +18,7 @@ fn observed(seen: &[(Exec, Facts)], permits: &[Name]) -> Observed {
             depth: facts.depth,
             exec,
             permits,
+            shadow: false,
         });
     }
     observed

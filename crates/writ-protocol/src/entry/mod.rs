@@ -6,11 +6,13 @@
 mod control;
 mod decision;
 mod record;
+mod shadow;
 
 pub use crate::parts::*;
 pub use control::*;
 pub use decision::*;
 pub use record::*;
+pub use shadow::*;
 
 use crate::action::{Action, Command, CommitmentKind, Opening};
 use crate::cbor::{Decode, Encode, Reader, Writer};
@@ -54,6 +56,8 @@ pub enum Body {
     Denial(Denial),
     /// A request waits.
     Hold(Hold),
+    /// What policy would have answered, where nothing was enforced.
+    Shadow(Shadow),
     /// Strangers were turned away.
     Tally(Tally),
     /// A use was consumed.
@@ -85,6 +89,7 @@ pub enum EntryType {
     Grant,
     Denial,
     Hold,
+    Shadow,
     Tally,
     Spend,
     Start,
@@ -106,6 +111,7 @@ impl EntryType {
         Self::Grant,
         Self::Denial,
         Self::Hold,
+        Self::Shadow,
         Self::Tally,
         Self::Spend,
         Self::Start,
@@ -127,6 +133,7 @@ impl EntryType {
             Self::Grant => "grant",
             Self::Denial => "denial",
             Self::Hold => "hold",
+            Self::Shadow => "shadow",
             Self::Tally => "tally",
             Self::Spend => "spend",
             Self::Start => "start",
@@ -151,6 +158,7 @@ impl Body {
             Self::Grant(_) => EntryType::Grant,
             Self::Denial(_) => EntryType::Denial,
             Self::Hold(_) => EntryType::Hold,
+            Self::Shadow(_) => EntryType::Shadow,
             Self::Tally(_) => EntryType::Tally,
             Self::Spend(_) => EntryType::Spend,
             Self::Start(_) => EntryType::Start,
@@ -173,6 +181,7 @@ impl Body {
             Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
+            | Self::Shadow(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
@@ -193,6 +202,7 @@ impl Body {
             Self::Grant(body) => Some(&body.request),
             Self::Denial(body) => Some(&body.request),
             Self::Hold(body) => Some(&body.request),
+            Self::Shadow(body) => Some(&body.request),
             Self::Erasure(body) => Some(&body.request),
             Self::Genesis(_)
             | Self::RootOrder(_)
@@ -222,17 +232,19 @@ impl Body {
             | Self::Outcome(_)
             | Self::Report(_)
             | Self::Policy(_)
+            | Self::Shadow(_)
             | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
 
-    /// Who asked for what it decides, if it is a decision.
+    /// Who asked for what it decides, or would decide, if it is a decision or a shadow.
     pub fn asked_by(&self) -> Option<&Principal> {
         match self {
             Self::Grant(body) => Some(&body.principal),
             Self::Denial(body) => Some(&body.principal),
             Self::Hold(body) => Some(&body.principal),
+            Self::Shadow(body) => Some(&body.principal),
             Self::Genesis(_)
             | Self::Gateway(_)
             | Self::Revocation(_)
@@ -260,6 +272,7 @@ impl Body {
             | Self::Halt(_)
             | Self::RootOrder(_)
             | Self::Hold(_)
+            | Self::Shadow(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
@@ -300,6 +313,7 @@ impl Body {
             | Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
+            | Self::Shadow(_)
             | Self::Tally(_)
             | Self::Spend(_)
             | Self::Start(_)
@@ -310,12 +324,13 @@ impl Body {
         }
     }
 
-    /// The action that it decides on, if it is a decision or an order that was carried out.
+    /// The action that it decides on, if it is a decision, a shadow or an order that was carried out.
     fn action(&self) -> Option<&ActionRef> {
         match self {
             Self::Grant(body) => Some(&body.action),
             Self::Denial(body) => Some(&body.action),
             Self::Hold(body) => Some(&body.action),
+            Self::Shadow(body) => Some(&body.action),
             Self::Revocation(body) => Some(&body.action),
             Self::Halt(body) => Some(&body.action),
             Self::Genesis(_)
@@ -346,6 +361,10 @@ impl Body {
                 held.extend(body.text.map(|text| (CommitmentKind::Text, text)));
             }
             Self::Hold(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Shadow(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
@@ -388,6 +407,7 @@ impl Body {
             | Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
+            | Self::Shadow(_)
             | Self::Erasure(_)
             | Self::Policy(_)
             | Self::Tally(_)
@@ -453,6 +473,7 @@ fn decode_body(entry_type: EntryType, reader: &mut Reader<'_>) -> Result<Body, R
         EntryType::Denial => Body::Denial(Denial::decode(reader)?),
         EntryType::Policy => Body::Policy(Activation::decode(reader)?),
         EntryType::Hold => Body::Hold(Hold::decode(reader)?),
+        EntryType::Shadow => Body::Shadow(Shadow::decode(reader)?),
         EntryType::Tally => Body::Tally(Tally::decode(reader)?),
         EntryType::Spend => Body::Spend(Evidence::decode(reader)?),
         EntryType::Start => Body::Start(Evidence::decode(reader)?),
@@ -480,6 +501,7 @@ impl Encode for Entry {
             Body::Denial(body) => body.encode(writer),
             Body::Policy(body) => body.encode(writer),
             Body::Hold(body) => body.encode(writer),
+            Body::Shadow(body) => body.encode(writer),
             Body::Tally(body) => body.encode(writer),
             Body::Spend(body) | Body::Start(body) | Body::Outcome(body) | Body::Report(body) => {
                 body.encode(writer);

@@ -215,6 +215,7 @@ impl ControlState {
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Spend(_)
             | Body::Start(_)

@@ -1,8 +1,8 @@
 use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
 use crate::entry::{
-    ActionRef, Activation, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef, EntryType,
-    Erasure, Grant, Place, Policy, Principal, Revocation, Target,
+    ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef,
+    EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
 };
 use crate::id::OrderId;
 use crate::name::Name;
@@ -36,6 +36,7 @@ pub fn judge<R: Records>(
         Body::Policy(activation) => rules.activation(activation).map(|()| Accepted::AsItStands),
         Body::Denial(denial) => rules.denial(denial).map(|()| Accepted::AsItStands),
         Body::Hold(hold) => rules.new_id(hold.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::Shadow(shadow) => rules.shadow(shadow).map(|()| Accepted::AsItStands),
         Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
             rules.evidence(entry.body.entry_type(), &evidence.statement.0).map(Accepted::Evidence)
         }
@@ -267,10 +268,10 @@ impl<R: Records> Rules<'_, R> {
                 return Err(refuse(Code::ScopeWidened, format!("{what} {found} exceeds the domain's limit {limit}")));
             }
         }
-        self.as_of(grant)
+        self.as_of(&grant.as_of)
     }
 
-    /// From the first policy entry on, grants and orders stand under the set in force (Invariant 5).
+    /// From the first policy entry on, grants, shadows and orders stand under the set in force (Invariant 5).
     fn policy(&self, policy: &Policy) -> Result<(), Refusal> {
         let Some(active) = self.control.policy() else { return Ok(()) };
         if policy.set == active.set && policy.epoch == active.epoch.get() && policy.semantics == active.semantics {
@@ -300,8 +301,7 @@ impl<R: Records> Rules<'_, R> {
     }
 
     /// `as_of` must name a state this ledger had; for a state of another ledger only its reader can tell.
-    fn as_of(&self, grant: &Grant) -> Result<(), Refusal> {
-        let as_of = &grant.as_of;
+    fn as_of(&self, as_of: &AsOf) -> Result<(), Refusal> {
         let home = &self.control.genesis().home;
         if as_of.ledger != *home {
             return Err(refuse(
@@ -372,6 +372,14 @@ impl<R: Records> Rules<'_, R> {
             Some(hold) => self.hold(hold, &denial.principal, &denial.action.digest, None),
             None => Ok(()),
         }
+    }
+
+    /// What would have been decided names the state, the set and the lineage that it truly stood on. Nothing else is asked of it, since
+    /// nothing comes of it: no halt, no revocation and no counter has a say.
+    fn shadow(&self, shadow: &Shadow) -> Result<(), OrderError<R::Error>> {
+        self.as_of(&shadow.as_of)?;
+        self.policy(&shadow.policy)?;
+        self.cause(&shadow.cause)
     }
 
     /// A hold is resolved once, for the same principal and action; a grant must come before it lapses.

@@ -9,7 +9,7 @@ mod root;
 pub use gateway::{Claim, Ending, GatewayStatement, Signal};
 pub use manifest::{ListedFile, MANIFEST_BYTES_MAX, MANIFEST_FILES_MAX, Manifest, ManifestFields};
 pub use presentation::Presentation;
-pub use request::{Ask, Authorize, Component, Request, surroundings_digest};
+pub use request::{Ask, Authorize, Component, Request, Shadowing, surroundings_digest};
 pub use root::{RootCommand, RootStatement};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
@@ -295,6 +295,7 @@ impl Kind {
             ("policy-set", VERSION) => Self::Manifest,
             ("authorize", VERSION) => Self::Request(RequestKind::Authorize),
             ("order", VERSION) => Self::Request(RequestKind::Order),
+            ("shadow", VERSION) => Self::Request(RequestKind::Shadow),
             ("presented", VERSION) => Self::Presentation,
             _ => return Err(envelope.unsupported("statement")),
         })

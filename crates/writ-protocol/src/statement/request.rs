@@ -3,7 +3,7 @@ use crate::action::{Action, ActionKind, CommitmentKind, Opening};
 use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::entry::Audience;
 use crate::id::RequestKey;
-use crate::name::Label;
+use crate::name::{Label, Name};
 use crate::parts::{Admitted, HolderKey, PrincipalRef};
 use crate::refusal::Refusal;
 use writ_tlog::{Hash, Origin, SigningKey};
@@ -34,6 +34,8 @@ pub enum Ask {
     Authorize(Authorize),
     /// That the action, an order, be done.
     Order,
+    /// What policy would answer to it.
+    Shadow(Shadowing),
 }
 
 /// What a writ is asked for.
@@ -45,6 +47,15 @@ pub struct Authorize {
     pub holder: HolderKey,
     /// Who will execute it.
     pub audience: Audience,
+    /// Where it would run.
+    pub surroundings: Vec<Component>,
+}
+
+/// For what is asked what policy would answer. It names no holder and nobody to admit: whatever the answer, it lets nothing run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadowing {
+    /// The gateway, or group of gateways, that would execute it; a fact of the decision.
+    pub gateway: Name,
     /// Where it would run.
     pub surroundings: Vec<Component>,
 }
@@ -93,6 +104,7 @@ fn ascending(components: &[Component]) -> Result<(), ShapeError> {
 pub(super) enum RequestKind {
     Authorize,
     Order,
+    Shadow,
 }
 
 record! {
@@ -122,6 +134,19 @@ record! {
     }
 }
 
+record! {
+    ShadowFields {
+        key: ! RequestKey,
+        salt: ! [u8; 32],
+        action: ! Bytes,
+        gateway: ! Name,
+        time_ms: ! u64,
+        principal: ? PrincipalRef,
+        action_salt: ! [u8; 32],
+        surroundings: ! Vec<Component>,
+    }
+}
+
 impl Request {
     /// Its bytes, for the ledger `origin`: what is signed, or, where the caller is known otherwise, sent as it is.
     pub fn payload(&self, origin: &Origin) -> Vec<u8> {
@@ -145,6 +170,11 @@ impl Request {
                 },
             ),
             Ask::Order => payload("order", origin, &OrderFields { key, salt, action, time_ms, principal, action_salt }),
+            Ask::Shadow(Shadowing { gateway, surroundings }) => payload(
+                "shadow",
+                origin,
+                &ShadowFields { key, salt, action, gateway, time_ms, principal, action_salt, surroundings },
+            ),
         }
     }
 
@@ -174,10 +204,15 @@ impl Request {
     fn judge_action(&self) -> Result<(), Refusal> {
         let kind = Action::decode(&self.action)?.kind();
         match (&self.ask, kind) {
-            (Ask::Authorize(_), ActionKind::Exec | ActionKind::Order) | (Ask::Order, ActionKind::Order) => Ok(()),
+            (Ask::Authorize(_), ActionKind::Exec | ActionKind::Order)
+            | (Ask::Order, ActionKind::Order)
+            | (Ask::Shadow(_), ActionKind::Exec) => Ok(()),
             (Ask::Order, ActionKind::Exec) => {
                 Err(Refusal::malformed("the action of an `order` is an order, found an `exec`; ask to `authorize` it"))
             }
+            (Ask::Shadow(_), ActionKind::Order) => Err(Refusal::malformed(
+                "the action of a `shadow` is an `exec`, found an order; orders are given or not",
+            )),
         }
     }
 
@@ -197,6 +232,13 @@ impl Request {
             RequestKind::Order => {
                 let OrderFields { key, salt, action, time_ms, principal, action_salt } = OrderFields::decode(reader)?;
                 Self { key, salt, time_ms, principal, action_salt, action: action.0, ask: Ask::Order }
+            }
+            RequestKind::Shadow => {
+                let fields = ShadowFields::decode(reader)?;
+                ascending(&fields.surroundings)?;
+                let ShadowFields { key, salt, action, gateway, time_ms, principal, action_salt, surroundings } = fields;
+                let ask = Ask::Shadow(Shadowing { gateway, surroundings });
+                Self { key, salt, time_ms, principal, action_salt, action: action.0, ask }
             }
         })
     }

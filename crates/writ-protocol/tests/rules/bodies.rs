@@ -23,6 +23,7 @@ fn bodies(domain: &Domain) -> Vec<Body> {
         Body::Grant(Grant::new(GrantFields { hold: hold.clone(), ..domain.terms() }).unwrap()),
         Body::Denial(Denial { facts, ..domain.denial(hold) }),
         Body::Hold(domain.hold(NOW_MS)),
+        Body::Shadow(domain.shadow()),
         Body::Spend(evidence()),
         Body::Start(evidence()),
         Body::Outcome(evidence()),
@@ -38,7 +39,7 @@ fn a_body_says_whose_it_is_and_what_it_holds() {
     let domain = Domain::new();
     for body in bodies(&domain) {
         let of = body.entry_type();
-        let decision = matches!(of, Grant | Denial | Hold);
+        let decision = matches!(of, Grant | Denial | Hold | Shadow);
         assert_eq!(body.control().is_some(), matches!(of, Gateway | Revocation | Halt | RootOrder | Policy), "{of:?}");
         let asked = decision || matches!(of, Gateway | Revocation | Halt | Policy | Erasure);
         assert_eq!(body.request().map(|request| request.digest), asked.then(|| sha256(b"request")), "{of:?}");
@@ -52,7 +53,7 @@ fn a_body_says_whose_it_is_and_what_it_holds() {
             Denial => Some(7),
             Hold => Some(8),
             Erasure => Some(9),
-            Genesis | Gateway | RootOrder | Policy | Tally | Spend | Start | Outcome | Report | Seal => None,
+            Genesis | Gateway | RootOrder | Policy | Shadow | Tally | Spend | Start | Outcome | Report | Seal => None,
         };
         assert_eq!(body.own_id(), id.map(|byte| [byte; 16]), "{of:?}");
         let carries = matches!(of, RootOrder | Spend | Start | Outcome | Report);
@@ -67,7 +68,7 @@ fn a_body_tells_what_it_commits_to() {
     let (action, facts) = ((CommitmentKind::Action, action().digest), (CommitmentKind::Facts, sha256(b"facts")));
     for body in bodies(&Domain::new()) {
         let expected = match body.entry_type() {
-            EntryType::Grant | EntryType::Denial | EntryType::Hold => vec![action, facts, request],
+            EntryType::Grant | EntryType::Denial | EntryType::Hold | EntryType::Shadow => vec![action, facts, request],
             EntryType::Policy => vec![(CommitmentKind::Policy, sha256(b"content")), request],
             EntryType::Revocation | EntryType::Halt => {
                 vec![(CommitmentKind::Action, ordered().digest), facts, request]

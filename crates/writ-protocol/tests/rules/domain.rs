@@ -6,8 +6,8 @@ use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
     ActionRef, Activation, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, EntryRef,
     Erased, Erasure, ErasureFields, Gates, Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits,
-    Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Surroundings,
-    Target, Window,
+    Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Shadow,
+    ShadowFields, Surroundings, Target, Window, Would,
 };
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
 use writ_protocol::statement::{RootCommand, RootStatement};
@@ -258,6 +258,13 @@ impl Domain {
         let fields =
             HoldFields { id, as_of, cause, facts, needs, action, policy, request, time_ms, until_ms, principal };
         Hold::new(fields).unwrap()
+    }
+
+    /// A shadow that is accepted.
+    pub(crate) fn shadow(&self) -> Shadow {
+        let GrantFields { as_of, cause, facts, action, policy, request, time_ms, principal, .. } = self.terms();
+        let would = Would::Permit;
+        Shadow::new(ShadowFields { as_of, cause, facts, would, action, policy, request, time_ms, principal }).unwrap()
     }
 
     pub(crate) fn erasure(&self, erased: Erased) -> Body {

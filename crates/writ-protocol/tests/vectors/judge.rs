@@ -161,6 +161,7 @@ fn request(input: &Input<'_>) -> Result<Value, Refusal> {
     };
     let (kind, surroundings) = match &request.ask {
         Ask::Authorize(ask) => ("authorize", Some(surroundings_digest(&ask.surroundings)?)),
+        Ask::Shadow(ask) => ("shadow", Some(surroundings_digest(&ask.surroundings)?)),
         Ask::Order => ("order", None),
     };
     let (_, opened) = request.action()?;

@@ -5,13 +5,21 @@ use crate::explained::explanation_json;
 use crate::json::Fields;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use writ_authority::{Answer, Caller, Clause, Denied, Effect, Received};
+use writ_authority::{Answer, Caller, Clause, Denied, Effect, Received, Shadowed};
 use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match fields.and_then(explained) {
         Ok((asked, explain)) => told(node, node.authority().authorize(caller, asked.view()).await, explain),
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
+    }
+}
+
+/// Asks what policy would answer.
+pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
+    match fields.and_then(explained) {
+        Ok((asked, explain)) => told(node, node.authority().shadow(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
@@ -143,6 +151,25 @@ fn answered(
                 "proof": proof_text(receipt.to_writ())?,
             });
             Ok(Reply::json(StatusCode::FORBIDDEN, &json).counted_as(Refusal::new(code, why)))
+        }
+        Answer::Shadow(shadowed) => {
+            let explanation = match explain {
+                Explain::Yes => node.authority().explain_shadow(&shadowed).as_ref().map(explanation_json),
+                Explain::No => None,
+            };
+            let Shadowed { receipt, would, why, clauses, .. } = *shadowed;
+            let json = json!({
+                "outcome": "shadow",
+                "would": would.as_str(),
+                "index": receipt.index.get(),
+                "repeated": receipt.repeated,
+                "why": why,
+                "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
+                "explanation": explanation,
+                "next": would.refusal().map(next),
+                "proof": proof_text(receipt.to_writ())?,
+            });
+            Ok(Reply::json(StatusCode::OK, &json).counted_as_shadow(would))
         }
         Answer::TurnedAway(refusal) => Err(refusal),
     }

@@ -5,7 +5,7 @@ mod evidence;
 mod state;
 mod status;
 
-pub(crate) use asked::{authorize, order, publish};
+pub(crate) use asked::{authorize, order, publish, shadow};
 pub(crate) use evidence::{bundle, control, control_json, entry, gateway};
 pub(crate) use state::state;
 pub(crate) use status::status;

@@ -9,7 +9,7 @@ use writ_authority::{Answer, Authority, Caller, Rate, Received, Setting, SolverC
 use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
 use writ_protocol::action::Command;
 use writ_protocol::entry::{Positive, Target};
-use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request, RootCommand};
+use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request, RootCommand, Shadowing};
 use writ_protocol::{Ed25519Key, Name, Refusal};
 
 pub use writ_ledger::Place;
@@ -144,6 +144,18 @@ impl GovernedDomain {
     /// What a signed request for a writ is answered.
     pub fn sent(&self, signed: &[u8]) -> Answer {
         wait(self.authority().authorize(&Caller::Remote, Received::Signed(signed)))
+    }
+
+    /// The same request, in shadow.
+    pub fn in_shadow(&self, request: Request) -> Request {
+        let ask = Shadowing { gateway: self.domain.gateway_name(0), surroundings: self.domain.surroundings() };
+        Request { ask: Ask::Shadow(ask), ..request }
+    }
+
+    /// A member asks what policy would answer, over the network.
+    pub fn shadows(&self, member: &str, request: &Request) -> Answer {
+        let signed = self.member(member).sign(request, self.domain.origin());
+        wait(self.authority().shadow(&Caller::Remote, Received::Signed(&signed)))
     }
 
     /// A process of this machine asks for a writ, without a signature.

@@ -4,7 +4,7 @@ use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
     ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Hold, HoldFields,
-    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Surroundings, Window,
+    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Shadow, ShadowFields, Surroundings, Window, Would,
 };
 use writ_protocol::statement::surroundings_digest;
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
@@ -36,6 +36,15 @@ pub struct DenialDraft {
 pub struct HoldDraft {
     /// Its fields, to be changed at will.
     pub fields: HoldFields,
+    /// What opens its action and its facts.
+    pub openings: Vec<Opening>,
+}
+
+/// A shadow to be, with what opens its commitments.
+#[derive(Clone, Debug)]
+pub struct ShadowDraft {
+    /// Its fields, to be changed at will.
+    pub fields: ShadowFields,
     /// What opens its action and its facts.
     pub openings: Vec<Opening>,
 }
@@ -127,6 +136,27 @@ impl Domain {
             principal: self.builder(),
         };
         HoldDraft { fields, openings: vec![action, facts] }
+    }
+
+    /// What policy would have answered to `Agent::builder`, had it been asked for a writ.
+    pub fn shadow(&self, standing: &Standing, would: Would) -> ShadowDraft {
+        let (action, facts) = (self.action(&["/usr/bin/make", "install"]), self.facts());
+        let mut policy = self.policy();
+        if would != Would::Permit {
+            policy.reasons = Ascending::new([]);
+        }
+        let fields = ShadowFields {
+            as_of: self.as_of(standing),
+            cause: Cause { place: Place::Origin, mandate: None },
+            facts: facts.commitment(),
+            would,
+            action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
+            policy,
+            request: self.request(),
+            time_ms: self.now_ms(),
+            principal: self.builder(),
+        };
+        ShadowDraft { fields, openings: vec![action, facts] }
     }
 
     fn as_of(&self, standing: &Standing) -> AsOf {
@@ -222,6 +252,13 @@ impl DenialDraft {
     /// As a ledger takes it.
     pub fn proposal(self) -> Proposal {
         Proposal::new(Draft::Denial(self.denial)).with_openings(self.openings)
+    }
+}
+
+impl ShadowDraft {
+    /// As a ledger takes it.
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(Draft::Shadow(Shadow::new(self.fields).unwrap())).with_openings(self.openings)
     }
 }
 

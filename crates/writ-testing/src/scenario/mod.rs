@@ -15,7 +15,7 @@ mod secrets;
 mod statements;
 
 pub use authors::{author, authors, set_digest, set_files};
-pub use decisions::{DenialDraft, GrantDraft, HoldDraft};
+pub use decisions::{DenialDraft, GrantDraft, HoldDraft, ShadowDraft};
 pub use domain::{Domain, ORIGIN, SEMANTICS, digest};
 pub use recorded::{Recorded, Standing, Told};
 pub use script::{Step, run_script, script};

@@ -3,7 +3,7 @@ use super::secrets::Secret;
 use writ_protocol::RequestKey;
 use writ_protocol::action::{Command, Opening};
 use writ_protocol::entry::{Audience, Positive};
-use writ_protocol::statement::{Ask, Authorize, Request};
+use writ_protocol::statement::{Ask, Authorize, Request, Shadowing};
 use writ_tlog::sha256;
 
 impl Domain {
@@ -26,6 +26,12 @@ impl Domain {
     /// A request that an order be done.
     pub fn asked_order(&self, command: Command) -> Request {
         self.ask(self.order(command), Ask::Order)
+    }
+
+    /// A request in shadow, for a build.
+    pub fn asked_in_shadow(&self) -> Request {
+        let ask = Shadowing { gateway: self.gateway_name(0), surroundings: self.surroundings() };
+        self.ask(self.action(&["/usr/bin/make", "test"]), Ask::Shadow(ask))
     }
 
     fn ask(&self, action: Opening, ask: Ask) -> Request {

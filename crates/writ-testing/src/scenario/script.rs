@@ -4,7 +4,7 @@ use super::domain::Domain;
 use super::recorded::{Recorded, Standing, Told};
 use writ_ledger::{Ledger, Proposal, Receipt};
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::Target;
+use writ_protocol::entry::{Target, Would};
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{Code, ExecutionId};
 
@@ -59,6 +59,7 @@ pub fn script(domain: &Domain) -> Vec<Step> {
     steps.extend(renewed_and_erased());
     steps.extend(halts());
     steps.extend(last(domain));
+    steps.extend(in_shadow());
     steps
 }
 
@@ -163,6 +164,17 @@ fn last(domain: &Domain) -> Vec<Step> {
     let names = ["the last build is spent", "the last build starts", "the last build ends"];
     steps.extend(executed(domain.execution_id(), names, GRANT, (0, 2), Ending::Exited(0)));
     steps
+}
+
+fn in_shadow() -> Vec<Step> {
+    vec![
+        Step::new("an installation would be permitted", |domain, told| {
+            domain.shadow(&told.standing, Would::Permit).proposal()
+        }),
+        Step::new("an installation would be refused", |domain, told| {
+            domain.shadow(&told.standing, Would::PolicyDenied).proposal()
+        }),
+    ]
 }
 
 /// Spent, started and ended by a gateway in an epoch.

@@ -14,7 +14,7 @@ use writ_authority::{Answer, Caller, Received, Snapshot};
 use writ_ledger::Receipt;
 use writ_protocol::action::Opening;
 use writ_protocol::entry::{Audience, Positive};
-use writ_protocol::statement::{Ask, Authorize, Request};
+use writ_protocol::statement::{Ask, Authorize, Request, Shadowing};
 use writ_protocol::{Ed25519Key, Refusal};
 use writ_tlog::{Hash, Origin};
 
@@ -58,6 +58,7 @@ pub fn simulate(seed: u64) -> Outcome {
 pub(super) enum To {
     Authorize,
     Order,
+    Shadow,
     State,
 }
 
@@ -198,9 +199,17 @@ impl World {
             ask: Ask::Authorize(ask),
             ..self.domain.asked()
         };
-        let signed = self.sign_as_agent(&request);
-        if self.send(To::Authorize, &signed).is_none() || self.chance.one_in(4) {
-            self.network.push((To::Authorize, signed));
+        if self.chance.one_in(8) {
+            let ask = Shadowing { gateway: self.domain.group(), surroundings: self.domain.surroundings() };
+            return self.ask_for(To::Shadow, &Request { ask: Ask::Shadow(ask), ..request });
+        }
+        self.ask_for(To::Authorize, &request);
+    }
+
+    fn ask_for(&mut self, to: To, request: &Request) {
+        let signed = self.sign_as_agent(request);
+        if self.send(to, &signed).is_none() || self.chance.one_in(4) {
+            self.network.push((to, signed));
         }
     }
 
@@ -253,7 +262,7 @@ impl World {
         let (to, bytes) = self.network[self.chance.place(self.network.len())].clone();
         self.note(format_args!("again {to:?}"));
         match to {
-            To::Authorize | To::Order => drop(self.send(to, &bytes)),
+            To::Authorize | To::Order | To::Shadow => drop(self.send(to, &bytes)),
             To::State => drop(self.state(&bytes)),
         }
     }
@@ -284,6 +293,7 @@ impl World {
         let (authority, received) = (self.node.authority(), Received::Signed(signed));
         let answer = match to {
             To::Authorize => wait(authority.authorize(&Caller::Remote, received)),
+            To::Shadow => wait(authority.shadow(&Caller::Remote, received)),
             To::Order | To::State => wait(authority.order(&Caller::Remote, received)),
         };
         if self.fell(|| {}) {
@@ -307,6 +317,10 @@ impl World {
                 self.heard(to, signed, &denied.receipt);
                 self.report.refused(denied.code);
                 self.note(format_args!("{} {}", denied.code, denied.receipt.index));
+            }
+            Answer::Shadow(shadowed) => {
+                self.heard(to, signed, &shadowed.receipt);
+                self.note(format_args!("would {} {}", shadowed.would.as_str(), shadowed.receipt.index));
             }
             Answer::TurnedAway(refusal) => {
                 self.report.refused(refusal.code());

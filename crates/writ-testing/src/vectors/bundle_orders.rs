@@ -101,7 +101,7 @@ fn positive(value: u64) -> Positive {
 }
 
 /// Caused by a grant of this ledger that no bundle here holds.
-fn caused(domain: &Domain, depth: u64, parent: u8, origin: u8) -> Place {
+pub(super) fn caused(domain: &Domain, depth: u64, parent: u8, origin: u8) -> Place {
     let reference = |byte: u8| EntryRef {
         entry: Hash::from_bytes([byte; 32]),
         index: byte.into(),

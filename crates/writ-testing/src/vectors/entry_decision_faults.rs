@@ -5,7 +5,8 @@ use super::entry_faults::Faults;
 use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN};
 use serde_json::json;
-use writ_protocol::EntryType::{Denial, Erasure, Grant, Hold, Policy, Seal, Spend, Tally};
+use writ_protocol::Code::Malformed;
+use writ_protocol::EntryType::{Denial, Erasure, Grant, Hold, Policy, Seal, Shadow, Spend, Tally};
 use writ_protocol::cbor::Value::{self, Bool, Uint};
 
 pub(super) fn budgets(faults: &mut Faults) {
@@ -51,6 +52,20 @@ pub(super) fn budgets(faults: &mut Faults) {
 pub(super) fn decisions(faults: &mut Faults) {
     faults.set("denial_code_unknown", "A refusal code that there is not.", Denial, "code", text("forbidden"));
     faults.set("denial_code_number", "A refusal code as a number.", Denial, "code", Uint(403));
+    for (name, about, would) in [
+        ("shadow_would_other_code", "A code with which policy never refuses.", text("budget_exceeded")),
+        ("shadow_would_hold", "A word that is neither `permit` nor a code.", text("hold")),
+        ("shadow_would_deny", "A refusal without its code.", text("deny")),
+        ("shadow_would_bool", "An answer that is true.", Bool(true)),
+        ("shadow_would_map", "An answer as a map.", map([("kind", text("permit"))])),
+    ] {
+        faults.set(name, about, Shadow, "would", would);
+    }
+    faults.set("shadow_of_order", "An order is not asked about.", Shadow, "action/kind", text("order"));
+    faults.bad("shadow_id", "A shadow has no id.", Shadow, Malformed, |entry| entry.add("4", "id", bytes(&[1; 16])));
+    faults.bad("shadow_audience", "A shadow is for nobody.", Shadow, Malformed, |entry| {
+        entry.add("4", "audience", map([("group", text("builders"))]))
+    });
     faults.set("needs_none", "A hold that needs nobody.", Hold, "needs", array([]));
     let need = |group: &str, count| map([("group", text(group)), ("count", Uint(count))]);
     faults.set("needs_unsorted", "Needs that do not ascend.", Hold, "needs", array([need("b", 1), need("a", 1)]));

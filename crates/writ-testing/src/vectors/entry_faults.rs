@@ -17,7 +17,14 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    fn bad(&mut self, name: &str, about: &str, of: EntryType, code: Code, change: impl FnOnce(Structure) -> Structure) {
+    pub(super) fn bad(
+        &mut self,
+        name: &str,
+        about: &str,
+        of: EntryType,
+        code: Code,
+        change: impl FnOnce(Structure) -> Structure,
+    ) {
         let changed = change(Structure::of(self.samples.of(of))).bytes();
         self.raw(name, about, &changed, code);
     }

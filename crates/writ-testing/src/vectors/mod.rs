@@ -9,6 +9,7 @@ mod bundle;
 mod bundle_faults;
 mod bundle_orders;
 mod bundle_policy;
+mod bundle_shadow;
 mod bundle_steps;
 mod bundle_story;
 mod case;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         bundle_steps::cases(),
         bundle_orders::cases(),
         bundle_policy::cases(),
+        bundle_shadow::cases(),
         trust_root::cases(),
         policy_bundle::cases(),
     ];

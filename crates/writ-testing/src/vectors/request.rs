@@ -11,7 +11,7 @@ use writ_protocol::action::{Command, CommitmentKind, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::cbor::Value::{self, Null, Uint};
 use writ_protocol::entry::{Admitted, Audience, PrincipalRef, Target};
-use writ_protocol::statement::{Ask, Authorize, Claim, Request, RootCommand};
+use writ_protocol::statement::{Ask, Authorize, Claim, Request, RootCommand, Shadowing};
 use writ_protocol::{Label, Name};
 use writ_tlog::sha256;
 
@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         requests(&domain),
         request_faults(&domain),
         order_faults(&domain),
+        shadow_faults(&domain),
         envelope_faults(&domain),
         misplaced(&domain),
         surroundings(),
@@ -49,6 +50,10 @@ fn results(request: &Request, received: &[u8]) -> Json {
             ("authorize", Some(hex(sha256(&encoded(&pairs.collect::<Vec<_>>())).as_bytes())))
         }
         Ask::Order => ("order", None),
+        Ask::Shadow(ask) => {
+            let pairs = ask.surroundings.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+            ("shadow", Some(hex(sha256(&encoded(&pairs.collect::<Vec<_>>())).as_bytes())))
+        }
     };
     json!({
         "kind": kind,
@@ -91,6 +96,11 @@ fn requests(domain: &Domain) -> Vec<Case> {
             "A request of a principal.",
             Request { principal: Some(alice), ..domain.asked() },
         ),
+        ("request_shadow", "A request in shadow.", domain.asked_in_shadow()),
+        ("request_shadow_nowhere", "A request in shadow that states no surroundings.", {
+            let ask = Ask::Shadow(Shadowing { gateway: domain.group(), surroundings: Vec::new() });
+            Request { ask, ..domain.asked_in_shadow() }
+        }),
         ("request_order_halt", "A request to stop everything.", domain.asked_order(Command::Halt)),
         (
             "request_order_revoke",
@@ -275,6 +285,50 @@ fn order_faults(domain: &Domain) -> Vec<Case> {
     for field in ["key", "salt", "action", "action_salt", "time_ms"] {
         let about = format!("The field {field} is missing.");
         bad(&format!("request_order_without_{field}"), &about, good().remove(&format!("4/{field}")), Malformed);
+    }
+    maker.done()
+}
+
+fn shadow_faults(domain: &Domain) -> Vec<Case> {
+    let mut maker = Maker::new("statement", "request");
+    let payload = domain.asked_in_shadow().payload(domain.origin());
+    let good = || Structure::of(&payload);
+    let order = Structure::of(&domain.asked_order(Command::Halt).payload(domain.origin())).get("4/action");
+    let holder = || bytes(domain.holder().public().as_bytes());
+    let mut bad = |name: &str, about: &str, changed: Structure, code| {
+        maker.refuse(name, about, input(domain, &signed(&changed.bytes(), &[domain.alice_key()])), code);
+    };
+    let gateway = || map([("gateway", text("gateway-1")), ("epoch", Uint(1))]);
+    let pair = |label: &str| array([text(label), text("")]);
+    let admit = map([("execution", bytes(&[3; 16])), ("nonce", bytes(&[4; 32]))]);
+    for (name, about, changed) in [
+        ("request_shadow_order", "A request in shadow whose action is an order.", good().set("4/action", order)),
+        ("request_shadow_holder", "A request in shadow for a holder.", good().add("4", "holder", holder())),
+        ("request_shadow_admit", "A request in shadow that spends.", good().add("4", "admit", admit)),
+        ("request_shadow_audience", "A request in shadow for an audience.", good().add("4", "audience", gateway())),
+        ("request_shadow_gateway_map", "A gateway with its epoch.", good().set("4/gateway", gateway())),
+        ("request_shadow_gateway_empty", "A gateway of no name.", good().set("4/gateway", text(""))),
+        (
+            "request_shadow_unsorted",
+            "Components that do not ascend.",
+            good().set("4/surroundings", array([pair("b"), pair("a")])),
+        ),
+        ("request_shadow_as_authorize", "Said to be a request for a writ.", good().set("1", text("authorize"))),
+    ] {
+        bad(name, about, changed, Malformed);
+    }
+    let authorize = Structure::of(&domain.asked().payload(domain.origin()));
+    let about = "A request for a writ, said to be in shadow.";
+    bad("request_authorize_as_shadow", about, authorize.set("1", text("shadow")), Malformed);
+    bad(
+        "request_shadow_version_2",
+        "A version that this reader does not know.",
+        good().set("2", Uint(2)),
+        UnsupportedVersion,
+    );
+    for field in ["key", "salt", "action", "gateway", "action_salt", "time_ms", "surroundings"] {
+        let about = format!("The field {field} is missing.");
+        bad(&format!("request_shadow_without_{field}"), &about, good().remove(&format!("4/{field}")), Malformed);
     }
     maker.done()
 }

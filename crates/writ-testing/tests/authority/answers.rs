@@ -1,8 +1,8 @@
 //! What an answer must have left in the ledger.
 
-use writ_authority::{Answer, Denied};
+use writ_authority::{Answer, Denied, Shadowed};
 use writ_ledger::Receipt;
-use writ_protocol::entry::{Denial, Grant};
+use writ_protocol::entry::{Denial, Grant, Shadow};
 use writ_protocol::{Body, Code, WritVerifier};
 use writ_testing::governed::{GovernedDomain, wait};
 
@@ -44,6 +44,22 @@ pub(crate) fn denied(domain: &GovernedDomain, answer: Answer, code: Code) -> (De
             (denied, denial)
         }
         other => panic!("expected a denial, found {other:?}"),
+    }
+}
+
+/// What policy would have answered, proved and readable at its index.
+#[track_caller]
+pub(crate) fn shadowed(domain: &GovernedDomain, answer: Answer) -> (Shadowed, Shadow) {
+    let told = match answer {
+        Answer::Shadow(told) => *told,
+        other => panic!("expected a shadow, found {other:?}"),
+    };
+    match proved(domain, &told.receipt) {
+        Body::Shadow(shadow) => {
+            assert_eq!(shadow.would, told.would);
+            (told, shadow)
+        }
+        other => panic!("expected a shadow, found {other:?}"),
     }
 }
 
