@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use writ_policy::{Snapshot, gate};
+use writ_policy::{Semantics, Snapshot, gate};
 
 const POLICY: &str = r#"@id("ada") permit (principal == User::"ada", action, resource);"#;
 const PRINCIPALS: &str = r#"[{"principal":"User::ada","uids":[1]}]"#;
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     ];
     let files = files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec()));
     let Ok(snapshot) = Snapshot::new(BTreeMap::from(files)) else { return };
-    let gated = gate(&snapshot);
+    let gated = gate(&snapshot, Semantics::CURRENT);
     let failed = gated.findings().count();
     assert!(gated.findings().all(|finding| finding.file == "tests/a.yaml" && finding.line > 0), "a finding elsewhere");
     assert_eq!(gated.set().is_some(), failed == 0, "a set in force with findings, or none without");

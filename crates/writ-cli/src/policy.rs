@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
 use writ_server::{
-    Accepted, AuthorityError, Gated, PolicyError, PolicySet, Snapshot, SolverLimits, Step, gate, prove,
+    Accepted, AuthorityError, Gated, PolicyError, PolicySet, Semantics, Snapshot, SolverLimits, Step, gate, prove,
     read_policy_folder, schema_text,
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Compiled {
 }
 
 fn compiled_snapshot(snapshot: &Snapshot) -> Gated {
-    gate(snapshot)
+    gate(snapshot, Semantics::CURRENT)
 }
 
 /// The folder that was named, or that of the domain.
@@ -163,7 +163,7 @@ fn prove_too(args: &Check, gated: &mut Gated, as_json: bool) -> Result<(), CliEr
 
 /// A set that something is compared with.
 fn set_of(source: &Path) -> Result<PolicySet, CliError> {
-    PolicySet::compile(&source::files_of(source)?).map_err(|findings| {
+    PolicySet::compile(&source::files_of(source)?, Semantics::CURRENT).map_err(|findings| {
         let first = findings.first().map(ToString::to_string).unwrap_or_default();
         CliError::Found(format!("{}: {first}", source.display()))
     })

@@ -25,6 +25,8 @@ mod orders;
 mod policy;
 #[path = "authority/replay.rs"]
 mod replay;
+#[path = "authority/semantics.rs"]
+mod semantics;
 #[path = "authority/signed.rs"]
 mod signed;
 #[path = "authority/trees.rs"]

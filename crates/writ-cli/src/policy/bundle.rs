@@ -166,12 +166,14 @@ fn signed_bundle(
 /// Misspelt, it would accept nothing, and the node would refuse the set with everybody's signature on it.
 fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
     let each = all.iter().map(|one| {
-        let known = matches!(one.as_str(), "entities" | "schema" | "wider")
+        let known = matches!(one.as_str(), "entities" | "schema" | "semantics" | "wider")
             || one.starts_with("policy:")
             || one.starts_with("guardrail:");
         let name = Name::new(one.as_str()).ok().filter(|_| known);
         name.ok_or_else(|| {
-            CliError::Usage(format!("--accept {one}: expected policy:ID, guardrail:ID, entities, schema or wider"))
+            CliError::Usage(format!(
+                "--accept {one}: expected policy:ID, guardrail:ID, entities, schema, semantics or wider"
+            ))
         })
     });
     Ok(Ascending::new(each.collect::<Result<Vec<_>, _>>()?))

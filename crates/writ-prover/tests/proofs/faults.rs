@@ -47,6 +47,27 @@ fn what_does_not_say_its_version_is_no_solver() {
 }
 
 #[test]
+fn a_solver_that_is_too_old_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("solver");
+    for (version, is_old) in [
+        ("1.2.9", true),
+        ("1.3.0", true),
+        ("0.9", true),
+        ("git", true),
+        ("1.3.1", false),
+        ("1.10.0", false),
+        ("2", false),
+    ] {
+        fs::write(&path, format!("#!/bin/sh\necho 'This is cvc5 version {version} [git]'\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = Prover::new(SolverCommand::new(&path), SOON, |_| {});
+        assert_eq!(matches!(&found, Err(Unproved::SolverOld { found, .. }) if *found == version), is_old, "{version}");
+        assert_eq!(found.is_ok(), !is_old, "{version}");
+    }
+}
+
+#[test]
 fn a_solver_that_says_nothing_is_ended() {
     let begun = Instant::now();
     let error = asked("exec sleep 600");
