@@ -204,7 +204,8 @@ fn a_node_that_could_publish_nothing_says_so_before_anybody_tries() {
         let doctor = site.writ(&["doctor"]);
         assert_eq!(doctor.status.code(), Some(1));
         assert!(stdout(&doctor).contains(&format!("nothing can be published: {told}")), "{}", stdout(&doctor));
-        assert!(site.text("up.err").contains("solver") && site.text("up.err").contains(why), "{}", site.text("up.err"));
+        let log = || fs::read_to_string(site.path("up.err")).unwrap();
+        crate::site::wait("the log to say so", || log().contains("solver") && log().contains(why));
     }
 }
 

@@ -47,6 +47,19 @@ fn what_does_not_say_its_version_is_no_solver() {
 }
 
 #[test]
+fn a_solver_that_does_not_end_when_it_is_asked_its_version_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("solver");
+    // What it has started keeps the output open after it is ended.
+    fs::write(&path, "#!/bin/sh\nsleep 60 &\nwait\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let begun = Instant::now();
+    let error = SolverCommand::new(path).ready().unwrap_err();
+    assert!(error.to_string().contains("does not say its version in time"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(50));
+}
+
+#[test]
 fn a_solver_that_is_too_old_proves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("solver");
