@@ -411,11 +411,10 @@ def accept_shadow(state: State, at: Recorded) -> None:
 
 
 def judge_authors(state: State, body: dict) -> None:
-    """Rule 4: once authors are pinned, a set comes with their signatures, or is the one in force under other semantics."""
+    """Rule 4: once authors are pinned, a set comes with their signatures, whatever it is decided by."""
     active = state.policy
     if "manifest" not in body:
-        same = active and active["set"] == body["set"] and active["semantics"] != body["semantics"]
-        if state.authors and not same:
+        if state.authors:
             raise Refused("signature_invalid", "a policy set without the signatures of its authors")
         return
     if not state.authors:

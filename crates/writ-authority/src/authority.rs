@@ -3,14 +3,14 @@ use crate::caller::{Caller, Local};
 use crate::decision::opening;
 use crate::disclosure::EXPLAINED;
 use crate::error::AuthorityError;
-use crate::policies::{ActiveSet, Policies, semantics};
+use crate::policies::{ActiveSet, Policies, label};
 use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
-use writ_policy::{GateResult, Gated, PolicySet, Snapshot, gate};
+use writ_policy::{GateResult, Gated, PolicyError, PolicySet, Semantics, Snapshot, gate};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
     Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Gate, Gates, Genesis, Place, Positive,
@@ -30,6 +30,8 @@ pub struct Setting {
     pub rate: Rate,
     /// Who proves what a policy set can never do. It need not be there until a set is published, or has guardrails.
     pub solver: SolverCommand,
+    /// By which semantics the sets decide that come into force: the newest, but where an older ledger is to be made for a test.
+    pub semantics: Semantics,
 }
 
 /// Decides, and has it recorded. It owns the ledger; many threads may ask it.
@@ -45,14 +47,16 @@ pub struct Authority {
     pub(crate) solver: SolverCommand,
     /// Where the ledger is kept: history is read there.
     pub(crate) store: PathBuf,
+    pub(crate) semantics: Semantics,
 }
 
 impl Authority {
-    /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, it is put there.
+    /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, or decides by other
+    /// semantics, it is put there.
     /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
-        let (set, gates) = passed(snapshot, &setting.solver)?;
-        let semantics = semantics()?;
+        let (set, gates) = passed(snapshot, setting.semantics, &setting.solver)?;
+        let semantics = label(setting.semantics)?;
         let now_ms = (setting.clock)();
         let active = ledger.published().control.policy().cloned();
         let epoch = match &active {
@@ -67,21 +71,12 @@ impl Authority {
     }
 
     /// Takes over a ledger and decides by the policy set that its control chain names, taken from the vault: what lies in any folder has no
-    /// say in it. Under other semantics than this release's the same set begins another epoch.
+    /// say in it, and neither has this release: it goes on by the semantics that the chain names, or does not start.
     pub fn resume(ledger: Ledger, store: &Path, setting: Setting) -> Result<Self, AuthorityError> {
         let active = ledger.published().control.policy().cloned().ok_or(AuthorityError::NoSet)?;
-        let snapshot = recorded(&Reader::open(store)?, &active)?;
+        let set = recorded(&Reader::open(store)?, &active)?;
         let now_ms = (setting.clock)();
-        let epoch = if active.semantics == semantics()? {
-            active.epoch
-        } else {
-            let (set, gates) = passed(&snapshot, &setting.solver)?;
-            let epoch = following(Some(&active));
-            ledger.append(activation(&snapshot, &set, gates, epoch, now_ms)?)?;
-            epoch
-        };
-        let set = PolicySet::compile(&snapshot).map_err(AuthorityError::Policy)?;
-        Self::with(ledger, store, ActiveSet { set, epoch }, now_ms, setting)
+        Self::with(ledger, store, ActiveSet { set, epoch: active.epoch }, now_ms, setting)
     }
 
     fn with(
@@ -101,6 +96,7 @@ impl Authority {
             store: store.to_owned(),
             clock: setting.clock,
             solver: setting.solver,
+            semantics: setting.semantics,
             ledger,
         })
     }
@@ -111,7 +107,7 @@ impl Authority {
         if snapshot.digest() == *self.policies.active().set.digest() {
             return Ok(None);
         }
-        let (set, gates) = passed(snapshot, &self.solver)?;
+        let (set, gates) = passed(snapshot, self.semantics, &self.solver)?;
         let now_ms = self.now_ms();
         let replaced = self.policies.replace(set, |set, epoch| {
             self.ledger.append(activation(snapshot, set, gates, epoch, now_ms)?)?;
@@ -202,6 +198,11 @@ impl Authority {
         self.trees.count()
     }
 
+    /// Who proves what a set can never do.
+    pub fn solver(&self) -> &SolverCommand {
+        &self.solver
+    }
+
     /// Whether it can still record.
     pub fn ready(&self) -> Result<(), LedgerError> {
         self.ledger.is_running()
@@ -234,21 +235,34 @@ fn following(active: Option<&ActivePolicy>) -> Positive {
     Positive::new(epoch).unwrap_or(Positive::ONE)
 }
 
-/// The set that an entry of the control chain has put in force.
-pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<Snapshot, AuthorityError> {
-    let missing = || AuthorityError::SetMissing { epoch: active.epoch.get(), at: active.at.get() };
+/// The set that an entry of the control chain has put in force, to decide by the semantics that the entry names.
+pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<PolicySet, AuthorityError> {
+    let (epoch, at) = (active.epoch.get(), active.at.get());
+    let semantics = Semantics::parse(active.semantics.as_str());
+    let found = || active.semantics.clone();
+    let semantics = semantics.ok_or_else(|| AuthorityError::SemanticsUnknown { epoch, at, found: found() })?;
+    let missing = || AuthorityError::SetMissing { epoch, at };
+    let unread = |why: String| AuthorityError::SetUnread { epoch, at, why };
     let stored = reader.entry(active.at)?.ok_or_else(missing)?;
     let Body::Policy(activation) = stored.decode(reader.origin())?.body else { return Err(missing()) };
     match reader.kept(active.at, CommitmentKind::Policy, &activation.content)? {
-        Kept::Value(opening) if sha256(&opening.value) == active.set => Ok(Snapshot::decode(&opening.value)?),
+        Kept::Value(opening) if sha256(&opening.value) == active.set => {
+            let snapshot = Snapshot::decode(&opening.value).map_err(|refusal| unread(refusal.to_string()))?;
+            let first = |found: Vec<PolicyError>| found.first().map(ToString::to_string).unwrap_or_default();
+            PolicySet::compile(&snapshot, semantics).map_err(|found| unread(first(found)))
+        }
         Kept::Value(_) | Kept::Erased | Kept::Nothing => Err(missing()),
     }
 }
 
 /// The set of a folder that has passed every gate, and what the ledger says of that. Proofs are for sets that somebody signs; but a
 /// guardrail that stands in a folder is kept there too.
-fn passed(snapshot: &Snapshot, solver: &SolverCommand) -> Result<(PolicySet, Gates), AuthorityError> {
-    let mut gated = gate(snapshot);
+fn passed(
+    snapshot: &Snapshot,
+    semantics: Semantics,
+    solver: &SolverCommand,
+) -> Result<(PolicySet, Gates), AuthorityError> {
+    let mut gated = gate(snapshot, semantics);
     if snapshot.guardrail_files().next().is_some() {
         prove(solver, SolverLimits::STANDARD, &mut gated, None, |_| {});
     }
@@ -287,7 +301,7 @@ fn activation(
         request: own_request(time_ms, set.digest().as_bytes())?,
         time_ms,
         manifest: None,
-        semantics: semantics()?,
+        semantics: label(set.semantics())?,
     };
     Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content]))
 }
@@ -316,9 +330,13 @@ impl AuthorityError {
         match self {
             Self::Ledger(error) => error.refusal(),
             Self::Refused(refusal) => refusal.clone(),
-            Self::File { .. } | Self::Policy(_) | Self::Chance | Self::NoSet | Self::SetMissing { .. } => {
-                Refusal::new(Code::Internal, self.to_string())
-            }
+            Self::File { .. }
+            | Self::Policy(_)
+            | Self::Chance
+            | Self::NoSet
+            | Self::SetMissing { .. }
+            | Self::SetUnread { .. }
+            | Self::SemanticsUnknown { .. } => Refusal::new(Code::Internal, self.to_string()),
         }
     }
 }

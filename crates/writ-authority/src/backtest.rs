@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use writ_ledger::{Decided, Kept, Reader, Ruled};
-use writ_policy::{Decision, Facts, Permit, PolicySet, SEMANTICS, Snapshot, decide, text_of_bytes};
+use writ_policy::{Decision, Facts, Permit, PolicySet, Semantics, Snapshot, decide, text_of_bytes};
 use writ_protocol::action::{Action, Command};
 use writ_protocol::entry::{Grant, Limits, Policy, Principal};
 use writ_protocol::{Code, Name};
@@ -168,7 +168,8 @@ pub fn backtest(
     let (taken, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         // Sets that are compiled apart share nothing that two cores would wait for each other for.
-        let set = PolicySet::compile(candidate).map_err(AuthorityError::Policy)?;
+        // As it would be in force. What was decided is compared as it is recorded, whatever it was decided by.
+        let set = PolicySet::compile(candidate, Semantics::CURRENT).map_err(AuthorityError::Policy)?;
         let reader = Reader::open(store)?;
         let mut run = Run { set: &set, replaced: None, limits: &limits, found: Found::default() };
         loop {
@@ -325,7 +326,7 @@ fn came_of(decision: Decision) -> Came {
 
 /// Whether what is recorded is what this set decides.
 fn decided_by(policy: &Policy, set: &PolicySet) -> bool {
-    policy.set == *set.digest() && policy.semantics.as_str() == SEMANTICS
+    policy.set == *set.digest() && policy.semantics.as_str() == set.semantics().as_str()
 }
 
 /// How two sets differ on one request.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use writ_ledger::LedgerError;
-use writ_policy::PolicyError;
-use writ_protocol::Refusal;
+use writ_policy::{PolicyError, Semantics};
+use writ_protocol::{Label, Refusal};
 
 /// Why an authority cannot be opened, or cannot do what its operator asks.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,39 @@ pub enum AuthorityError {
         /// Its entry.
         at: u64,
     },
+    /// The set in force is there, and this release makes nothing of it.
+    #[error(
+        "the policy set of epoch {epoch} (entry {at}) is in the vault, and this release cannot read it, so nothing can be decided: {why}; start the node with the release that put it in force, and publish a set that this one takes"
+    )]
+    SetUnread {
+        /// Its epoch.
+        epoch: u64,
+        /// Its entry.
+        at: u64,
+        /// The first thing that is wrong.
+        why: String,
+    },
+    /// The set in force decides by semantics that are not in this binary.
+    #[error(
+        "the policy set of epoch {epoch} (entry {at}) decides by `{found}`, and this release has {}: start the node with the release that put the set in force; before going to this one, have its authors publish the set with a release that has both",
+        known()
+    )]
+    SemanticsUnknown {
+        /// Its epoch.
+        epoch: u64,
+        /// Its entry.
+        at: u64,
+        /// What the entry names.
+        found: Label,
+    },
     /// The system gives no randomness.
     #[error("the system gives no randomness; see whether /dev/urandom is there")]
     Chance,
+}
+
+/// The semantics that this binary has.
+pub(crate) fn known() -> String {
+    Semantics::ALL.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A whole screen of them helps nobody to find the first.

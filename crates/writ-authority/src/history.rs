@@ -97,7 +97,7 @@ impl History {
     pub fn ask_store(store: &Path, candidate: &PolicySet) -> Result<Self, AuthorityError> {
         let reader = Reader::open(store)?;
         let active = reader.view()?.control.policy().cloned().ok_or(AuthorityError::NoSet)?;
-        let replaced = PolicySet::compile(&recorded(&reader, &active)?).map_err(AuthorityError::Policy)?;
+        let replaced = recorded(&reader, &active)?;
         Self::ask(store, candidate, &replaced, LOOKED_BACK)
     }
 

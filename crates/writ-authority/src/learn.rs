@@ -6,7 +6,7 @@ use crate::error::AuthorityError;
 use std::collections::BTreeMap;
 use std::path::Path;
 use writ_ledger::{Decided, Kept, Reader, Ruled};
-use writ_policy::{Facts, Observed, PolicySet, Proposal, Seen, Snapshot};
+use writ_policy::{Facts, Observed, PolicySet, Proposal, Seen, Semantics, Snapshot};
 use writ_protocol::action::Action;
 use writ_protocol::entry::Would;
 use writ_protocol::{Code, Name};
@@ -48,14 +48,14 @@ pub fn learn(
     from: From,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Learned, AuthorityError> {
-    let set = PolicySet::compile(active).map_err(AuthorityError::Policy)?;
+    let set = PolicySet::compile(active, Semantics::CURRENT).map_err(AuthorityError::Policy)?;
     let reader = Reader::open(store)?;
     let size = reader.view()?.size().get();
     let mut school = School { from, observed: Observed::default(), shadow: 0, erased: 0 };
     reader.decisions(0..size, &mut |decided| school.see(&decided))?;
     let proposal = school.observed.propose(&set);
     let candidate = replaced(active, &set, &proposal)?;
-    PolicySet::compile(&candidate).map_err(AuthorityError::Policy)?;
+    PolicySet::compile(&candidate, Semantics::CURRENT).map_err(AuthorityError::Policy)?;
     let tried = backtest(store, &candidate, progress)?;
     Ok(Learned {
         seen: school.observed.total(),

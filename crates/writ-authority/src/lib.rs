@@ -42,7 +42,7 @@ pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
 pub use trees::Descent;
 pub use writ_policy::{
     Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Missed, Node,
-    Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, SEMANTICS, Snapshot, Tested, Told, Truth, Wanted,
+    Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, Semantics, Snapshot, Tested, Told, Truth, Wanted,
     explain, gate, schema_text,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

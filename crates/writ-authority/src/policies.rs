@@ -2,7 +2,7 @@
 
 use crate::error::AuthorityError;
 use std::sync::{Arc, PoisonError, RwLock};
-use writ_policy::{PolicySet, SEMANTICS};
+use writ_policy::{PolicySet, Semantics};
 use writ_protocol::entry::{Ascending, Policy, Positive};
 use writ_protocol::{Label, Name};
 
@@ -22,13 +22,14 @@ impl ActiveSet {
             set: *self.set.digest(),
             epoch: self.epoch.get(),
             reasons: Ascending::new(reasons),
-            semantics: semantics()?,
+            semantics: label(self.set.semantics())?,
         })
     }
 }
 
-pub(crate) fn semantics() -> Result<Label, AuthorityError> {
-    Label::new(SEMANTICS).map_err(|error| AuthorityError::Refused(error.into()))
+/// As entries name them.
+pub(crate) fn label(semantics: Semantics) -> Result<Label, AuthorityError> {
+    Label::new(semantics.as_str()).map_err(|error| AuthorityError::Refused(error.into()))
 }
 
 /// Whatever decides takes the set that is in force at that moment, and keeps it to the end of that decision.

@@ -10,7 +10,7 @@ use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use crate::history::{History, LOOKED_BACK, Looked};
-use crate::policies::semantics;
+use crate::policies::label;
 use std::collections::{BTreeMap, BTreeSet};
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
 use writ_policy::{Gate, GateResult, Gated, PolicyError, PolicySet, Snapshot, gate};
@@ -98,7 +98,7 @@ impl Authority {
             bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
         match Snapshot::new(files) {
             Ok(snapshot) => {
-                let mut gated = gate(&snapshot);
+                let mut gated = gate(&snapshot, self.semantics);
                 let active = self.policies.active();
                 let accepted: BTreeSet<&str> = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
                 let replaced = Some((&active.set, Accepted::new(&accepted)));
@@ -192,7 +192,7 @@ fn proposal(
         request: case.request_ref(),
         time_ms,
         manifest: Some(Bytes(bundle.signed().to_vec())),
-        semantics: semantics()?,
+        semantics: label(set.semantics())?,
     };
     Ok(Proposal::new(Draft::Policy(activation)).with_openings(vec![content, report, case.request_opening.clone()]))
 }

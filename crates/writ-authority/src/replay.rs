@@ -4,13 +4,14 @@
 //! of its own.
 
 use crate::decision::Terms;
+use crate::error::known;
 use crate::shadow::would;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use writ_ledger::audit::{Audited, Report, audit_each};
 use writ_ledger::{Kept, LedgerError};
-use writ_policy::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
+use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
     Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation, Shadow,
@@ -32,7 +33,9 @@ pub struct Replay {
     pub same: u64,
     /// Decisions whose facts, action or policy set were erased, so that nobody can derive them any more.
     pub erased: u64,
-    /// The first of them.
+    /// Decisions by semantics that this release does not have.
+    pub unknown_semantics: u64,
+    /// The first of both.
     pub not_replayable: Vec<Replayed>,
     /// Refusals that were made before policy was asked.
     pub before_policy: u64,
@@ -110,15 +113,26 @@ fn matters(body: &Body) -> bool {
 pub(crate) struct Run {
     limits: Option<Limits>,
     origin: Option<Origin>,
-    /// Compiled sets by digest; `None` for one that was erased.
-    sets: BTreeMap<Hash, Option<PolicySet>>,
+    /// What was in force.
+    sets: BTreeMap<Hash, Held>,
     found: Replay,
+}
+
+/// A set that was in force, once or under several semantics.
+#[derive(Default)]
+struct Held {
+    /// Its files, unless they were erased in every entry so far.
+    files: Option<Snapshot>,
+    /// The set for each semantics that it was in force under; nothing for one that cannot be made.
+    compiled: BTreeMap<Semantics, PolicySet>,
 }
 
 /// Why a decision cannot be called the same.
 pub(crate) enum Verdict {
     /// What was erased.
     Erased(&'static str),
+    /// What it was decided by, which is not in this binary.
+    UnknownSemantics(String),
     BeforePolicy,
     Differs(String),
 }
@@ -175,6 +189,10 @@ impl Run {
                 self.found.erased += 1;
                 name(&mut self.found.not_replayable, what.to_owned());
             }
+            Err(Verdict::UnknownSemantics(what)) => {
+                self.found.unknown_semantics += 1;
+                name(&mut self.found.not_replayable, what);
+            }
             Err(Verdict::Differs(what)) => {
                 self.found.different += 1;
                 name(&mut self.found.findings, what);
@@ -214,9 +232,9 @@ impl Run {
         }
     }
 
-    /// A policy set that was taken in.
-    pub(crate) fn set(&self, digest: &Hash) -> Option<&PolicySet> {
-        self.sets.get(digest)?.as_ref()
+    /// The set that a decision was made by.
+    pub(crate) fn set(&self, policy: &Policy) -> Option<&PolicySet> {
+        self.sets.get(&policy.set)?.compiled.get(&Semantics::parse(policy.semantics.as_str())?)
     }
 
     pub(crate) fn limits(&self) -> Option<&Limits> {
@@ -225,19 +243,27 @@ impl Run {
 
     /// Takes in a policy set, or says what is wrong with it.
     fn activation(&mut self, activation: &Activation, values: &[(Hash, Kept)]) -> Result<(), String> {
-        let content = match values.iter().find(|(held, _)| *held == activation.content) {
-            Some((_, Kept::Value(opening))) => &opening.value,
-            Some((_, Kept::Erased | Kept::Nothing)) => {
-                // It may have been in force before, and be kept from then.
-                self.sets.entry(activation.set).or_insert(None);
-                return Ok(());
-            }
+        let files = match values.iter().find(|(held, _)| *held == activation.content) {
+            Some((_, Kept::Value(opening))) => Some(self.files(activation, &opening.value)?),
+            Some((_, Kept::Erased | Kept::Nothing)) => None,
             None => return Err("the policy set in the vault is not the one of the entry".to_owned()),
         };
-        let unread = |why: String| format!("the policy set in the vault does not compile: {why}");
+        let held = self.sets.entry(activation.set).or_default();
+        // It may have been in force before, and be kept from then.
+        held.files = files.or(held.files.take());
+        if let (Some(files), Some(semantics)) = (&held.files, Semantics::parse(activation.semantics.as_str()))
+            && !held.compiled.contains_key(&semantics)
+        {
+            let set = PolicySet::compile(files, semantics).map_err(|errors| unread(format!("{} errors", errors.len())));
+            held.compiled.insert(semantics, set?);
+        }
+        Ok(())
+    }
+
+    /// The files of a set, if they are those that the entry names.
+    fn files(&self, activation: &Activation, content: &[u8]) -> Result<Snapshot, String> {
         let snapshot = Snapshot::decode(content).map_err(|refusal| unread(refusal.to_string()))?;
-        let set = PolicySet::compile(&snapshot).map_err(|errors| unread(format!("{} errors", errors.len())))?;
-        if *set.digest() != activation.set {
+        if snapshot.digest() != activation.set {
             return Err("the policy set in the vault does not have the digest of the entry".to_owned());
         }
         if let (Some(manifest), Some(origin)) = (&activation.manifest, &self.origin) {
@@ -247,8 +273,7 @@ impl Run {
                 .and_then(|manifest| holds_files(&manifest, files))
                 .map_err(|refusal| format!("the files of the policy set are not those that were signed: {refusal}"))?;
         }
-        self.sets.insert(activation.set, Some(set));
-        Ok(())
+        Ok(snapshot)
     }
 
     fn grant(&self, grant: &Grant, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
@@ -356,18 +381,29 @@ impl Run {
     }
 
     fn derive(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {
-        let set = match self.sets.get(&subject.policy.set) {
-            Some(Some(set)) => set,
-            Some(None) => return Err(Verdict::Erased("its policy set is erased")),
-            None => return Err(Verdict::differs("its policy set was never in force")),
-        };
-        if subject.policy.semantics.as_str() != SEMANTICS {
+        let Some(semantics) = Semantics::parse(subject.policy.semantics.as_str()) else {
             let found = &subject.policy.semantics;
-            return Err(Verdict::Differs(format!("it was decided by `{found}`, this release knows `{SEMANTICS}`")));
-        }
+            let what = format!("it was decided by `{found}`, and this release has {}", known());
+            return Err(Verdict::UnknownSemantics(what));
+        };
+        let held = self.sets.get(&subject.policy.set);
+        let held = held.ok_or_else(|| Verdict::differs("its policy set was never in force"))?;
+        let set = match (held.compiled.get(&semantics), &held.files) {
+            (Some(set), _) => set,
+            (None, None) => return Err(Verdict::Erased("its policy set is erased")),
+            (None, Some(_)) => {
+                return Err(Verdict::Differs(format!(
+                    "its policy set was not in force under `{semantics}`, or does not compile"
+                )));
+            }
+        };
         let (action, facts) = subject.read()?;
         Ok(Derived { decision: decide(set, &action, &facts), action, facts })
     }
+}
+
+fn unread(why: String) -> String {
+    format!("the policy set in the vault does not compile: {why}")
 }
 
 /// A decision that was derived again, and what from.

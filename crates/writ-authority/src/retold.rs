@@ -79,6 +79,8 @@ pub enum Outcome {
     },
     /// It rests on values that were erased.
     Erased(&'static str),
+    /// It was decided by semantics that this release does not have.
+    UnknownSemantics(String),
     /// It was refused before policy was asked, so there is nothing to derive.
     BeforePolicy,
     /// It did not come out the same.
@@ -123,11 +125,12 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
     let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
         Some(Ok(derived)) => {
             let outcome = compared(&run, &audited, &derived, &entry, &stored);
-            let set = policy.and_then(|policy| run.set(&policy.set));
+            let set = policy.and_then(|policy| run.set(policy));
             let explanation = set.map(|set| explain(set, &derived.action, &derived.facts, Depth::FULL));
             (outcome, explanation, Some(derived.action))
         }
         Some(Err(Verdict::Erased(what))) => (Outcome::Erased(what), None, action_of(&audited)),
+        Some(Err(Verdict::UnknownSemantics(what))) => (Outcome::UnknownSemantics(what), None, action_of(&audited)),
         Some(Err(Verdict::BeforePolicy)) => (Outcome::BeforePolicy, None, action_of(&audited)),
         Some(Err(Verdict::Differs(what))) => (Outcome::Differs(what), None, action_of(&audited)),
         None => return Err(none()),

@@ -47,13 +47,19 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
 /// The exit code says whether there is anything to look at.
 fn verdict(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
     let found = counted(report.findings.len() as u64, "finding", "findings");
-    match (report.findings.is_empty(), replayed.map_or(0, |replayed| replayed.different)) {
-        (true, 0) => Ok(()),
-        (true, different) => Err(CliError::Found(format!(
+    let (different, unknown) = replayed.map_or((0, 0), |replayed| (replayed.different, replayed.unknown_semantics));
+    match (report.findings.is_empty(), different, unknown) {
+        (true, 0, 0) => Ok(()),
+        // Nothing was found against them, and nothing was shown for them either.
+        (true, 0, unknown) => Err(CliError::Found(format!(
+            "{} by semantics that this release does not have: audit with the release that made them",
+            counted(unknown, "decision was made", "decisions were made")
+        ))),
+        (true, different, _) => Err(CliError::Found(format!(
             "{} not come out the same: what is recorded is not what the recorded policy says",
             counted(different, "decision does", "decisions do")
         ))),
-        (false, _) => Err(CliError::Found(format!("{found}: this ledger is not as it was signed"))),
+        (false, _, _) => Err(CliError::Found(format!("{found}: this ledger is not as it was signed"))),
     }
 }
 
@@ -69,13 +75,14 @@ fn tell_replay(replayed: &Replay) -> Result<(), CliError> {
         }
     };
     named("decision_differs", &replayed.findings, replayed.different)?;
-    named("not_replayable", &replayed.not_replayable, replayed.erased)?;
+    named("not_replayable", &replayed.not_replayable, replayed.erased + replayed.unknown_semantics)?;
     line(format_args!(
-        "replay: {} derived again, {} the same; {} were refused before policy was asked, {} rest on erased values",
+        "replay: {} derived again, {} the same; {} were refused before policy was asked, {} rest on erased values, {} on unknown semantics",
         counted(replayed.same + replayed.different, "decision", "decisions"),
         replayed.same,
         replayed.before_policy,
         replayed.erased,
+        replayed.unknown_semantics,
     ))
 }
 
@@ -89,6 +96,7 @@ fn tell_json(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError>
             "different": replayed.different,
             "before_policy": replayed.before_policy,
             "erased": replayed.erased,
+            "unknown_semantics": replayed.unknown_semantics,
             "not_replayable": named(&replayed.not_replayable),
             "findings": named(&replayed.findings),
         })

@@ -64,7 +64,9 @@ pub(crate) fn failed(error: AuthorityError) -> CliError {
         | AuthorityError::Refused(_)
         | AuthorityError::Chance
         | AuthorityError::NoSet
-        | AuthorityError::SetMissing { .. } => CliError::Failed(error.to_string()),
+        | AuthorityError::SetMissing { .. }
+        | AuthorityError::SetUnread { .. }
+        | AuthorityError::SemanticsUnknown { .. } => CliError::Failed(error.to_string()),
     }
 }
 

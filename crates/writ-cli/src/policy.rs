@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
 use writ_server::{
-    Accepted, AuthorityError, Gate, GateResult, Gated, History, PolicyError, PolicySet, Snapshot, SolverLimits, Step,
-    gate, prove, read_policy_folder, schema_text,
+    Accepted, AuthorityError, Gate, GateResult, Gated, History, PolicyError, PolicySet, Semantics, Snapshot,
+    SolverLimits, Step, gate, prove, read_policy_folder, schema_text,
 };
 
 /// How often progress is shown.
@@ -60,7 +60,7 @@ pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Compiled {
 }
 
 fn compiled_snapshot(snapshot: &Snapshot) -> Gated {
-    gate(snapshot)
+    gate(snapshot, Semantics::CURRENT)
 }
 
 /// The folder that was named, or that of the domain.
@@ -198,7 +198,7 @@ fn history_json(history: &History) -> Value {
 
 /// A set that something is compared with.
 fn set_of(source: &Path) -> Result<PolicySet, CliError> {
-    PolicySet::compile(&source::files_of(source)?).map_err(|findings| {
+    PolicySet::compile(&source::files_of(source)?, Semantics::CURRENT).map_err(|findings| {
         let first = findings.first().map(ToString::to_string).unwrap_or_default();
         CliError::Found(format!("{}: {first}", source.display()))
     })

@@ -24,11 +24,11 @@ pub(crate) fn run(args: &args::Replay, as_json: bool) -> Result<(), CliError> {
     } else {
         told(&retold)?;
     }
+    let cannot = |what: &str| Err(CliError::Found(format!("entry {} cannot be derived again: {what}", retold.index)));
     match &retold.outcome {
         Outcome::Same { .. } | Outcome::BeforePolicy => Ok(()),
-        Outcome::Erased(what) => {
-            Err(CliError::Found(format!("entry {} cannot be derived again: {what}", retold.index)))
-        }
+        Outcome::Erased(what) => cannot(what),
+        Outcome::UnknownSemantics(what) => cannot(what),
         Outcome::Differs(what) => {
             Err(CliError::Found(format!("entry {} does not come out the same: {what}", retold.index)))
         }
@@ -71,6 +71,7 @@ fn told(retold: &Retold) -> Result<(), CliError> {
     let replay = match &retold.outcome {
         Outcome::Same { bytes } => format!("the same, byte for byte: the entry of {bytes} bytes"),
         Outcome::Erased(what) => format!("cannot be derived again: {what}"),
+        Outcome::UnknownSemantics(what) => format!("cannot be derived again: {what}"),
         Outcome::BeforePolicy => "refused before policy was asked, so there is nothing to derive".to_owned(),
         Outcome::Differs(what) => format!("does not come out the same: {what}"),
     };
@@ -106,6 +107,7 @@ fn told_json(retold: &Retold) -> Value {
     let (replay, what) = match &retold.outcome {
         Outcome::Same { .. } => ("same", None),
         Outcome::Erased(what) => ("erased", Some((*what).to_owned())),
+        Outcome::UnknownSemantics(what) => ("unknown_semantics", Some(what.clone())),
         Outcome::BeforePolicy => ("before_policy", None),
         Outcome::Differs(what) => ("differs", Some(what.clone())),
     };

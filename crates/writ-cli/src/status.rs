@@ -50,6 +50,9 @@ pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
     if let Some(Value::String(why)) = status.get("policy_refused") {
         line(format_args!("  not taken   the policy folder as it is now: {why}"))?;
     }
+    if let Some(Value::String(why)) = status.get("cannot_publish") {
+        line(format_args!("  publishing  NOT possible: {why}"))?;
+    }
     let gateways = status.get("gateways").and_then(Value::as_array).map_or(0, Vec::len);
     let running = counted(number("/running"), "execution", "executions");
     line(format_args!("  gateways    {gateways} enrolled, {running} running"))?;
@@ -78,6 +81,7 @@ pub(crate) fn doctor(args: &args::Doctor, as_json: bool) -> Result<(), CliError>
     let status = connect(&args.reach, &domain)
         .and_then(|client| client.status().map_err(|error| CliError::Refused(error.refusal())));
     findings.push(policy(&domain, status.as_ref().ok()));
+    findings.extend(status.as_ref().ok().and_then(solver));
     findings.push(match status {
         Ok(status) => Finding { what: "node", ok: true, found: entries(&status) },
         Err(error) => Finding { what: "node", ok: false, found: error.to_string() },
@@ -127,6 +131,17 @@ fn policy(domain: &Domain, status: Option<&Value>) -> Finding {
         },
         Err(error) => finding(false, error.to_string()),
     }
+}
+
+/// Whether a set could be published, where its authors sign it.
+fn solver(status: &Value) -> Option<Finding> {
+    status.pointer("/policy/authors").filter(|authors| authors.is_object())?;
+    Some(match status.get("cannot_publish") {
+        Some(Value::String(why)) => {
+            Finding { what: "solver", ok: false, found: format!("nothing can be published: {why}") }
+        }
+        Some(_) | None => Finding { what: "solver", ok: true, found: "the node has one".to_owned() },
+    })
 }
 
 fn kernel() -> Finding {

@@ -7,6 +7,7 @@ use crate::error::{PolicyError, Problem, place};
 use crate::index::Index;
 use crate::policy_set::{Compiled, PolicySet};
 use crate::scan::{Language, statements};
+use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use crate::{entities, principals, schema};
@@ -25,7 +26,7 @@ const LEVEL_MAX: u32 = 3;
 /// What the engine says of an entity that a policy names and reads: where it has only a part of the entities, that one may be missing.
 const LITERAL: &str = "entity literals cannot be dereferenced";
 
-pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>> {
+pub(crate) fn compile(snapshot: &Snapshot, semantics: Semantics) -> Result<PolicySet, Vec<PolicyError>> {
     let mut findings = Vec::new();
     let schema = schema::compile(snapshot).map_err(|error| findings.push(error)).ok();
     let written = Written::read(snapshot.policy_files(), &mut findings);
@@ -63,6 +64,7 @@ pub(crate) fn compile(snapshot: &Snapshot) -> Result<PolicySet, Vec<PolicyError>
                 guardrails,
                 own_schema: snapshot.file(crate::snapshot::SCHEMA).unwrap_or_default().to_vec(),
                 digest,
+                semantics,
                 warnings,
             })
         }

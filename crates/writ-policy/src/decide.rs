@@ -3,6 +3,7 @@ use crate::decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
 use crate::facts::Facts;
 use crate::policy_set::PolicySet;
 use crate::request::Question;
+use crate::semantics::Semantics;
 use crate::terms;
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, Response};
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ fn judge(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Permit, Deny
 
 pub(crate) fn answer(set: &PolicySet, question: &Question, facts: &Facts) -> Result<Permit, Deny> {
     let response = Authorizer::new().is_authorized(&question.request, &question.selection.engine, &question.entities);
-    let reasons = judge_response(&response)?;
+    let mut reasons = judge_response(&response, set.semantics)?;
     let mut permits = Vec::with_capacity(reasons.len());
     for id in &reasons {
         let policy =
@@ -38,11 +39,13 @@ pub(crate) fn answer(set: &PolicySet, question: &Question, facts: &Facts) -> Res
         permits.push((id, &policy.terms));
     }
     let terms = terms::combine(permits, &facts.principal, question.now).map_err(|error| failed(error.to_string()))?;
+    // The terms are those of all of them.
+    reasons.truncate(DECISION_REASONS_MAX);
     Ok(Permit { reasons, terms })
 }
 
-/// The determining permits. The engine skips a policy that fails and may answer Allow without it, so an error denies whatever the answer is.
-fn judge_response(response: &Response) -> Result<Vec<Name>, Deny> {
+/// All determining permits, ascending. The engine skips a policy that fails and may answer Allow without it, so an error denies whatever the answer is.
+fn judge_response(response: &Response, semantics: Semantics) -> Result<Vec<Name>, Deny> {
     let mut errors = BTreeSet::new();
     for error in response.diagnostics().errors() {
         let AuthorizationError::PolicyEvaluationError(error) = error;
@@ -59,13 +62,14 @@ fn judge_response(response: &Response) -> Result<Vec<Name>, Deny> {
     let first = |reasons: BTreeSet<Name>| reasons.into_iter().take(DECISION_REASONS_MAX).collect();
     match (response.decision(), errors.is_empty()) {
         (cedar_policy::Decision::Allow, true) => {
-            if reasons.is_empty() || reasons.len() > DECISION_REASONS_MAX {
-                return Err(failed(format!(
-                    "expected 1 to {DECISION_REASONS_MAX} determining permits, found {}",
-                    reasons.len()
-                )));
+            // The messages are part of what was decided, so they stay as they are.
+            match (semantics.permits_max(), reasons.len()) {
+                (Some(most), found) if found == 0 || found > most => {
+                    Err(failed(format!("expected 1 to {most} determining permits, found {found}")))
+                }
+                (None, 0) => Err(failed("expected a determining permit, found none".to_owned())),
+                (Some(_) | None, _) => Ok(reasons.into_iter().collect()),
             }
-            Ok(first(reasons))
         }
         (cedar_policy::Decision::Deny, true) => {
             Err(Deny { code: Code::PolicyDenied, reasons: first(reasons), errors: Vec::new() })

@@ -5,7 +5,8 @@ use writ_protocol::{Code, Name};
 const CONTEXT: &str = "writ.decision";
 const VERSION: u64 = 1;
 
-/// A decision names at most this many policies: entries can record no more. A permit with more is an evaluation error; a denial names the first.
+/// A decision names at most this many policies, the first by their ids, for an entry can record no more. What becomes of a permit that more
+/// determine, [`crate::Semantics`] says.
 pub const DECISION_REASONS_MAX: usize = 256;
 
 /// What was decided. There is no third answer, and no default.
@@ -21,9 +22,9 @@ pub enum Decision {
 /// At least one policy permits it, none forbids it, and none failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
-    /// The determining permits, ascending.
+    /// The determining permits, ascending; of very many the first.
     pub reasons: Vec<Name>,
-    /// The strictest of their terms.
+    /// The strictest terms of all of them.
     pub terms: Terms,
 }
 
@@ -32,7 +33,7 @@ pub struct Permit {
 pub struct Deny {
     /// `policy_denied`, `evaluation_error` or `integrity_failure`.
     pub code: Code,
-    /// The determining forbids, ascending; empty where nothing permits.
+    /// The determining forbids, ascending; of very many the first; empty where nothing permits.
     pub reasons: Vec<Name>,
     /// What could not be evaluated, ascending; by policy where it was one.
     pub errors: Vec<(Option<Name>, String)>,

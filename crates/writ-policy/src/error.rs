@@ -84,6 +84,8 @@ pub enum Problem {
     IdForm(String),
     #[error("the id `{id}` belongs to the policy at {first} already")]
     IdRepeated { id: String, first: String },
+    #[error("the id `{id}` has more than {limit} characters")]
+    IdLong { id: String, limit: usize },
     #[error("the annotation `@{0}` is not known")]
     AnnotationUnknown(String),
     #[error("the annotation `@{0}` stands on a forbid")]
@@ -154,6 +156,11 @@ pub enum Problem {
     EntitiesChanged,
     #[error("the schema is another than before: a policy that has not changed may permit more by it")]
     SchemaChanged,
+    #[error(
+        "the set in force decides by `{0}`, which denies what more than {max} policies permit: the new set may permit that",
+        max = crate::DECISION_REASONS_MAX
+    )]
+    SemanticsChanged(&'static str),
     #[error("not proved: {0}")]
     Unproved(String),
     #[error("{told}")]
@@ -174,6 +181,7 @@ impl Problem {
             Self::IdMissing
             | Self::IdForm(_)
             | Self::IdRepeated { .. }
+            | Self::IdLong { .. }
             | Self::AnnotationUnknown(_)
             | Self::AnnotationOnForbid(_)
             | Self::AnnotationForm { .. }
@@ -204,6 +212,7 @@ impl Problem {
             | Self::Looser { .. }
             | Self::EntitiesChanged
             | Self::SchemaChanged
+            | Self::SemanticsChanged(_)
             | Self::GuardrailGone(_) => Gate::NoWider,
             Self::History { .. } => Gate::Backtest,
         }
@@ -213,9 +222,7 @@ impl Problem {
         match self {
             Self::TooManyFiles { .. } => "put several policies into one file",
             Self::TooManyBytes { .. } => "move long lists into groups, attributes or sets",
-            Self::PathForm => {
-                "use parts of A-Z a-z 0-9 . _ - that do not begin with a dot, joined by `/`, 255 bytes at most"
-            }
+            Self::PathForm => "use parts of A-Z a-z 0-9 . _ - with no leading dot, joined by `/`, 255 bytes at most",
             Self::UnknownFile => {
                 "a folder has *.cedar, guardrails/*.cedar, schema.cedarschema, entities.json, principals.json, tests/*.yaml and README.md; remove the rest"
             }
@@ -227,8 +234,9 @@ impl Problem {
             Self::Template(_) => "write the principal or resource in place of the slot",
             Self::Syntax(_) => "write it as Cedar's grammar wants it",
             Self::IdMissing => "put `@id(\"a-name\")` before it, so that decisions can name it",
-            Self::IdForm(_) => "use 1 to 128 characters from A-Z a-z 0-9 . _ - / : @",
+            Self::IdForm(_) => "use 1 to 120 characters from A-Z a-z 0-9 . _ - / : @",
             Self::IdRepeated { .. } => "give each policy its own id",
+            Self::IdLong { .. } => "choose a shorter one: as `policy:<id>` its authors could not accept it by name",
             Self::AnnotationUnknown(_) => {
                 "use @id, @description, @window, @freeze_after, @kill_after, @sandbox or @budget, or remove it"
             }
@@ -274,6 +282,7 @@ impl Problem {
             }
             Self::History { advice, .. } => advice,
             Self::SchemaChanged => "have its authors accept it: `writ policy sign --accept schema`",
+            Self::SemanticsChanged(_) => "have its authors accept it: `writ policy sign --accept semantics`",
             Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
             Self::Unproved(_) => {
                 "see that cvc5 is there and the question small enough; without a proof the gate stays shut"

@@ -1,12 +1,16 @@
 //! The gates: what a policy set must pass before it comes into force, in this order, each with its result. A gate whose question cannot be
 //! answered has failed; none is ever skipped in silence.
 
-use crate::error::PolicyError;
+use crate::error::{PolicyError, Problem};
 use crate::fixture::{Tested, test};
 use crate::policy_set::PolicySet;
 use crate::scan::{Language, statements};
+use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
 use std::fmt;
+
+/// Authors accept a policy as `policy:<id>`, which must be a name too.
+pub const ID_CHARS_MAX: usize = 120;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,31 +128,34 @@ impl Gated {
     }
 }
 
-/// Puts a snapshot through every gate.
-pub fn gate(snapshot: &Snapshot) -> Gated {
+/// Puts a snapshot that shall decide by these semantics through every gate.
+pub fn gate(snapshot: &Snapshot, semantics: Semantics) -> Gated {
     let files = snapshot.files().len() as u64;
-    match PolicySet::compile(snapshot) {
+    match PolicySet::compile(snapshot, semantics) {
         Ok(set) => {
+            let (tested, findings) = match test(snapshot, &set) {
+                Ok(tested) => {
+                    let failed = tested.iter().filter_map(|one| one.failure.clone()).collect();
+                    (tested, failed)
+                }
+                Err(unread) => (Vec::new(), unread),
+            };
             let policies = set.len() as u64;
             let principals = set.principals().iter().count() as u64;
-            let (tested, result) = fixtures(snapshot, &set);
-            let results = Gate::ALL.iter().map(|gate| {
-                let passed = match gate {
-                    Gate::Files => files,
-                    Gate::Entities => principals,
-                    Gate::Syntax
-                    | Gate::Ids
-                    | Gate::Validation
-                    | Gate::Level
-                    | Gate::NeverErrors
-                    | Gate::Guardrails
-                    | Gate::NoWider
-                    | Gate::Backtest => policies,
-                    Gate::Fixtures => return (Gate::Fixtures, result.clone()),
-                };
-                (*gate, GateResult::Passed(passed))
+            let results = sorted(long_ids(&set).chain(findings).collect(), |gate| match gate {
+                Gate::Files => files,
+                Gate::Entities => principals,
+                Gate::Fixtures => tested.len() as u64,
+                Gate::Syntax
+                | Gate::Ids
+                | Gate::Validation
+                | Gate::Level
+                | Gate::NeverErrors
+                | Gate::Guardrails
+                | Gate::NoWider
+                | Gate::Backtest => policies,
             });
-            Gated { results: results.collect(), tested, compiled: Some(set) }
+            Gated { results, tested, compiled: Some(set) }
         }
         Err(findings) => {
             let policies = written(snapshot);
@@ -170,15 +177,15 @@ pub fn gate(snapshot: &Snapshot) -> Gated {
     }
 }
 
-fn fixtures(snapshot: &Snapshot, set: &PolicySet) -> (Vec<Tested>, GateResult) {
-    match test(snapshot, set) {
-        Ok(tested) => {
-            let failed: Vec<PolicyError> = tested.iter().filter_map(|one| one.failure.clone()).collect();
-            let count = tested.len() as u64;
-            (tested, if failed.is_empty() { GateResult::Passed(count) } else { GateResult::Failed(failed) })
-        }
-        Err(findings) => (Vec::new(), GateResult::Failed(findings)),
-    }
+/// Ids that no author could ever accept by name. They compile, for sets that were in force with such ids are derived again.
+fn long_ids(set: &PolicySet) -> impl Iterator<Item = PolicyError> {
+    let named = set.ids().filter_map(|id| Some((id, set.clause(id)?)));
+    named.filter(|(id, _)| id.as_str().len() > ID_CHARS_MAX).map(|(id, clause)| PolicyError {
+        file: clause.file.clone(),
+        line: clause.line,
+        column: 1,
+        problem: Problem::IdLong { id: id.to_string(), limit: ID_CHARS_MAX },
+    })
 }
 
 /// How many policies the files seem to have: what a gate before the failed one has looked at.

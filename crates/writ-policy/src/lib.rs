@@ -1,7 +1,7 @@
 //! Policy: compiled once, evaluated purely. The only crate that knows the engine (Cedar).
 //!
-//! A [`Snapshot`] is the policy folder of a domain as bytes. [`PolicySet::compile`] reads it and refuses everything that the engine would
-//! let pass in silence. [`decide`] answers one action from the facts it is given, and any doubt is a [`Deny`] (Invariants 2 and 4).
+//! A [`Snapshot`] is the policy folder of a domain as bytes. [`PolicySet::compile`] reads it, to be decided under one
+//! version of our [`Semantics`], and refuses everything that the engine would let pass in silence. [`decide`] answers one action from the facts it is given, and any doubt is a [`Deny`] (Invariants 2 and 4).
 //!
 //! It must never do input or output, read a clock or draw randomness: files come as bytes, time as a fact. It must never know who
 //! asked for a decision or where it is recorded.
@@ -27,6 +27,7 @@ mod principals;
 mod request;
 mod scan;
 mod schema;
+mod semantics;
 mod snapshot;
 mod terms;
 mod text;
@@ -42,18 +43,16 @@ pub use explain::{
 };
 pub use facts::{Facts, SURROUNDINGS_MAX};
 pub use fixture::{Fixture, Tested, test};
-pub use gate::{Gate, GateResult, Gated, gate};
+pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate};
 pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};
 pub use policy_set::PolicySet;
 pub use principals::Principals;
 pub use schema::schema_text;
+pub use semantics::Semantics;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};
-pub use terms::{Budget, FREEZE_AFTER_MS, KILL_AFTER_MS, Terms, WINDOW_MS};
+pub use terms::{BUDGETS_MAX, Budget, FREEZE_AFTER_MS, KILL_AFTER_MS, Terms, WINDOW_MS};
 pub use text::{command_text, text_of_bytes};
 pub use wider::{Looser, meaning};
-
-/// Names the engine and our wrapper: replay selects it (Invariant 4). A change that could change any decision changes it.
-pub const SEMANTICS: &str = "cedar-4.14-writ-1";
 
 #[cfg(test)]
 mod tests;

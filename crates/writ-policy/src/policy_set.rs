@@ -1,9 +1,10 @@
-use crate::clause::Clause;
+use crate::clause::{Clause, Effect};
 use crate::compile;
 use crate::entities::{Executables, Uids};
 use crate::error::PolicyError;
 use crate::index::{Index, Reads};
 use crate::principals::Principals;
+use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use cedar_policy::{Entities, EntityUid, Policy, Schema};
@@ -14,7 +15,7 @@ use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::{Ed25519Key, Fingerprint, Name};
 use writ_tlog::Hash;
 
-/// A snapshot that was compiled: every policy has an id of its own, fits the schema, and names only what is there.
+/// A snapshot that was compiled, and by which semantics it decides: every policy has an id of its own, fits the schema, and names only what is there.
 #[derive(Clone)]
 pub struct PolicySet {
     pub(crate) index: Arc<Index>,
@@ -29,6 +30,7 @@ pub struct PolicySet {
     /// What must never be permitted, ascending by id.
     pub(crate) guardrails: Vec<(Policy, Clause)>,
     pub(crate) digest: Hash,
+    pub(crate) semantics: Semantics,
     pub(crate) warnings: Vec<PolicyError>,
 }
 
@@ -41,14 +43,25 @@ pub(crate) struct Compiled {
 
 impl fmt::Debug for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PolicySet({:?}, {} policies)", self.digest, self.policies.len())
+        write!(f, "PolicySet({:?}, {} policies, {})", self.digest, self.policies.len(), self.semantics)
     }
 }
 
 impl PolicySet {
-    /// Compiles a snapshot, or says everything that is wrong with it, ascending by file and line.
-    pub fn compile(snapshot: &Snapshot) -> Result<Self, Vec<PolicyError>> {
-        compile::compile(snapshot)
+    /// Compiles a snapshot, to decide by these semantics, or says everything that is wrong with it, ascending by file and line.
+    pub fn compile(snapshot: &Snapshot, semantics: Semantics) -> Result<Self, Vec<PolicyError>> {
+        compile::compile(snapshot, semantics)
+    }
+
+    /// By which semantics it decides.
+    pub fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    /// Whether it may deny what its policies permit, since too many of them do.
+    pub fn may_permit_too_often(&self) -> bool {
+        let permits = self.policies.values().filter(|one| one.clause.effect == Effect::Permit).count();
+        self.semantics.permits_max().is_some_and(|most| permits > most)
     }
 
     /// The engine's form of its schema and of its policies, for a prover; decisions are made by [`crate::decide`] alone.

@@ -13,6 +13,9 @@ pub const FREEZE_AFTER_MS: u64 = 10_000;
 /// Age of the control view at which a tree is killed, where no permit says otherwise.
 pub const KILL_AFTER_MS: u64 = 30_000;
 
+/// A grant draws from at most this many counters: an entry can record no more, and one that is not recorded would not hold.
+pub const BUDGETS_MAX: usize = 256;
+
 /// On which terms something is permitted. Limits of the domain are applied by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -66,6 +69,8 @@ pub(crate) enum Period {
 pub(crate) enum TermsError {
     #[error("the permits ask for different sandbox profiles, `{0}` and `{1}`, and neither is known to be the stricter")]
     Sandboxes(Label, Label),
+    #[error("expected at most {most} budgets that count one execution, found {found}")]
+    Budgets { most: usize, found: usize },
     #[error("the name of a counter: {0}")]
     Counter(#[from] ShapeError),
 }
@@ -100,6 +105,9 @@ pub(crate) fn combine<'a>(
         sandbox: None,
         budgets: Vec::new(),
     });
+    if budgets.len() > BUDGETS_MAX {
+        return Err(TermsError::Budgets { most: BUDGETS_MAX, found: budgets.len() });
+    }
     terms.budgets = budgets.into_iter().collect();
     Ok(terms)
 }

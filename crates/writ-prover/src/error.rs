@@ -12,6 +12,14 @@ pub enum Unproved {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The one there is knows too little.
+    #[error("the solver is too old: {} is cvc5 {found}, and 1.3.1 or later is needed", path.display())]
+    SolverOld {
+        /// What was run.
+        path: PathBuf,
+        /// The version that it says it is.
+        found: String,
+    },
     /// It did not answer in time.
     #[error("the solver gave no answer in time")]
     Late,

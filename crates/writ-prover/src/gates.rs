@@ -13,7 +13,7 @@ pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
 
 impl<'a> Accepted<'a> {
     /// `policy:<id>` for each policy by which more may be permitted, `guardrail:<id>` for each guardrail that does not hold any more,
-    /// `entities` and `schema` where they are others, and `wider` for whatever it is: then nothing is compared.
+    /// `entities`, `schema` and `semantics` where they are others, and `wider` for whatever it is: then nothing is compared.
     pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
         Self(all)
     }
@@ -32,6 +32,10 @@ impl<'a> Accepted<'a> {
 
     fn schema(&self) -> bool {
         self.0.contains("schema")
+    }
+
+    fn semantics(&self) -> bool {
+        self.0.contains("semantics")
     }
 
     fn entities(&self) -> bool {
@@ -120,6 +124,10 @@ impl Prover<'_> {
         let mut findings: Vec<PolicyError> = wider.chain(looser).chain(gone).collect();
         if !accepted.entities() && !set.has_entities_of(old) {
             findings.push(at("entities.json", 1, Problem::EntitiesChanged));
+        }
+        // The solver knows nothing of how many policies permit: what the old set denied for that is not in its answers.
+        if !accepted.semantics() && old.may_permit_too_often() {
+            findings.push(at(".", 1, Problem::SemanticsChanged(old.semantics().as_str())));
         }
         if !accepted.schema() && !set.has_schema_of(old) {
             findings.push(at("schema.cedarschema", 1, Problem::SchemaChanged));

@@ -73,10 +73,9 @@ pub struct Prover<'a> {
 }
 
 impl<'a> Prover<'a> {
-    /// With this solver, which must be there. `told` hears of each step.
+    /// With this solver, which must be there and new enough. `told` hears of each step.
     pub fn new(command: SolverCommand, limits: SolverLimits, told: impl FnMut(Step) + 'a) -> Result<Self, Unproved> {
-        let version =
-            command.version().map_err(|source| Unproved::NoSolver { path: command.path().to_owned(), source })?;
+        let version = command.ready()?;
         Ok(Self { command, version, limits, told: Box::new(told) })
     }
 
@@ -121,7 +120,7 @@ impl<'a> Prover<'a> {
         Ok(erring)
     }
 
-    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing, as long as no policy of either set can fail, which is for the caller to have asked.
+    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing, as long as no policy of either set can fail and the old one denies nothing for the number of its permits, which is for the caller to have asked.
     pub fn widening(&mut self, new: &PolicySet, old: &PolicySet) -> Result<Vec<Widening>, Unproved> {
         let (new, old) = (Sides::of(new)?, Sides::of(old)?);
         let added: Vec<&Policy> = new.permits().filter(|permit| !old.has(permit)).collect();

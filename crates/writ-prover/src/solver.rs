@@ -1,5 +1,6 @@
 //! One solver process: a script in, an answer out, within a time.
 
+use crate::error::Unproved;
 use cedar_policy_symcc::solver::{Decision, DecisionWithModel, Solver, SolverError};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,13 @@ const SAID_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const LINES_WAITING: usize = 64;
 /// Beyond the limits of the solver itself, before it is ended from outside.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The first version that knows everything that questions are made of.
+const VERSION_MIN: [u32; 3] = [1, 3, 1];
+
+/// How long a solver may take to say its version, and how much it may say.
+const VERSION_TIME: Duration = Duration::from_secs(10);
+const VERSION_BYTES_MAX: u64 = 64 * 1024;
 
 /// What a solver may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +61,37 @@ impl SolverCommand {
         program
     }
 
-    /// What it calls itself: name and version.
-    pub(crate) fn version(&self) -> std::io::Result<String> {
-        let said = self.program().arg("--version").stdin(Stdio::null()).output()?;
-        let text = String::from_utf8_lossy(&said.stdout);
-        let mut words = text.split_whitespace().skip_while(|word| *word != "version").skip(1);
-        match words.next() {
-            Some(version) if said.status.success() => Ok(format!("cvc5 {version}")),
-            Some(_) | None => Err(std::io::Error::other("it does not say its version")),
+    /// Runs it, to see whether it could be asked: its name and version, or why nothing can be proved with it.
+    pub fn ready(&self) -> Result<String, Unproved> {
+        let found = self.version().map_err(|source| Unproved::NoSolver { path: self.0.clone(), source })?;
+        let mut parts = found.split('.').map_while(|part| part.parse::<u32>().ok());
+        let parts = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
+        if parts < VERSION_MIN {
+            return Err(Unproved::SolverOld { path: self.0.clone(), found });
         }
+        Ok(format!("cvc5 {found}"))
+    }
+
+    /// The version that it says it is.
+    fn version(&self) -> std::io::Result<String> {
+        let mut program = self.program();
+        let mut child =
+            program.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take();
+        let (say, said) = sync_channel(1);
+        // Not waited for: what it has started may keep its output open.
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            stdout.map(|stdout| stdout.take(VERSION_BYTES_MAX).read_to_end(&mut text));
+            say.send(text).ok();
+        });
+        let text = said.recv_timeout(VERSION_TIME);
+        child.kill().ok();
+        child.wait().ok();
+        let text = text.map_err(|_| std::io::Error::other("it does not say its version in time"))?;
+        let text = String::from_utf8_lossy(&text);
+        let version = text.split_whitespace().skip_while(|word| *word != "version").nth(1);
+        version.map(str::to_owned).ok_or_else(|| std::io::Error::other("it does not say its version"))
     }
 }
 

@@ -9,6 +9,8 @@ mod generated;
 mod guardrails;
 #[path = "proofs/never_errors.rs"]
 mod never_errors;
+#[path = "proofs/semantics.rs"]
+mod semantics;
 #[path = "proofs/sets.rs"]
 mod sets;
 #[path = "proofs/terms.rs"]

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
-use writ_authority::{ActiveSet, Authority, AuthorityError, Rate, Setting, SolverCommand, read_policy_folder};
+use writ_authority::{
+    ActiveSet, Authority, AuthorityError, Rate, Semantics, Setting, SolverCommand, read_policy_folder,
+};
 use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
 use writ_protocol::{Ed25519Key, Name};
 use writ_tlog::LeafIndex;
@@ -36,6 +38,8 @@ pub struct AuthorityNode {
     grown: watch::Receiver<()>,
     /// Why the policy folder as it is now is not in force.
     policy_refused: Mutex<Option<String>>,
+    /// Why nothing could be published now.
+    cannot_publish: Mutex<Option<String>>,
     control: tokio::sync::Mutex<Option<Arc<ControlBundle>>>,
     /// The turn of a large request.
     large: Semaphore,
@@ -58,7 +62,7 @@ impl AuthorityNode {
             }
         });
         let ledger = Ledger::open(&place, signer, options)?;
-        let setting = Setting { clock: Box::new(clock), rate, solver };
+        let setting = Setting { clock: Box::new(clock), rate, solver, semantics: Semantics::CURRENT };
         let authority = if ledger.published().control.authors().is_some() {
             Authority::resume(ledger, &place.store, setting)?
         } else {
@@ -74,6 +78,7 @@ impl AuthorityNode {
             policy,
             grown,
             policy_refused,
+            cannot_publish: Mutex::new(None),
             control,
             large: Semaphore::new(1),
             publishing: Semaphore::new(1),
@@ -109,6 +114,15 @@ impl AuthorityNode {
         }
     }
 
+    /// Whether a set could be proved, if one were published: where policy authors are pinned, a solver must be there. Why not, if it could not.
+    pub fn look_for_solver(&self) -> Option<String> {
+        let is_signed = self.authority.published().control.authors().is_some();
+        let found = is_signed.then(|| self.authority.solver().ready());
+        let why = found.and_then(Result::err).map(|unproved| unproved.to_string());
+        self.cannot_publish.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&why);
+        why
+    }
+
     /// The policy set in force.
     pub fn policy(&self) -> Arc<ActiveSet> {
         self.authority.policy()
@@ -142,6 +156,10 @@ impl AuthorityNode {
 
     pub(crate) fn policy_refused(&self) -> Option<String> {
         self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn cannot_publish(&self) -> Option<String> {
+        self.cannot_publish.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the store outside the event loop, at one moment.

@@ -16,6 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the policy folder is looked at.
 const POLICY_EVERY: Duration = Duration::from_millis(500);
+/// How often a solver is looked for, while there is none that could be asked.
+const SOLVER_EVERY: Duration = Duration::from_secs(30);
 /// How often strangers who were turned away are recorded.
 const TALLY_EVERY: Duration = Duration::from_secs(10);
 
@@ -27,8 +29,11 @@ pub async fn serve_authority(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (asked, scraped) = (node.clone(), node.clone());
-    let upkeep =
-        [tokio::spawn(follow_policy(node.clone(), log.clone())), tokio::spawn(tally(node.clone(), log.clone()))];
+    let upkeep = [
+        tokio::spawn(follow_policy(node.clone(), log.clone())),
+        tokio::spawn(look_for_solver(node.clone(), log.clone())),
+        tokio::spawn(tally(node.clone(), log.clone())),
+    ];
     let served = Node {
         store: node.store().to_owned(),
         routes: NODE_ROUTES,
@@ -62,6 +67,27 @@ async fn follow_policy(node: Arc<AuthorityNode>, log: Log) {
             Ok(Err(error)) => log.line(Level::Warn, "policy", &[("refused", Said::Text(&error.to_string()))]),
             Err(error) => log.line(Level::Error, "policy", &[("why", Said::Text(&error.to_string()))]),
         }
+    }
+}
+
+/// Whoever publishes would hear of it too, but that may be in months, and at an hour when it matters.
+async fn look_for_solver(node: Arc<AuthorityNode>, log: Log) {
+    let mut ticks = interval(SOLVER_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = None;
+    loop {
+        ticks.tick().await;
+        let looked = node.clone();
+        let found =
+            spawn_blocking(move || looked.look_for_solver()).await.unwrap_or_else(|error| Some(error.to_string()));
+        match &found {
+            None if known.is_none() => return,
+            None => return log.line(Level::Info, "solver", &[("publishing", Said::Text("possible again"))]),
+            // Told once, not at each look.
+            Some(_) if found == known => {}
+            Some(why) => log.line(Level::Warn, "solver", &[("cannot_publish", Said::Text(why))]),
+        }
+        known = found;
     }
 }
 

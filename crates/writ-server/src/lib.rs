@@ -56,7 +56,7 @@ pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal
 pub use tls::TlsConfig;
 pub use writ_authority::{
     Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, History, LearnFrom, Learned, Looked,
-    Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Shift, Snapshot,
+    Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics, Shift, Snapshot,
     SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay,
     retell, schema_text,
 };

@@ -27,6 +27,8 @@ mod orders;
 mod policy;
 #[path = "authority/replay.rs"]
 mod replay;
+#[path = "authority/semantics.rs"]
+mod semantics;
 #[path = "authority/shadow.rs"]
 mod shadow;
 #[path = "authority/signed.rs"]

@@ -56,7 +56,7 @@ pub(crate) struct Signing {
     /// Days within which the set may be put in force; what is in force stays so
     #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=366))]
     pub(crate) days: u64,
-    /// What you know to be wider than before, and accept: policy:ID, guardrail:ID, entities, schema, or wider for whatever it is; and who would be answered otherwise: history:newly_permitted, history:newly_denied, history:newly_held, history:undecided
+    /// What you know to be wider than before, and accept: policy:ID, guardrail:ID, entities, schema, semantics, or wider for whatever it is; and who would be answered otherwise: history:newly_permitted, history:newly_denied, history:newly_held, history:undecided
     #[arg(long = "accept", value_name = "WHAT")]
     pub(crate) accepts: Vec<String>,
     /// The epoch it is for [default: the one after that in force, as the node says]

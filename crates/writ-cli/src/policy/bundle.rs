@@ -171,13 +171,13 @@ fn signed_bundle(
 /// Misspelt, it would accept nothing, and the node would refuse the set with everybody's signature on it.
 fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
     let each = all.iter().map(|one| {
-        let known = matches!(one.as_str(), "entities" | "schema" | "wider")
+        let known = matches!(one.as_str(), "entities" | "schema" | "semantics" | "wider")
             || History::names().any(|name| name == one)
             || one.starts_with("policy:")
             || one.starts_with("guardrail:");
         let name = Name::new(one.as_str()).ok().filter(|_| known);
         name.ok_or_else(|| {
-            CliError::Usage(format!("--accept {one}: expected policy:ID, guardrail:ID, entities, schema, wider, or history:newly_permitted, history:newly_denied, history:newly_held or history:undecided"))
+            CliError::Usage(format!("--accept {one}: expected policy:ID, guardrail:ID, entities, schema, semantics, wider, or history:newly_permitted, history:newly_denied, history:newly_held or history:undecided"))
         })
     });
     Ok(Ascending::new(each.collect::<Result<Vec<_>, _>>()?))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use writ_protocol::Name;
-use writ_server::{PolicySet, Snapshot};
+use writ_server::{PolicySet, Semantics, Snapshot};
 
 /// What became of a policy.
 enum Change<'a> {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &args::Diff, as_json: bool) -> Result<(), CliError> {
 
 fn read(source: &Path) -> Result<(Snapshot, PolicySet), CliError> {
     let snapshot = files_of(source)?;
-    let set = PolicySet::compile(&snapshot).map_err(|findings| {
+    let set = PolicySet::compile(&snapshot, Semantics::CURRENT).map_err(|findings| {
         let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
         CliError::Found(format!("{} does not compile:\n  {}", source.display(), found.join("\n  ")))
     })?;

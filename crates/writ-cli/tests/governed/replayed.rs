@@ -1,12 +1,12 @@
 //! `writ audit --replay` where something is wrong: a decision that policy does not make, and a value that was changed on the disk.
 
-use super::site::{Site, json, stdout};
+use super::site::{Site, json, stderr, stdout};
 use serde_json::Value as Json;
 use std::fs;
 use writ_ledger::{Draft, Kept, Ledger, LedgerSigner, Options, Place, Proposal, Reader};
 use writ_protocol::action::{CommitmentKind, Opening};
-use writ_protocol::entry::{Denial, RequestRef};
-use writ_protocol::{Body, Code, DenialId, RequestKey};
+use writ_protocol::entry::{Activation, Denial, Positive, RequestRef};
+use writ_protocol::{Body, Code, DenialId, Label, RequestKey};
 use writ_tlog::{LeafIndex, Origin, sha256};
 
 /// A domain whose node denied one request, and is gone.
@@ -70,6 +70,47 @@ fn a_decision_that_policy_does_not_make_is_told_of_and_fails() {
     assert_eq!(report["replay"]["findings"][0]["index"], recorded.index.get());
     assert_eq!(report["replay"]["findings"][0]["what"], what);
     assert_eq!((&report["replay"]["same"], &report["replay"]["different"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn a_decision_by_semantics_that_this_release_does_not_have_is_no_success() {
+    let (site, denial, openings) = denied();
+    let reader = Reader::open(&site.path("acme/ledger.db")).unwrap();
+    let policies = reader.control_entries().unwrap().into_iter().filter_map(|at| {
+        let body = reader.entry(at).unwrap().unwrap().decode(reader.origin()).unwrap().body;
+        if let Body::Policy(activation) = body { Some((at, activation)) } else { None }
+    });
+    let (at, activation) = policies.last().unwrap();
+    let Kept::Value(content) = reader.kept(at, CommitmentKind::Policy, &activation.content).unwrap() else { panic!() };
+    let later = Label::new("cedar-5.0-writ-9").unwrap();
+    let epoch = Positive::new(activation.epoch.get() + 1).unwrap();
+    let request = |byte| RequestRef { key: RequestKey::new(denial.time_ms, [byte; 10]), digest: sha256(&[byte]) };
+    let activation = Activation { semantics: later.clone(), epoch, request: request(8), ..activation };
+    let mut doctored = Denial { id: DenialId::new(denial.time_ms, [9; 10]), request: request(9), ..denial.clone() };
+    let policy = doctored.policy.as_mut().unwrap();
+    (policy.epoch, policy.semantics) = (epoch.get(), later);
+    let ledger = ledger(&site);
+    ledger.append(Proposal::new(Draft::Policy(activation)).with_openings(vec![content])).unwrap();
+    let decided_on: Vec<_> = openings.into_iter().filter(|opening| opening.kind != CommitmentKind::Request).collect();
+    let index = ledger.append(Proposal::new(Draft::Denial(doctored)).with_openings(decided_on)).unwrap().index;
+    ledger.close().unwrap();
+
+    let what = "it was decided by `cedar-5.0-writ-9`, and this release has `cedar-4.14-writ-1`, `cedar-4.14-writ-2`";
+    let found = site.writ(&["audit", "--replay"]);
+    assert_eq!(found.status.code(), Some(1));
+    let told = stdout(&found);
+    assert!(told.contains(&format!("not_replayable        entry {index}: {what}\n")), "{told}");
+    assert!(
+        stderr(&found).contains("1 decision was made by semantics that this release does not have"),
+        "{}",
+        stderr(&found)
+    );
+    let report = json_of(&site.writ(&["--json", "audit", "--replay"]).stdout);
+    assert_eq!((&report["replay"]["unknown_semantics"], &report["replay"]["different"]), (&1.into(), &0.into()));
+    let retold = site.writ(&["--json", "replay", &index.to_string()]);
+    assert_eq!(retold.status.code(), Some(1));
+    let retold = json_of(&retold.stdout);
+    assert_eq!((retold["replay"].as_str(), retold["what"].as_str()), (Some("unknown_semantics"), Some(what)));
 }
 
 #[test]

@@ -196,6 +196,41 @@ fn without_a_solver_nothing_is_published() {
 }
 
 #[test]
+fn a_node_that_could_publish_nothing_says_so_before_anybody_tries() {
+    let mut site = signed_site();
+    assert!(site.status()["cannot_publish"].is_null());
+    let old = site.path("old-cvc5");
+    fs::write(&old, "#!/bin/sh\necho 'This is cvc5 version 1.0.8'\n").unwrap();
+    fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (program, why) in [
+        ("/nowhere/cvc5", "no solver: /nowhere/cvc5 does not run"),
+        (old.to_str().unwrap(), "is cvc5 1.0.8, and 1.3.1 or later is needed"),
+    ] {
+        site.kill_node();
+        site.start_with(&["--solver", program]);
+        crate::site::wait("the node to look for it", || site.status()["cannot_publish"].is_string());
+        let told = site.status()["cannot_publish"].as_str().unwrap().to_owned();
+        assert!(told.contains(why), "{told}");
+        let status = stdout(&site.writ(&["status"]));
+        assert!(status.contains(&format!("publishing  NOT possible: {told}")), "{status}");
+        let doctor = site.writ(&["doctor"]);
+        assert_eq!(doctor.status.code(), Some(1));
+        assert!(stdout(&doctor).contains(&format!("nothing can be published: {told}")), "{}", stdout(&doctor));
+        let log = || fs::read_to_string(site.path("up.err")).unwrap();
+        crate::site::wait("the log to say so", || log().contains("solver") && log().contains(why));
+    }
+}
+
+#[test]
+fn a_node_that_follows_a_folder_needs_no_solver() {
+    let mut site = Site::up();
+    site.kill_node();
+    site.start_with(&["--solver", "/nowhere/cvc5"]);
+    assert!(site.status()["cannot_publish"].is_null());
+    assert!(!stdout(&site.writ(&["doctor"])).contains("solver"));
+}
+
+#[test]
 fn a_folder_with_guardrails_needs_a_solver_too() {
     let mut site = Site::up();
     site.kill_node();

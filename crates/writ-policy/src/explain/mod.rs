@@ -258,14 +258,12 @@ impl Explanation {
 
     /// Gives each policy its role, and keeps the nearest of those that are merely near.
     fn sort(&mut self, near_max: usize) {
-        let reasons: Vec<Name> = match &self.decision {
-            Decision::Permit(permit) => permit.reasons.clone(),
-            Decision::Deny(deny) => deny.reasons.clone(),
-        };
         let denied = matches!(self.decision, Decision::Deny(_));
+        // Also one that is not named by the decision, since it names the first of very many.
+        let determines = if denied { Effect::Forbid } else { Effect::Permit };
         for told in &mut self.policies {
             told.role = match &told.truth {
-                Truth::Holds if reasons.contains(&told.id) => Role::Determining,
+                Truth::Holds if told.clause.effect == determines => Role::Determining,
                 Truth::Holds => Role::Overruled,
                 Truth::Fails => Role::Near,
                 Truth::Error(_) => Role::Failed,

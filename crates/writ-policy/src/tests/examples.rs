@@ -1,7 +1,7 @@
 //! The examples of the reference compile and decide as it says.
 
 use super::fixture::*;
-use crate::{Facts, PolicySet, Snapshot, decide};
+use crate::{Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::Code;
 use writ_protocol::action::Command;
 
@@ -31,7 +31,8 @@ fn folder() -> Files {
 }
 
 fn set() -> PolicySet {
-    PolicySet::compile(&Snapshot::new(folder()).unwrap()).unwrap_or_else(|findings| panic!("{findings:#?}"))
+    PolicySet::compile(&Snapshot::new(folder()).unwrap(), Semantics::CURRENT)
+        .unwrap_or_else(|findings| panic!("{findings:#?}"))
 }
 
 fn by(kind: &str, id: &str) -> Facts {
@@ -84,7 +85,10 @@ fn the_reference_states_the_limits_and_attributes_of_the_code() {
     assert!(REFERENCE.contains(&format!("At most {} files", thousands(crate::SNAPSHOT_FILES_MAX))));
     assert!(REFERENCE.contains(&format!("deeper than {} levels", crate::scan::DEPTH_MAX)));
     assert!(REFERENCE.contains(&format!("more than {} operators", crate::scan::CHAIN_MAX)));
-    assert!(REFERENCE.contains(&format!("More than {} determining", crate::DECISION_REASONS_MAX)));
+    assert!(REFERENCE.contains(&format!("names the first {} of them", crate::DECISION_REASONS_MAX)));
+    assert!(REFERENCE.contains(&format!("More than {} budgets", crate::BUDGETS_MAX)));
+    assert!(REFERENCE.contains(&format!("more than {} characters", crate::ID_CHARS_MAX)));
+    assert!(Semantics::ALL.iter().all(|version| REFERENCE.contains(&format!("`{version}`"))));
     for line in include_str!("../base.cedarschema").lines().filter(|line| line.starts_with("    ")) {
         let attribute = line.trim().split(':').next().unwrap();
         assert!(REFERENCE.contains(&format!("`{attribute}`")), "{attribute}");

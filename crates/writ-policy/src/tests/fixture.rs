@@ -1,4 +1,4 @@
-use crate::{Decision, Deny, Facts, Permit, PolicyError, PolicySet, Problem, Snapshot, decide};
+use crate::{Decision, Deny, Facts, Permit, PolicyError, PolicySet, Problem, Semantics, Snapshot, decide};
 use std::collections::BTreeMap;
 use writ_protocol::action::{Action, Command, Exec, ExecFields, Interpreter, Order, Stdin, Variables};
 use writ_protocol::entry::AssertedPrincipal;
@@ -26,7 +26,12 @@ pub(super) fn files(given: &[(&str, &str)]) -> Files {
 }
 
 pub(super) fn compile(given: &[(&str, &str)]) -> Result<PolicySet, Vec<PolicyError>> {
-    PolicySet::compile(&Snapshot::new(files(given)).unwrap())
+    PolicySet::compile(&Snapshot::new(files(given)).unwrap(), Semantics::CURRENT)
+}
+
+/// The same set, decided by every version.
+pub(super) fn under_each(set: &PolicySet) -> impl Iterator<Item = PolicySet> {
+    Semantics::ALL.iter().map(|semantics| PolicySet { semantics: *semantics, ..set.clone() })
 }
 
 pub(super) fn policies(text: &str) -> PolicySet {

@@ -1,9 +1,9 @@
 use super::fixture::*;
-use crate::{Gate, GateResult, Gated, Problem, Snapshot, gate};
+use crate::{Gate, GateResult, Gated, ID_CHARS_MAX, PolicySet, Problem, Semantics, Snapshot, gate};
 
 fn gated(given: &[(&str, &str)]) -> Gated {
     match Snapshot::new(files(given)) {
-        Ok(snapshot) => gate(&snapshot),
+        Ok(snapshot) => gate(&snapshot, Semantics::CURRENT),
         Err(findings) => Gated::of_findings(findings),
     }
 }
@@ -64,6 +64,24 @@ fn each_gate_fails_by_itself_and_nothing_after_it_counts_as_passed() {
         }
         assert!(gated.set().is_none(), "{expected}");
         assert!(gated.into_set().is_err(), "{expected}");
+    }
+}
+
+#[test]
+fn an_id_that_no_author_could_accept_keeps_a_set_out_and_compiles_for_those_that_were_in_force() {
+    let permit = |length: usize| format!("\n@id(\"{}\") permit (principal, action, resource);", "i".repeat(length));
+    assert!(gated(&[("p.cedar", &permit(ID_CHARS_MAX))]).set().is_some());
+    assert!(writ_protocol::Name::new(format!("policy:{}", "i".repeat(ID_CHARS_MAX))).is_ok());
+    let given = [("p.cedar", &*permit(ID_CHARS_MAX + 1)), ("tests/t.yaml", FIXTURE)];
+    let long = gated(&given);
+    assert_eq!(failed(&long), [Gate::Ids]);
+    assert_eq!(long.results.last(), Some(&(Gate::Fixtures, GateResult::NotReached)));
+    let finding = long.findings().next().unwrap();
+    assert_eq!((finding.file.as_str(), finding.line), ("p.cedar", 2));
+    assert!(finding.to_string().contains("more than 120 characters; choose a shorter one"), "{finding}");
+    assert!(long.set().is_none() && long.into_set().is_err());
+    for semantics in Semantics::ALL {
+        assert!(PolicySet::compile(&Snapshot::new(files(&given)).unwrap(), *semantics).is_ok());
     }
 }
 

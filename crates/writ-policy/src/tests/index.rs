@@ -150,9 +150,11 @@ proptest! {
         // Policies that validation refuses are left out one by one, so that nearly every case is of use.
         let alone: Vec<_> = policies.into_iter().filter(is_valid).collect();
         let set = compiled(&alone).unwrap();
-        for (action, facts) in questions() {
-            let decision = decide(&set, &action, &facts);
-            prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text(&alone));
+        for set in under_each(&set) {
+            for (action, facts) in questions() {
+                let decision = decide(&set, &action, &facts);
+                prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text(&alone));
+            }
         }
     }
 }
@@ -208,6 +210,32 @@ proptest! {
             let decision = decide(&set, &action, &facts);
             prop_assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{}", text);
         }
+    }
+}
+
+/// Where the versions differ, the index must not hide it: permits that are selected by what they compare, and others, and forbids that fail.
+#[test]
+fn very_many_permits_are_decided_as_over_all_policies_by_every_version() {
+    let scope = "principal, action == Action::\"exec\", resource";
+    for count in [100, 127, 128, 129, 200] {
+        let mut text = String::new();
+        for number in 0..count {
+            writeln!(text, "@id(\"p{number}\") permit ({scope}) when {{ context.path == \"/usr/bin/cargo\" }};")
+                .unwrap();
+            writeln!(text, "@id(\"q{number}\") permit (principal in Group::\"builders\", action, resource);").unwrap();
+        }
+        text.push_str("@id(\"f\") forbid (principal, action, resource) when { context.depth > 0 && context.depth + 9223372036854775807 > 0 };");
+        let set = compile(&[("entities.json", ENTITIES), ("p.cedar", &text)]).unwrap();
+        let permitted = under_each(&set).map(|set| {
+            let each = questions().into_iter().map(|(action, facts)| {
+                let decision = decide(&set, &action, &facts);
+                assert_eq!(decision.encode(), decide_over_all(&set, &action, &facts).encode(), "{count}");
+                matches!(decision, Decision::Permit(_))
+            });
+            each.filter(|is_permitted| *is_permitted).count()
+        });
+        let permitted: Vec<usize> = permitted.collect();
+        assert_eq!(permitted[0] < permitted[1], count > 128, "{count}: {permitted:?}");
     }
 }
 

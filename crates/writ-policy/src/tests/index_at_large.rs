@@ -3,7 +3,7 @@
 
 use super::fixture::*;
 use super::index::{condition, decide_over_all};
-use crate::{Decision, Facts, PolicySet, decide};
+use crate::{Decision, Facts, PolicySet, Semantics, decide};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::RefCell;
@@ -24,6 +24,7 @@ struct World {
     members: Vec<Vec<usize>>,
     policies: Vec<String>,
     declared: bool,
+    semantics: Semantics,
 }
 
 /// Groups above a group have a higher number, so none is its own ancestor.
@@ -80,8 +81,10 @@ fn world() -> impl Strategy<Value = World> {
     let groups = (0..GROUPS).map(|group| parents(group).boxed()).collect::<Vec<_>>();
     let member = prop::collection::btree_set(0..GROUPS, 0..3).prop_map(|groups| groups.into_iter().collect());
     let members = prop::collection::vec(member, PRINCIPALS.len());
-    (groups, members, prop::collection::vec(policy(), 1..24), any::<bool>())
-        .prop_map(|(groups, members, policies, declared)| World { groups, members, policies, declared })
+    let semantics = prop::sample::select(Semantics::ALL);
+    (groups, members, prop::collection::vec(policy(), 1..24), any::<bool>(), semantics).prop_map(
+        |(groups, members, policies, declared, semantics)| World { groups, members, policies, declared, semantics },
+    )
 }
 
 impl World {
@@ -116,7 +119,8 @@ impl World {
         }
         files.insert("entities.json".to_owned(), format!("[{}]", entities.join(",")));
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        compile(&files).unwrap_or_else(|findings| panic!("{findings:#?}\n{self:#?}"))
+        let set = compile(&files).unwrap_or_else(|findings| panic!("{findings:#?}\n{self:#?}"));
+        PolicySet { semantics: self.semantics, ..set }
     }
 }
 

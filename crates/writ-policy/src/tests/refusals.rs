@@ -1,7 +1,7 @@
 //! What does not compile, beside the rules of `semantics.rs`, and how it is told.
 
 use super::fixture::*;
-use crate::{Effect, PolicyError, Problem};
+use crate::{Effect, PolicyError, Problem, Semantics};
 use writ_protocol::{Ed25519Key, Key};
 
 const KEY: &str = "01d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -53,7 +53,7 @@ fn what_is_not_utf8_is_refused() {
     for path in ["p.cedar", "schema.cedarschema", "entities.json", "principals.json"] {
         let mut given = files(&[]);
         given.insert(path.to_owned(), vec![0xff]);
-        let found = crate::PolicySet::compile(&crate::Snapshot::new(given).unwrap()).unwrap_err();
+        let found = crate::PolicySet::compile(&crate::Snapshot::new(given).unwrap(), Semantics::CURRENT).unwrap_err();
         assert_eq!(found, [PolicyError { file: path.to_owned(), line: 1, column: 1, problem: Problem::NotUtf8 }]);
     }
 }

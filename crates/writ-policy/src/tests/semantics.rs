@@ -1,15 +1,32 @@
 //! One test for each way in which the engine would answer Allow, or vary, in silence.
 
 use super::fixture::*;
-use crate::{PolicySet, Problem, SEMANTICS, Snapshot, decide};
+use crate::{PolicySet, Problem, Semantics, Snapshot, decide};
 use writ_protocol::{Code, Label};
 
 /// Passes strict validation, and overflows for every request.
 const OVERFLOWING: &str = r#"@id("overflow") forbid (principal, action == Action::"exec", resource) when { context.argc + 9223372036854775807 > 0 };"#;
 
 #[test]
-fn the_semantics_are_named_by_a_label() {
-    assert_eq!(Label::new(SEMANTICS).unwrap().as_str(), SEMANTICS);
+fn semantics_are_named_by_labels_of_their_own_and_what_is_not_known_is_none() {
+    for semantics in Semantics::ALL {
+        assert_eq!(Label::new(semantics.as_str()).unwrap().as_str(), semantics.to_string());
+        assert_eq!(Semantics::parse(semantics.as_str()), Some(*semantics));
+    }
+    assert!(Semantics::ALL.is_sorted());
+    assert_eq!(Semantics::ALL.last(), Some(&Semantics::CURRENT));
+    for unknown in ["", "cedar-4.14-writ-3", "cedar-4.14-writ-", "CEDAR-4.14-WRIT-1", "cedar-4.14-writ-1 "] {
+        assert_eq!(Semantics::parse(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn a_set_has_one_digest_whatever_it_decides_by() {
+    let snapshot = Snapshot::new(files(&[("p.cedar", PERMIT_ALL)])).unwrap();
+    for semantics in Semantics::ALL {
+        let set = PolicySet::compile(&snapshot, *semantics).unwrap();
+        assert_eq!((set.semantics(), *set.digest()), (*semantics, snapshot.digest()));
+    }
 }
 
 #[test]
@@ -152,7 +169,8 @@ fn files_may_be_given_in_any_order() {
     let one = Snapshot::new(files(&given)).unwrap();
     let other = Snapshot::new(files(&[given[1], given[0]])).unwrap();
     assert_eq!(one.digest(), other.digest());
-    let decide = |snapshot| decide(&PolicySet::compile(snapshot).unwrap(), &exec(&["cargo"]), &facts());
+    let decide =
+        |snapshot| decide(&PolicySet::compile(snapshot, Semantics::CURRENT).unwrap(), &exec(&["cargo"]), &facts());
     assert_eq!(decide(&one).encode(), decide(&other).encode());
 }
 

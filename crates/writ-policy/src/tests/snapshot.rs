@@ -1,5 +1,5 @@
 use super::fixture::*;
-use crate::{PolicySet, Problem, SNAPSHOT_BYTES_MAX, Snapshot};
+use crate::{PolicySet, Problem, SNAPSHOT_BYTES_MAX, Semantics, Snapshot};
 use proptest::prelude::*;
 use writ_protocol::Code;
 use writ_protocol::cbor::Writer;
@@ -15,7 +15,7 @@ fn a_snapshot_reads_back_and_its_digest_is_that_of_its_bytes() {
     let bytes = snapshot.encode();
     assert_eq!(Snapshot::decode(&bytes).unwrap(), snapshot);
     assert_eq!(snapshot.digest(), sha256(&bytes));
-    assert_eq!(PolicySet::compile(&snapshot).unwrap().digest(), &snapshot.digest());
+    assert_eq!(PolicySet::compile(&snapshot, Semantics::CURRENT).unwrap().digest(), &snapshot.digest());
     let other = Snapshot::new(files(&[("a/b.cedar", &format!("{PERMIT_ALL} "))])).unwrap();
     assert_ne!(other.digest(), snapshot.digest());
 }
@@ -80,7 +80,7 @@ fn too_much_is_refused() {
     given.insert("a.cedar".to_owned(), vec![b' '; SNAPSHOT_BYTES_MAX - used]);
     let largest = Snapshot::new(given.clone()).unwrap();
     assert_eq!(Snapshot::decode(&largest.encode()).unwrap(), largest);
-    assert!(PolicySet::compile(&largest).unwrap().is_empty());
+    assert!(PolicySet::compile(&largest, Semantics::CURRENT).unwrap().is_empty());
     given.get_mut("a.cedar").unwrap().push(b' ');
     assert!(Snapshot::new(given).is_err());
     let many = (0..1_001).map(|n| (format!("{n}.cedar"), Vec::new())).collect();
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn no_policy_text_makes_the_compiler_panic(text in NEARLY_CEDAR) {
         let snapshot = Snapshot::new(files(&[("a.cedar", &text), ("schema.cedarschema", &text)])).unwrap();
-        if let Err(findings) = PolicySet::compile(&snapshot) {
+        if let Err(findings) = PolicySet::compile(&snapshot, Semantics::CURRENT) {
             prop_assert!(!findings.is_empty());
         }
     }

@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::calendar::Moment;
-use crate::{Budget, Decision, Facts, Problem, Terms, decide};
+use crate::{Budget, Facts, Problem, Semantics, Terms, decide};
 use proptest::prelude::*;
 use writ_protocol::Code;
 use writ_protocol::entry::Positive;
@@ -163,11 +163,57 @@ fn nothing_is_killed_before_it_is_frozen() {
 }
 
 #[test]
-fn more_permits_than_an_entry_records_are_an_error() {
-    let text = |count: usize| (0..count).map(|n| permit(&format!("p{n}"), "")).collect::<String>();
+fn more_permits_than_an_entry_records_are_an_error_under_the_first_version_alone() {
+    let text = |count: usize| (0..count).map(|n| permit(&format!("p{n:03}"), "")).collect::<String>();
+    for set in under_each(&policies(&text(256))) {
+        assert_eq!(permitted(decide(&set, &exec(&["cargo"]), &facts())).reasons.len(), 256);
+        assert!(!set.may_permit_too_often());
+    }
+    for set in under_each(&policies(&text(257))) {
+        let decision = decide(&set, &exec(&["cargo"]), &facts());
+        match set.semantics() {
+            Semantics::Writ1 => {
+                let deny = denied(decision, Code::EvaluationError);
+                assert_eq!(deny.errors, [(None, "expected 1 to 256 determining permits, found 257".to_owned())]);
+                assert!(set.may_permit_too_often());
+            }
+            Semantics::Writ2 => {
+                let reasons = permitted(decision).reasons;
+                assert_eq!((reasons.len(), reasons[0].as_str(), reasons[255].as_str()), (256, "p000", "p255"));
+                assert!(!set.may_permit_too_often());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_permit_that_the_decision_does_not_name_still_counts() {
+    let many = (0..256).map(|n| permit(&format!("p{n:03}"), r#"@window("10m")"#)).collect::<String>();
+    let last = permit("q", r#"@window("5s") @sandbox("quiet") @budget("3")"#);
+    let terms = permitted(decide(&policies(&format!("{many}{last}")), &exec(&["cargo"]), &facts())).terms;
+    assert_eq!((terms.window_ms, terms.sandbox, terms.budgets.len()), (5_000, Some(label("quiet")), 1));
+    // Two that cannot be combined are an error, wherever they stand.
+    let text = format!("{many}{last}{}", permit("r", r#"@sandbox("loud")"#));
+    denied(decide(&policies(&text), &exec(&["cargo"]), &facts()), Code::EvaluationError);
+}
+
+#[test]
+fn more_budgets_than_a_grant_can_draw_from_are_an_error() {
+    let text = |count: usize| (0..count).map(|n| permit(&format!("p{n}"), r#"@budget("9")"#)).collect::<String>();
     let decide = |count| decide(&policies(&text(count)), &exec(&["cargo"]), &facts());
-    assert!(matches!(decide(256), Decision::Permit(_)));
-    denied(decide(257), Code::EvaluationError);
+    assert_eq!(permitted(decide(crate::BUDGETS_MAX)).terms.budgets.len(), crate::BUDGETS_MAX);
+    let deny = denied(decide(crate::BUDGETS_MAX + 1), Code::EvaluationError);
+    assert_eq!(deny.errors, [(None, "expected at most 256 budgets that count one execution, found 257".to_owned())]);
+}
+
+#[test]
+fn very_many_forbids_deny_as_one_does_and_the_first_are_named() {
+    let forbids =
+        (0..300).map(|n| format!("@id(\"f{n:03}\") forbid (principal, action, resource);")).collect::<String>();
+    for set in under_each(&policies(&format!("{PERMIT_ALL}{forbids}"))) {
+        let reasons = denied(decide(&set, &exec(&["cargo"]), &facts()), Code::PolicyDenied).reasons;
+        assert_eq!((reasons.len(), reasons[255].as_str()), (256, "f255"));
+    }
 }
 
 #[test]

@@ -1,17 +1,24 @@
 //! Decisions that every build makes byte for byte, under semantics that have a name. The file is read as another build wrote it: policy files,
 //! action and facts in their encodings, and the bytes of the decision. A build that decides otherwise has other semantics, and needs a file of its own
-//! beside this one (Invariant 4).
+//! beside those that are there (Invariant 4).
 
 use super::fixture::*;
 use crate::text::hex;
-use crate::{Decision, Facts, PolicySet, SEMANTICS, Snapshot, decide};
+use crate::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use writ_protocol::action::{Action, Command, ExecFields, Interpreter};
 use writ_protocol::cbor::Encode;
 use writ_tlog::sha256;
 
-const VECTORS: &str = include_str!("../../vectors/decisions-cedar-4.14-writ-1.json");
+/// No version is without decisions that it must make.
+fn vectors(semantics: Semantics) -> Value {
+    let text = match semantics {
+        Semantics::Writ1 => include_str!("../../vectors/decisions-cedar-4.14-writ-1.json"),
+        Semantics::Writ2 => include_str!("../../vectors/decisions-cedar-4.14-writ-2.json"),
+    };
+    serde_json::from_str(text).unwrap()
+}
 
 const POLICIES: &str = r#"
 @id("build") @window("10m") @budget("100 per hour")
@@ -49,7 +56,7 @@ forbid (principal, action == Action::"exec", resource) when { context.depth > 3 
 forbid (principal, action == Action::"exec", resource) when { context.argc > 5 && context.argc + 9223372036854775807 > 0 };
 "#;
 
-/// What is asked, by name.
+/// What is asked under every version, by name.
 fn asked() -> Vec<(&'static str, Action, Facts)> {
     let ada = || Facts { principal: principal("User", "ada"), ..facts() };
     let with = |change: fn(&mut ExecFields)| {
@@ -100,28 +107,52 @@ fn asked() -> Vec<(&'static str, Action, Facts)> {
     ]
 }
 
+/// What is asked beside that from the second version on, where very many policies determine a decision.
+const MANY: [(&str, &[&str]); 2] = [
+    ("more permits than are named, with the terms of them all", &["x", "--many"]),
+    ("more forbids than are named", &["x", "--many", "--none"]),
+];
+
+/// The policies of which more than a decision names determine one.
+fn many() -> String {
+    let scope = "principal, action == Action::\"exec\", resource";
+    let policies = (0..257).map(|number| {
+        let terms = if number == 256 { r#"@window("3s") @budget("2") "# } else { "" };
+        format!(
+            "@id(\"p{number:03}\") {terms}permit ({scope}) when {{ context.argv.contains(\"--many\") }};\n\
+             @id(\"f{number:03}\") forbid ({scope}) when {{ context.argv.contains(\"--none\") }};\n"
+        )
+    });
+    policies.collect()
+}
+
 fn order_for(reason: &str) -> Action {
     Action::Order(writ_protocol::action::Order { command: Command::Halt, reason: label(reason) })
 }
 
-fn snapshot_files() -> BTreeMap<String, String> {
+fn snapshot_files(semantics: Semantics) -> BTreeMap<String, String> {
     let digest = hex(sha256(b"cargo").as_bytes());
     let pinned = format!(
         r#"{{"uid": {{"type": "Executable", "id": "/opt/pinned"}}, "attrs": {{"digest": "{digest}"}}, "parents": []}}"#
     );
     let entities = ENTITIES.trim_end().trim_end_matches(']').trim_end().to_owned() + ",\n    " + &pinned + "\n]";
-    [("p.cedar", POLICIES), ("entities.json", entities.as_str()), ("principals.json", "[]")]
-        .map(|(path, text)| (path.to_owned(), text.to_owned()))
-        .into()
+    let files = [("p.cedar", POLICIES), ("entities.json", entities.as_str()), ("principals.json", "[]")];
+    let mut files = BTreeMap::from(files.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    if semantics > Semantics::Writ1 {
+        files.insert("many.cedar".to_owned(), many());
+    }
+    files
 }
 
 /// The vectors as this build makes them.
-fn made() -> Value {
-    let files = snapshot_files();
+fn made(semantics: Semantics) -> Value {
+    let files = snapshot_files(semantics);
     let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
     let snapshot = Snapshot::new(bytes).unwrap();
-    let set = PolicySet::compile(&snapshot).unwrap_or_else(|findings| panic!("{findings:#?}"));
-    let cases = asked().into_iter().map(|(name, action, facts)| {
+    let set = PolicySet::compile(&snapshot, semantics).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let many = MANY.iter().filter(|_| semantics > Semantics::Writ1);
+    let many = many.map(|(name, arguments)| (*name, exec(arguments), facts()));
+    let cases = asked().into_iter().chain(many).map(|(name, action, facts)| {
         let decision = decide(&set, &action, &facts);
         let outcome = match &decision {
             Decision::Permit(_) => "permit",
@@ -136,40 +167,70 @@ fn made() -> Value {
         })
     });
     let cases: Vec<Value> = cases.collect();
-    json!({ "semantics": SEMANTICS, "files": files, "set": hex(set.digest().as_bytes()), "cases": cases })
+    json!({ "semantics": semantics.as_str(), "files": files, "set": hex(set.digest().as_bytes()), "cases": cases })
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
     crate::text::from_hex(value.as_str().unwrap()).unwrap()
 }
 
-#[test]
-fn every_build_makes_these_decisions_byte_for_byte() {
-    let vectors: Value = serde_json::from_str(VECTORS).unwrap();
-    assert_eq!(vectors["semantics"], SEMANTICS, "other semantics need a file of their own; this one stays for replay");
-    let files = vectors["files"].as_object().unwrap();
-    let files = files.iter().map(|(path, text)| (path.clone(), text.as_str().unwrap().as_bytes().to_vec())).collect();
-    let set = PolicySet::compile(&Snapshot::new(files).unwrap()).unwrap();
-    assert_eq!(set.digest().as_bytes().to_vec(), bytes(&vectors["set"]));
-    let cases = vectors["cases"].as_array().unwrap();
-    for case in cases {
+/// Action, facts and decision of each case, by name.
+fn cases(vectors: &Value) -> Vec<(&str, Action, Facts, Vec<u8>)> {
+    let cases = vectors["cases"].as_array().unwrap().iter().map(|case| {
         let action = Action::decode(&bytes(&case["action"])).unwrap();
         let facts = Facts::decode(&bytes(&case["facts"])).unwrap();
-        assert_eq!(
-            hex(&decide(&set, &action, &facts).encode()),
-            case["decision"].as_str().unwrap(),
-            "{}",
-            case["name"]
-        );
+        (case["name"].as_str().unwrap(), action, facts, bytes(&case["decision"]))
+    });
+    cases.collect()
+}
+
+fn snapshot(vectors: &Value) -> Snapshot {
+    let files = vectors["files"].as_object().unwrap();
+    let files = files.iter().map(|(path, text)| (path.clone(), text.as_str().unwrap().as_bytes().to_vec())).collect();
+    Snapshot::new(files).unwrap()
+}
+
+#[test]
+fn every_build_makes_these_decisions_byte_for_byte() {
+    for semantics in Semantics::ALL {
+        let vectors = vectors(*semantics);
+        assert_eq!(vectors["semantics"], semantics.as_str());
+        let set = PolicySet::compile(&snapshot(&vectors), *semantics).unwrap();
+        assert_eq!(set.digest().as_bytes().to_vec(), bytes(&vectors["set"]));
+        for (name, action, facts, decision) in cases(&vectors) {
+            assert_eq!(hex(&decide(&set, &action, &facts).encode()), hex(&decision), "{semantics}: {name}");
+        }
+        let cases = vectors["cases"].as_array().unwrap();
+        let outcomes = |wanted: &str| cases.iter().filter(|case| case["outcome"] == wanted).count();
+        assert!(outcomes("permit") > 5 && outcomes("policy_denied") > 4 && outcomes("evaluation_error") > 3);
+        assert_eq!(outcomes("integrity_failure"), 1);
     }
-    let outcomes = |wanted: &str| cases.iter().filter(|case| case["outcome"] == wanted).count();
-    assert!(outcomes("permit") > 5 && outcomes("policy_denied") > 4 && outcomes("evaluation_error") > 3);
-    assert_eq!(outcomes("integrity_failure"), 1);
 }
 
 #[test]
 fn the_vectors_are_those_that_this_build_makes() {
-    let vectors: Value = serde_json::from_str(VECTORS).unwrap_or_default();
-    let made = made();
-    assert!(vectors == made, "what this build makes, to compare:\n{}", serde_json::to_string_pretty(&made).unwrap());
+    for semantics in Semantics::ALL {
+        let made = made(*semantics);
+        let same = vectors(*semantics) == made;
+        assert!(same, "what this build makes, to compare:\n{}", serde_json::to_string_pretty(&made).unwrap());
+    }
+}
+
+#[test]
+fn every_version_has_its_file_and_there_is_no_other() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
+    let found = std::fs::read_dir(folder).unwrap().map(|one| one.unwrap().file_name().into_string().unwrap());
+    let found: BTreeSet<String> = found.collect();
+    let wanted: BTreeSet<String> = Semantics::ALL.iter().map(|one| format!("decisions-{one}.json")).collect();
+    assert_eq!(found, wanted);
+}
+
+/// What sets two versions apart is told by one case alone, and by the message that a denial has in the first.
+#[test]
+fn the_versions_differ_in_very_many_permits_and_in_nothing_else() {
+    let second = vectors(Semantics::Writ2);
+    let set = PolicySet::compile(&snapshot(&second), Semantics::Writ1).unwrap();
+    let all = cases(&second);
+    let differing = all.iter().filter(|(_, action, facts, decision)| decide(&set, action, facts).encode() != *decision);
+    assert_eq!(differing.map(|(name, ..)| *name).collect::<Vec<_>>(), [MANY[0].0]);
 }

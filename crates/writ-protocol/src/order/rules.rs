@@ -125,16 +125,13 @@ pub fn judge_manifest(control: &ControlState, manifest: &[u8], time_ms: u64) -> 
     Ok(manifest)
 }
 
-/// Once authors are pinned, a set comes into force with their signatures. The one in force may go on under other semantics without:
-/// it is what they have signed, and a new release decides by it.
+/// Once authors are pinned, a set comes into force with their signatures, and so does the one in force under other semantics: a release
+/// that decides otherwise has no say by itself.
 fn signed_by_its_authors(control: &ControlState, activation: &Activation) -> Result<(), Refusal> {
     let Some(manifest) = &activation.manifest else {
-        return match (control.authors(), control.policy()) {
-            (None, _) => Ok(()),
-            (Some(_), Some(active)) if active.set == activation.set && active.semantics != activation.semantics => {
-                Ok(())
-            }
-            (Some(_), _) => Err(refuse(Code::SignatureInvalid, "a policy set without the signatures of its authors")),
+        return match control.authors() {
+            None => Ok(()),
+            Some(_) => Err(refuse(Code::SignatureInvalid, "a policy set without the signatures of its authors")),
         };
     };
     let manifest = judge_manifest(control, &manifest.0, activation.time_ms)?;

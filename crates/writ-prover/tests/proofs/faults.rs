@@ -47,6 +47,40 @@ fn what_does_not_say_its_version_is_no_solver() {
 }
 
 #[test]
+fn a_solver_that_does_not_end_when_it_is_asked_its_version_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("solver");
+    // What it has started keeps the output open after it is ended.
+    fs::write(&path, "#!/bin/sh\nsleep 60 &\nwait\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let begun = Instant::now();
+    let error = SolverCommand::new(path).ready().unwrap_err();
+    assert!(error.to_string().contains("does not say its version in time"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(50));
+}
+
+#[test]
+fn a_solver_that_is_too_old_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("solver");
+    for (version, is_old) in [
+        ("1.2.9", true),
+        ("1.3.0", true),
+        ("0.9", true),
+        ("git", true),
+        ("1.3.1", false),
+        ("1.10.0", false),
+        ("2", false),
+    ] {
+        fs::write(&path, format!("#!/bin/sh\necho 'This is cvc5 version {version} [git]'\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = Prover::new(SolverCommand::new(&path), SOON, |_| {});
+        assert_eq!(matches!(&found, Err(Unproved::SolverOld { found, .. }) if *found == version), is_old, "{version}");
+        assert_eq!(found.is_ok(), !is_old, "{version}");
+    }
+}
+
+#[test]
 fn a_solver_that_says_nothing_is_ended() {
     let begun = Instant::now();
     let error = asked("exec sleep 600");

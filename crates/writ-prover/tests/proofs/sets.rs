@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use writ_policy::{PolicyError, PolicySet, Snapshot};
+use writ_policy::{PolicyError, PolicySet, Semantics, Snapshot};
 use writ_prover::{Prover, SolverCommand, SolverLimits};
 
 const ENTITIES: &str = r#"[
@@ -32,9 +32,13 @@ pub(crate) fn guarded(policies: &str, guardrails: &str) -> Result<PolicySet, Vec
 }
 
 pub(crate) fn compiled(policies: &str, more: &[(&str, &str)]) -> Result<PolicySet, Vec<PolicyError>> {
+    PolicySet::compile(&snapshot(policies, more)?, Semantics::CURRENT)
+}
+
+pub(crate) fn snapshot(policies: &str, more: &[(&str, &str)]) -> Result<Snapshot, Vec<PolicyError>> {
     let files = [("rules.cedar", policies), ("entities.json", ENTITIES), ("principals.json", "[]")];
     let each = files.iter().chain(more).map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
-    PolicySet::compile(&Snapshot::new(each.collect())?)
+    Snapshot::new(each.collect())
 }
 
 pub(crate) fn solver() -> SolverCommand {

@@ -27,7 +27,7 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
             "epoch": policy.epoch.get(),
             "set": hex(policy.set.digest().as_bytes()),
             "policies": policy.set.len(),
-            "semantics": writ_authority::SEMANTICS,
+            "semantics": policy.set.semantics().as_str(),
             "authors": control.authors().map(|authors| {
                 json!({ "keys": authors.keys().len(), "threshold": authors.threshold() })
             }),
@@ -35,6 +35,7 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
         "gateways": gateways.collect::<Vec<_>>(),
         "running": authority.running(),
         "policy_refused": node.policy_refused(),
+        "cannot_publish": node.cannot_publish(),
         "recording": authority.ready().is_ok(),
         "version": env!("CARGO_PKG_VERSION"),
     });

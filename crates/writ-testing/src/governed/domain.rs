@@ -5,7 +5,7 @@ use super::members::{Member, Members};
 use super::policies::PolicyFiles;
 use crate::scenario::{Domain, Secret};
 use tempfile::TempDir;
-use writ_authority::{Answer, Authority, Caller, Rate, Received, Setting, SolverCommand};
+use writ_authority::{Answer, Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
 use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
 use writ_protocol::action::Command;
 use writ_protocol::entry::{Positive, Target};
@@ -19,6 +19,11 @@ const BASE_MS: u64 = 1_795_248_000_000;
 /// The user that is nobody but `Workload::job`.
 const JOB_UID: u32 = 4_000;
 
+/// The solver of the repository.
+fn solver() -> SolverCommand {
+    SolverCommand::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cvc5"))
+}
+
 /// A domain with its node.
 pub struct GovernedDomain {
     /// Keys of ledger, root and gateways, and what is made of them.
@@ -31,6 +36,8 @@ pub struct GovernedDomain {
     pub place: Place,
     /// What principals may ask; counts from the next opening on.
     pub rate: Rate,
+    /// By which semantics sets come into force; counts from the next opening on.
+    pub semantics: Semantics,
     authority: Option<Authority>,
     home: TempDir,
 }
@@ -38,9 +45,14 @@ pub struct GovernedDomain {
 impl GovernedDomain {
     /// With the standard members and policies, and both gateways enrolled.
     pub fn new() -> Self {
-        let members = Members::standard(JOB_UID);
+        let members = Self::members();
         let policies = PolicyFiles::standard(&members);
         Self::with(members, &policies)
+    }
+
+    /// Who is known in it, unless a test says otherwise.
+    pub fn members() -> Members {
+        Members::standard(JOB_UID)
     }
 
     /// With these members and policies, and both gateways enrolled.
@@ -48,12 +60,20 @@ impl GovernedDomain {
     /// # Panics
     /// If it cannot be made.
     pub fn with(members: Members, policies: &PolicyFiles) -> Self {
+        Self::begun_under(Semantics::CURRENT, members, policies)
+    }
+
+    /// The same, as a release would have made it that decided by these semantics.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn begun_under(semantics: Semantics, members: Members, policies: &PolicyFiles) -> Self {
         let home = tempfile::Builder::new().prefix("writ-governed-").tempdir().unwrap();
         let place = Place::new(home.path().join("ledger.db"), home.path().join("mark"));
         let domain = Domain::new(BASE_MS);
         Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
         let clock = TestClock::at(BASE_MS + 1_000);
-        let mut made = Self { domain, members, clock, place, rate: Rate::STANDARD, authority: None, home };
+        let mut made = Self { domain, members, clock, place, rate: Rate::STANDARD, semantics, authority: None, home };
         made.open(policies);
         for gateway in 0..2 {
             let key = made.gateway_key(gateway, 1);
@@ -76,9 +96,22 @@ impl GovernedDomain {
         let (ours, theirs) = (self.clock.clone(), self.clock.clone());
         let options = Options::new(move || ours.now_ms());
         let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options).unwrap();
-        let solver = SolverCommand::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cvc5"));
-        let setting = Setting { clock: Box::new(move || theirs.now_ms()), rate: self.rate, solver };
+        let clock = Box::new(move || theirs.now_ms());
+        let (rate, semantics, solver) = (self.rate, self.semantics, solver());
+        let setting = Setting { clock, rate, solver, semantics };
         self.authority = Some(Authority::open(ledger, &self.place.store, &policies.snapshot(), setting).unwrap());
+    }
+
+    /// Starts the node of a domain whose root has pinned policy authors: with the set that the control chain names.
+    pub fn resume(&mut self) -> Result<(), AuthorityError> {
+        self.close();
+        let (ours, theirs) = (self.clock.clone(), self.clock.clone());
+        let options = Options::new(move || ours.now_ms());
+        let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options)?;
+        let clock = Box::new(move || theirs.now_ms());
+        let setting = Setting { clock, rate: self.rate, solver: solver(), semantics: self.semantics };
+        self.authority = Some(Authority::resume(ledger, &self.place.store, setting)?);
+        Ok(())
     }
 
     /// Stops the node.

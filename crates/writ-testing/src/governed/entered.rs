@@ -44,7 +44,7 @@ pub struct Judgement {
 impl Judgement {
     /// Whether there is nothing to be said against it.
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty() && self.replay.different == 0
+        self.findings.is_empty() && self.replay.different == 0 && self.replay.unknown_semantics == 0
     }
 }
 

@@ -29,6 +29,19 @@ impl PolicyFiles {
             .with("principals.json", &members.principals())
     }
 
+    /// What [`PolicyFiles::crowded`] permits too often.
+    pub const CROWDED: &'static str = "/opt/crowded";
+
+    /// The same, and one program that more policies permit than an entry names: 257.
+    pub fn crowded(members: &Members) -> Self {
+        let permits = (0..257).map(|number| {
+            let scope = "principal in Group::\"agents\", action == Action::\"exec\", resource";
+            let path = Self::CROWDED;
+            format!("@id(\"crowd/{number:03}\")\npermit ({scope})\nwhen {{ context.path == \"{path}\" }};\n")
+        });
+        Self::standard(members).with("crowd.cedar", &permits.collect::<String>())
+    }
+
     /// With a file more, or another one in its place.
     #[must_use]
     pub fn with(mut self, path: &str, text: &str) -> Self {

@@ -4,7 +4,7 @@ use super::report::Report;
 use crate::governed::TestClock;
 use crate::scenario::Domain;
 use std::collections::BTreeMap;
-use writ_authority::{Authority, AuthorityError, Rate, Setting, Snapshot, SolverCommand};
+use writ_authority::{Authority, AuthorityError, Rate, Semantics, Setting, Snapshot, SolverCommand};
 use writ_ledger::{Ledger, LedgerError, Options, Place, Reader, Receipt};
 use writ_protocol::{Code, WritVerifier};
 use writ_tlog::{Hash, LeafIndex};
@@ -60,8 +60,9 @@ impl Node {
     fn open(&self, domain: &Domain, policy: &Snapshot) -> Result<Authority, AuthorityError> {
         let ledger = self.ledger(domain)?;
         let clock = self.clock.clone();
+        let solver = SolverCommand::new("cvc5");
         let setting =
-            Setting { clock: Box::new(move || clock.now_ms()), rate: RATE, solver: SolverCommand::new("cvc5") };
+            Setting { clock: Box::new(move || clock.now_ms()), rate: RATE, solver, semantics: Semantics::CURRENT };
         Authority::open(ledger, &self.place().store, policy, setting)
     }
 

@@ -181,6 +181,7 @@ fn a_node_does_not_start_with_a_set_that_is_revoked() {
         clock: Box::new(move || clock.now_ms()),
         rate: Rate::STANDARD,
         solver: SolverCommand::new("cvc5"),
+        semantics: writ_authority::Semantics::CURRENT,
     };
     let opened = writ_authority::Authority::open(ledger, &domain.place.store, &stricter.snapshot(), setting);
     assert!(opened.is_err_and(|error| error.to_string().contains("revoked")));

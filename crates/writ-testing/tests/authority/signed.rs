@@ -1,10 +1,10 @@
 //! Domains whose root has pinned the authors of policies: the node decides by what the control chain names, and by nothing else.
 
 use crate::answers::{denied, permitted, turned_away};
-use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, SEMANTICS, Setting, SolverCommand};
+use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
 use writ_ledger::{Draft, Ledger, LedgerError, Options, Place, Proposal};
 use writ_protocol::action::Command;
-use writ_protocol::entry::{Activation, Ascending, Erased, Erasure, ErasureFields};
+use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields};
 use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Request, RootCommand};
 use writ_protocol::{Body, Code, Label};
@@ -18,8 +18,12 @@ fn ledger(domain: &Domain, place: &Place, now_ms: u64) -> Ledger {
 fn resumed(domain: &mut GovernedDomain) -> Result<Authority, AuthorityError> {
     domain.close();
     let now_ms = domain.clock.now_ms();
-    let setting = Setting { clock: Box::new(move || now_ms), rate: Rate::STANDARD, solver: SolverCommand::new("cvc5") };
-    Authority::resume(ledger(&domain.domain, &domain.place, now_ms), &domain.place.store, setting)
+    Authority::resume(ledger(&domain.domain, &domain.place, now_ms), &domain.place.store, setting(now_ms))
+}
+
+fn setting(now_ms: u64) -> Setting {
+    let (clock, solver) = (Box::new(move || now_ms), SolverCommand::new("cvc5"));
+    Setting { clock, rate: Rate::STANDARD, solver, semantics: Semantics::CURRENT }
 }
 
 fn active(authority: &Authority) -> ActivePolicy {
@@ -44,35 +48,6 @@ fn a_node_takes_up_the_set_that_the_chain_names_and_no_other_comes_without_autho
     assert_eq!((active(&authority), *authority.policy().set.digest()), (before.clone(), before.set));
     authority.close().unwrap();
     assert!(domain.judged().is_clean());
-}
-
-#[test]
-fn under_other_semantics_the_same_set_begins_another_epoch() {
-    let mut domain = GovernedDomain::new();
-    let (activation, content) = domain.domain.activation(2);
-    let content =
-        writ_protocol::action::Opening { value: PolicyFiles::standard(&domain.members).snapshot().encode(), ..content };
-    let earlier = Activation {
-        set: writ_tlog::sha256(&content.value),
-        content: content.commitment(),
-        semantics: Label::new("an-earlier-release").unwrap(),
-        ..activation
-    };
-    let proposal = Proposal::new(Draft::Policy(earlier)).with_openings(vec![content]);
-    domain.slips_in([proposal]);
-    let pinned = domain.domain.pin_authors();
-    domain.slips_in([pinned]);
-    let authority = resumed(&mut domain).unwrap();
-    let now = active(&authority);
-    assert_eq!((now.epoch.get(), now.semantics.as_str()), (3, SEMANTICS));
-    assert_eq!(authority.policy().epoch.get(), 3);
-    authority.close().unwrap();
-    let entered = domain.entered();
-    let last = entered.iter().rev().find_map(|one| match &one.body {
-        Body::Policy(activation) => Some(activation),
-        _ => None,
-    });
-    assert!(last.unwrap().manifest.is_none(), "its authors have signed the set, not the release");
 }
 
 #[test]
@@ -104,9 +79,7 @@ fn without_a_set_that_can_be_read_back_no_node_starts() {
     Ledger::create(&place, &empty.genesis(), &empty.ledger_signer()).unwrap();
     let ledger = ledger(&empty, &place, 1_795_248_001_000);
     ledger.append(empty.pin_authors()).unwrap();
-    let setting =
-        Setting { clock: Box::new(|| 1_795_248_001_000), rate: Rate::STANDARD, solver: SolverCommand::new("cvc5") };
-    let refused = Authority::resume(ledger, &place.store, setting).err();
+    let refused = Authority::resume(ledger, &place.store, setting(1_795_248_001_000)).err();
     assert!(matches!(refused, Some(AuthorityError::NoSet)), "{refused:?}");
 }
 

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use writ_policy::{Decision, Facts, PolicySet, Snapshot, decide};
+use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::{Label, Name};
@@ -31,7 +31,7 @@ fn compiled(dir: &Path) -> PolicySet {
         let path = entry.unwrap().path();
         path.is_file().then(|| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
     });
-    PolicySet::compile(&Snapshot::new(files.collect::<BTreeMap<_, _>>()).unwrap()).unwrap()
+    PolicySet::compile(&Snapshot::new(files.collect::<BTreeMap<_, _>>()).unwrap(), Semantics::CURRENT).unwrap()
 }
 
 /// One decision in memory, of ten thousand policies and of ten, for paths that one policy names, another names, or none.
