@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const VERSION_MIN: [u32; 3] = [1, 3, 1];
 
 /// How long a solver may take to say its version, and how much it may say.
-const VERSION_TIME: Duration = Duration::from_secs(10);
+const VERSION_TIME: Duration = Duration::from_secs(60);
 const VERSION_BYTES_MAX: u64 = 64 * 1024;
 
 /// What a solver may take.
@@ -63,7 +63,12 @@ impl SolverCommand {
 
     /// Runs it, to see whether it could be asked: its name and version, or why nothing can be proved with it.
     pub fn ready(&self) -> Result<String, Unproved> {
-        let found = self.version().map_err(|source| Unproved::NoSolver { path: self.0.clone(), source })?;
+        self.ready_within(VERSION_TIME)
+    }
+
+    /// The same, if it says so within this time.
+    pub fn ready_within(&self, time: Duration) -> Result<String, Unproved> {
+        let found = self.version(time).map_err(|source| Unproved::NoSolver { path: self.0.clone(), source })?;
         let mut parts = found.split('.').map_while(|part| part.parse::<u32>().ok());
         let parts = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
         if parts < VERSION_MIN {
@@ -73,7 +78,7 @@ impl SolverCommand {
     }
 
     /// The version that it says it is.
-    fn version(&self) -> std::io::Result<String> {
+    fn version(&self, time: Duration) -> std::io::Result<String> {
         let mut program = self.program();
         let mut child =
             program.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -85,7 +90,7 @@ impl SolverCommand {
             stdout.map(|stdout| stdout.take(VERSION_BYTES_MAX).read_to_end(&mut text));
             say.send(text).ok();
         });
-        let text = said.recv_timeout(VERSION_TIME);
+        let text = said.recv_timeout(time);
         child.kill().ok();
         child.wait().ok();
         let text = text.map_err(|_| std::io::Error::other("it does not say its version in time"))?;
@@ -172,6 +177,8 @@ impl Process {
                 self.end();
                 Err(SolverError::SolverMarkedFailed)
             }
+            // The watchman was quicker.
+            Err(RecvTimeoutError::Disconnected) if Instant::now() >= self.until => Err(SolverError::SolverMarkedFailed),
             Err(RecvTimeoutError::Disconnected) => Err(SolverError::Solver("it ended".to_owned())),
         }
     }
