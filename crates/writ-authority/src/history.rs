@@ -13,9 +13,9 @@ use writ_policy::{GateResult, PolicyError, PolicySet, Problem};
 use writ_protocol::Name;
 
 /// So many of the newest entries are looked at. Deciding them again must not keep a publisher waiting.
-pub const LOOKED_BACK: u64 = 65_536;
+pub const LOOKED_BACK: u64 = 32_768;
 /// The thread that decides again gives way to those that answer requests.
-const NICENESS: i32 = 19;
+const NICENESS: i32 = 5;
 /// A message names so many groups of each kind; a report has all of them.
 const TOLD_MAX: usize = 3;
 /// What somebody asked for is shown so far.
@@ -76,7 +76,7 @@ impl History {
         KINDS.iter().map(|kind| kind.name)
     }
 
-    /// Asks the decisions among so many of the newest entries in `store`, on a thread of its own that gives way to all others.
+    /// Asks the decisions among so many of the newest entries in `store`, on a thread of its own that gives way to those that answer.
     pub fn ask(
         store: &Path,
         candidate: &PolicySet,

@@ -3,7 +3,7 @@
 use crate::answers::{denied, done, permitted};
 use std::collections::BTreeSet;
 use writ_authority::{
-    Answer, AuthorityError, Caller, GateResult, History, LOOKED_BACK, Looked, PolicySet, Received, Shift,
+    Answer, AuthorityError, Caller, GateResult, History, LOOKED_BACK, Looked, PolicySet, Received, Semantics, Shift,
 };
 use writ_ledger::{Draft, LedgerError, Proposal};
 use writ_protocol::Code;
@@ -40,7 +40,7 @@ impl Asked {
     }
 
     fn set(&self, files: &PolicyFiles) -> PolicySet {
-        PolicySet::compile(&files.snapshot()).unwrap()
+        PolicySet::compile(&files.snapshot(), Semantics::CURRENT).unwrap()
     }
 
     /// What history says of the standard set with another file, in place of the standard set.
