@@ -3,7 +3,7 @@
 
 #[path = "policy/bundles.rs"]
 mod bundles;
-#[path = "policy/history.rs"]
+#[path = "policy/history_gate.rs"]
 mod history_gate;
 #[path = "policy/interrupted.rs"]
 mod interrupted;

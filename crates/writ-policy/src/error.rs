@@ -277,9 +277,7 @@ impl Problem {
             Self::Wider { .. } | Self::Looser { .. } => {
                 "narrow it, or have its authors accept it: `writ policy sign --accept policy:<id>`"
             }
-            Self::GuardrailGone(_) => {
-                "keep it, or have its authors accept it: `writ policy sign --accept guardrail:<id>`"
-            }
+            Self::GuardrailGone(_) => "keep it, or have it accepted: `writ policy sign --accept guardrail:<id>`",
             Self::History { advice, .. } => advice,
             Self::SchemaChanged => "have its authors accept it: `writ policy sign --accept schema`",
             Self::SemanticsChanged(_) => "have its authors accept it: `writ policy sign --accept semantics`",

@@ -310,6 +310,14 @@ fn carried_out(maker: &mut Maker) {
         story.input(&story.opened(halt)),
         shown.to_value(),
     );
+    opened_as_other_orders(maker);
+    decided_otherwise(maker);
+}
+
+/// Orders that open as another than the entry tells.
+fn opened_as_other_orders(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let gateway = || Target::Gateway(domain.gateway_name(0));
     let others = [
         (
             "opening_other_target",
@@ -336,6 +344,10 @@ fn carried_out(maker: &mut Maker) {
         story.input(&story.opened(halt)),
         CommitmentMismatch,
     );
+}
+
+/// Orders that the set in force has not decided, or that are none.
+fn decided_otherwise(maker: &mut Maker) {
     let cases: [(&str, &str, Code, Tell); 4] = [
         (
             "revocation_policy_other",
