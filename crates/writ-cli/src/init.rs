@@ -158,6 +158,11 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
         files.len(),
         args.root_threshold
     ))?;
-    line(format_args!("  policy      {dir}/policy/   who may run what; read it, then change it"))?;
+    let policy = if args.empty {
+        "permits no execution yet; see what runs with `writ run --shadow`, then `writ policy learn --shadow`"
+    } else {
+        "who may run what; read it, then change it"
+    };
+    line(format_args!("  policy      {dir}/policy/   {policy}"))?;
     line(format_args!("\nnext: writ up --domain {}", quoted(&args.dir)))
 }

@@ -17,12 +17,16 @@ use writ_gateway_process::{Shadow, Signer, replace};
 use writ_protocol::Code;
 use writ_protocol::entry::Would;
 
-/// What runs in shadow runs as before: a node that does not answer holds nobody up for longer.
-const WITHIN: Duration = Duration::from_secs(5);
+/// What runs in shadow runs as before: a node that cannot be reached or does not answer holds nobody up for longer than both together.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Asks, says what would have been refused, and becomes the program whatever came of it.
 pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
-    match ask(&args.reach, &args.who, &args.argv, Some(WITHIN)) {
+    let asked_for = Duration::from_secs(args.reach.timeout);
+    let connect = asked_for.min(REACHED_WITHIN);
+    let timeouts = Timeouts { connect, request: asked_for.min(ANSWERED_WITHIN), ..Timeouts::STANDARD };
+    match ask(&args.reach, &args.who, &args.argv, Some(timeouts)) {
         Ok(told) if told.would == Would::Permit => {}
         Ok(told) if as_json => say_json(&told_json(&told)),
         Ok(told) => say(&format!("writ: would refuse {}: {}; entry {}", shown(&args.argv), reason(&told), told.index)),
@@ -58,16 +62,23 @@ pub(crate) fn authorize(args: &args::Authorize, as_json: bool) -> Result<(), Cli
     }
 }
 
-fn ask(reach: &args::Reach, who: &args::As, argv: &[OsString], within: Option<Duration>) -> Result<Shadowed, CliError> {
+fn ask(
+    reach: &args::Reach,
+    who: &args::As,
+    argv: &[OsString],
+    timeouts: Option<Timeouts>,
+) -> Result<Shadowed, CliError> {
     let domain = Domain::of(&reach.place)?;
     let trust = read_trust_root(&domain.trust_root())?;
     let endpoint = endpoint(reach, &domain)?;
-    let request = Duration::from_secs(reach.timeout);
-    let request = within.map_or(request, |within| within.min(request));
+    let endpoint = match timeouts {
+        Some(timeouts) => endpoint.within(timeouts),
+        None => endpoint,
+    };
     let asked = Shadow {
         argv: argv.to_vec(),
         principal: signer(who, &domain)?.map(|signer| Signer { name: signer.name, key: signer.key }),
-        endpoint: endpoint.within(Timeouts { request, ..Timeouts::STANDARD }),
+        endpoint,
         origin: origin_of(&trust)?,
         trust,
         slots: domain.slots(),

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use writ_client::blocking::Client;
 use writ_client::{
     Answer, Asked, ClientError, Denial, Endpoint, FeedEvent, GatewayPlace, OpenExecution, OrderAnswer, Permit,
-    PolicyNote, Recorded, Refused, StateAnswer, Timeouts,
+    PolicyNote, Recorded, Refused, ShadowAnswer, Shadowed, StateAnswer, Timeouts,
 };
+use writ_protocol::entry::Would;
 use writ_protocol::{Code, ExecutionId};
 use writ_tlog::Hash;
 
@@ -98,6 +99,33 @@ fn a_denial_is_read_with_the_policies_that_decided() {
     assert_eq!(connect(&node).authorize(&Asked::Signed(vec![0])).unwrap(), Answer::Deny(denial));
     let body = value(&node.requests.recv().unwrap().body);
     assert_eq!(body, serde_json::json!({ "explain": true, "signed": "AA==" }));
+}
+
+#[test]
+fn what_would_be_answered_is_read_and_is_no_permit() {
+    let body = r#"{"outcome":"shadow","would":"policy_denied","index":9,"repeated":false,"why":"no","proof":"p","next":"ask Ada",
+        "explanation":null,"policies":[]}"#;
+    let node = local(says(200, body));
+    let expected = Shadowed {
+        would: Would::PolicyDenied,
+        index: 9,
+        why: Some("no".to_owned()),
+        proof: "p".to_owned(),
+        policies: Vec::new(),
+        explanation: None,
+        next: Some("ask Ada".to_owned()),
+    };
+    assert_eq!(connect(&node).shadow(&bare()).unwrap(), ShadowAnswer::Recorded(expected));
+    assert_eq!(node.requests.recv().unwrap().line, "POST /v1/shadow HTTP/1.1");
+    // Neither is taken for the other, and nothing is taken that is not among what policy can answer.
+    assert!(matches!(connect(&local(says(200, body))).authorize(&bare()), Err(ClientError::Garbled { .. })));
+    let others = [PERMIT.to_owned(), body.replace("policy_denied", "halted"), body.replace("\"would\"", "\"was\"")];
+    for other in others {
+        let read = connect(&local(says(200, &other))).shadow(&bare());
+        assert!(matches!(read, Err(ClientError::Garbled { .. })), "{other}: {read:?}");
+    }
+    let refusing = local(says(403, REFUSED));
+    assert_eq!(connect(&refusing).shadow(&bare()).unwrap(), ShadowAnswer::Refused(refused(403)));
 }
 
 #[test]

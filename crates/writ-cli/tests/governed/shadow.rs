@@ -3,12 +3,13 @@
 use super::site::{NOT_FOUND, REFUSED, Site, json, refusal, stderr, stdout};
 use serde_json::Value as Json;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::thread::JoinHandle;
 use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, Endpoint, ShadowAnswer};
 use writ_ledger::Reader;
@@ -117,6 +118,65 @@ fn what_cannot_be_recorded_is_told_in_a_line_and_runs() {
     assert_eq!((&told["outcome"], &told["code"]), (&"unrecorded".into(), &"authority_unreachable".into()));
     assert_eq!(told["index"], Json::Null);
     site.audit();
+}
+
+/// Something that looks like a node and answers one request with this.
+fn answering(site: &Site, body: String) -> (String, JoinHandle<()>) {
+    let socket = site.path("lying.sock");
+    fs::remove_file(&socket).ok();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(client.try_clone().unwrap());
+        let (mut length, mut line) = (0, String::new());
+        while reader.read_line(&mut line).unwrap() > 2 {
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        reader.read_exact(&mut vec![0; length]).unwrap();
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        client.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    (format!("unix:{}", socket.display()), answering)
+}
+
+/// What a node says of shadow is not believed before it is proved.
+#[test]
+fn an_answer_that_is_not_proved_or_not_ours_counts_as_none() {
+    let site = Site::up();
+    site.shadow(&["true"]);
+    let index = site.newest_shadow()["index"].as_u64().unwrap();
+    let reader = Reader::open(&site.path("acme/ledger.db")).unwrap();
+    let view = reader.view().unwrap();
+    let proof = |index| String::from_utf8(reader.receipt(LeafIndex::new(index), &view).unwrap().to_writ()).unwrap();
+    let told = |would: &str, proof: String| {
+        serde_json::json!({
+            "outcome": "shadow", "would": would, "index": index, "repeated": false, "why": null, "policies": [],
+            "explanation": null, "next": null, "proof": proof,
+        })
+    };
+    for (answer, code) in [
+        // The answer to another request.
+        (told("permit", proof(index)), "evidence_invalid"),
+        // An entry of another type.
+        (told("permit", proof(0)), "evidence_invalid"),
+        (told("permit", "no proof".to_owned()), "malformed"),
+        (told("halted", proof(index)), "authority_unreachable"),
+        (
+            serde_json::json!({ "outcome": "permit", "index": index, "repeated": false, "writ": proof(index) }),
+            "authority_unreachable",
+        ),
+    ] {
+        let (node, answering) = answering(&site, answer.to_string());
+        let ran = site.writ(&["run", "--shadow", "--node", &node, "--", "echo", "ran"]);
+        answering.join().unwrap();
+        assert_eq!(stdout(&ran), "ran\n");
+        let told = stderr(&ran);
+        assert!(told.starts_with("writ: not recorded, and runs anyhow") && told.contains(code), "{code}: {told}");
+    }
 }
 
 #[test]
