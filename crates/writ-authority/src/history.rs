@@ -16,7 +16,7 @@ use writ_protocol::Name;
 pub const LOOKED_BACK: u64 = 32_768;
 /// The thread that decides again gives way to those that answer requests.
 const NICENESS: i32 = 5;
-/// A message names so many groups of each kind; a report has all of them.
+/// A message names so many groups of each kind, and policies of each group; a report has all groups.
 const TOLD_MAX: usize = 3;
 /// What somebody asked for is shown so far.
 const RESOURCE_CHARS_MAX: usize = 120;
@@ -185,7 +185,11 @@ fn shown(resource: &str) -> String {
 }
 
 fn came(came: &Came) -> String {
-    let by: Vec<&str> = came.reasons.iter().map(Name::as_str).collect();
     let outcome = came.outcome.as_str();
-    if by.is_empty() { outcome.to_owned() } else { format!("{outcome} by {}", by.join(", ")) }
+    let by: Vec<&str> = came.reasons.iter().take(TOLD_MAX).map(Name::as_str).collect();
+    match came.reasons.len().saturating_sub(TOLD_MAX) {
+        _ if by.is_empty() => outcome.to_owned(),
+        0 => format!("{outcome} by {}", by.join(", ")),
+        more => format!("{outcome} by {} and {more} more", by.join(", ")),
+    }
 }

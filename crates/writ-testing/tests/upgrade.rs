@@ -53,7 +53,9 @@ fn an_upgrade_changes_no_decision_until_the_authors_publish_and_both_halves_repl
     assert_eq!(told.code, Code::GateFailed);
     assert!(told.why.contains("`no_wider`") && told.why.contains("--accept semantics"), "{}", told.why);
     assert_eq!(in_force(&domain), (1, Semantics::Writ1));
-    published(publish(&domain, &policies, &["semantics"]));
+    let Answer::Deny(told) = publish(&domain, &policies, &["semantics"]) else { panic!("it was published") };
+    assert!(told.why.contains("`backtest`") && told.why.contains("crowd/002 and 253 more"), "{}", told.why);
+    published(publish(&domain, &policies, &["history:newly_permitted", "semantics"]));
     assert_eq!(in_force(&domain), (2, Semantics::Writ2));
     let grant = granted(&domain, PolicyFiles::CROWDED, Semantics::Writ2);
     assert_eq!(grant.policy.reasons.as_slice().len(), 256);
