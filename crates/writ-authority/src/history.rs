@@ -164,10 +164,11 @@ impl History {
 
 fn group(one: &Changed) -> String {
     let Changed { principal, action, was, would, count, .. } = one;
+    let shadow = if one.shadow { " in shadow" } else { "" };
     let entries: Vec<String> = one.examples.iter().map(u64::to_string).collect();
     let more = if *count > one.examples.len() as u64 { format!(" … {}", one.last) } else { String::new() };
     format!(
-        "{count} x {principal} {action} {}, {} -> {}, entries {}{more}",
+        "{count} x {principal} {action} {}{shadow}, {} -> {}, entries {}{more}",
         shown(&one.resource),
         came(was),
         came(would),

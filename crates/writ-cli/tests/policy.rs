@@ -7,6 +7,8 @@ mod bundles;
 mod history_gate;
 #[path = "policy/interrupted.rs"]
 mod interrupted;
+#[path = "policy/life.rs"]
+mod life;
 #[path = "policy/proofs.rs"]
 mod proofs;
 #[path = "policy/samples.rs"]
@@ -25,6 +27,12 @@ use std::process::Output;
 fn signed_site() -> Site {
     let mut site = Site::up();
     site.kill_node();
+    signed(&mut site);
+    site
+}
+
+/// Two of three authors sign from now on, and the node is started.
+fn signed(site: &mut Site) {
     for author in ["a1.seed", "a2.seed", "a3.seed"] {
         json(&site.writ(&["--json", "policy", "author", author]));
     }
@@ -43,7 +51,6 @@ fn signed_site() -> Site {
     ]);
     assert_eq!(json(&pinned)["threshold"], 2);
     site.start();
-    site
 }
 
 /// A copy of the domain's folder with one policy more.
