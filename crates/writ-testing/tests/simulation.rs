@@ -65,10 +65,11 @@ fn run(seed: u64) -> Outcome {
 
 /// Schedules in which nothing happens show nothing.
 fn was_worth_it(report: &Report) {
-    let Report { schedules, grants, effects, orders, repeated, .. } = report;
+    let Report { schedules, grants, effects, orders, repeated, shadows, .. } = report;
     for (what, count) in [("grants", grants), ("effects", effects), ("orders", orders), ("repeated", repeated)] {
         assert!(*count > *schedules, "too few {what}: {count} in {schedules} schedules");
     }
+    assert!(*shadows > schedules / 4, "too few in shadow: {shadows} in {schedules} schedules");
     for phase in Phase::ALL {
         assert!(report.kills.contains_key(phase), "no node was killed in {}", phase.as_str());
         assert!(report.power_cuts.contains_key(phase), "no power was lost in {}", phase.as_str());

@@ -20,6 +20,8 @@ pub struct Report {
     pub effects: u64,
     /// Orders that were done, policy sets put in force, gateways renewed.
     pub orders: u64,
+    /// Answers in shadow that were heard of.
+    pub shadows: u64,
     /// Refusals by code, whoever refused: authority, ledger or gateway.
     pub refusals: BTreeMap<&'static str, u64>,
     /// Kills of the node by phase.
@@ -44,6 +46,7 @@ impl Report {
         self.grants += other.grants;
         self.effects += other.effects;
         self.orders += other.orders;
+        self.shadows += other.shadows;
         add(&mut self.refusals, &other.refusals);
         add(&mut self.kills, &other.kills);
         add(&mut self.power_cuts, &other.power_cuts);
@@ -59,9 +62,12 @@ fn add<K: Ord + Copy>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedules, entries, acknowledged, repeated, grants, effects, orders, .. } = self;
+        let Self { schedules, entries, acknowledged, repeated, grants, effects, orders, shadows, .. } = self;
         writeln!(f, "{schedules} schedules, {entries} entries, {acknowledged} acknowledged ({repeated} repeated)")?;
-        writeln!(f, "{grants} grants, {effects} effects, {orders} orders, activations and renewals")?;
+        writeln!(
+            f,
+            "{grants} grants, {effects} effects, {orders} orders, activations and renewals, {shadows} in shadow"
+        )?;
         let phases = |of: &BTreeMap<Phase, u64>| of.iter().map(|(at, n)| (at.as_str(), *n)).collect::<Vec<_>>();
         let named = |of: &BTreeMap<&'static str, u64>| of.iter().map(|(what, n)| (*what, *n)).collect::<Vec<_>>();
         let tables = [

@@ -320,6 +320,7 @@ impl World {
             }
             Answer::Shadow(shadowed) => {
                 self.heard(to, signed, &shadowed.receipt);
+                self.report.shadows += u64::from(!shadowed.receipt.repeated);
                 self.note(format_args!("would {} {}", shadowed.would.as_str(), shadowed.receipt.index));
             }
             Answer::TurnedAway(refusal) => {
