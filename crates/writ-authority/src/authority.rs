@@ -3,6 +3,7 @@ use crate::caller::{Caller, Local};
 use crate::decision::opening;
 use crate::disclosure::EXPLAINED;
 use crate::error::AuthorityError;
+use crate::lately::LatelyRefused;
 use crate::policies::{ActiveSet, Policies, label};
 use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
@@ -41,6 +42,7 @@ pub struct Authority {
     pub(crate) trees: Trees,
     pub(crate) rates: Rates,
     pub(crate) explained: Rates,
+    pub(crate) lately: LatelyRefused,
     turned_away: TurnedAway,
     reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -91,6 +93,7 @@ impl Authority {
             trees: Trees::default(),
             rates: Rates::new(setting.rate),
             explained: Rates::new(EXPLAINED),
+            lately: LatelyRefused::default(),
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
             store: store.to_owned(),

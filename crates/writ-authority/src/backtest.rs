@@ -13,14 +13,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use writ_ledger::{Decided, Kept, Reader, Ruled};
-use writ_policy::{Decision, Facts, Permit, PolicySet, Semantics, Snapshot, decide, text_of_bytes};
+use writ_policy::{Decision, Deny, Facts, Permit, PolicySet, Semantics, Snapshot, decide, text_of_bytes};
 use writ_protocol::action::{Action, Command};
-use writ_protocol::entry::{Grant, Limits, Policy, Principal};
+use writ_protocol::entry::{AssertedPrincipal, Grant, Limits, Policy, Principal};
 use writ_protocol::{Code, Name};
 use writ_tlog::Hash;
 
 /// Entries that a worker takes at a time.
 const STRETCH: u64 = 1_024;
+/// The same for whoever goes back from the newest, and may have to stop soon.
+const STRETCH_BACK: u64 = 256;
 /// More workers than this gain nothing: one disk is read.
 const WORKERS_MAX: usize = 8;
 /// Of each group so many entries are named.
@@ -192,26 +194,46 @@ pub fn backtest(
     Ok(all.into_report(candidate.digest(), 0..size))
 }
 
-/// Decides the newest recorded decisions again under `candidate`, those of so many entries, and holds them against what `replaced` decides:
+/// How far back somebody looks: whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// So many of the newest entries.
+    pub entries: u64,
+    /// So many bytes of what was asked. Whoever asked chose how long it is.
+    pub bytes: u64,
+}
+
+/// Decides the newest recorded decisions again under `candidate`, as far back as it is told, and holds them against what `replaced` decides:
 /// that is what was recorded, where it was in force then. One thread reads and decides, the calling one.
 pub(crate) fn newest(
     store: &Path,
     candidate: &PolicySet,
     replaced: &PolicySet,
-    entries: u64,
+    reach: Reach,
 ) -> Result<Backtest, AuthorityError> {
     let reader = Reader::open(store)?;
     let view = reader.view()?;
     let (size, limits) = (view.size().get(), view.control.limits().clone());
-    let first = size.saturating_sub(entries);
+    let last_stretch = size.saturating_sub(reach.entries);
     let mut run = Run { set: candidate, replaced: Some(replaced), limits: &limits, found: Found::default() };
-    let mut start = first;
-    while start < size {
-        let end = start.saturating_add(STRETCH).min(size);
-        reader.decisions(start..end, &mut |decided| run.decision(&decided))?;
-        start = end;
+    let (mut first, mut bytes) = (size, 0);
+    while first > last_stretch && bytes < reach.bytes {
+        let start = first.saturating_sub(STRETCH_BACK).max(last_stretch);
+        reader.decisions(start..first, &mut |decided| {
+            bytes += length(&decided.action) + length(&decided.facts);
+            run.decision(&decided);
+        })?;
+        first = start;
     }
+    run.found.not_decided.sort_by_key(|one| one.index);
     Ok(run.found.into_report(*candidate.digest(), first..size))
+}
+
+fn length(kept: &Kept) -> u64 {
+    match kept {
+        Kept::Value(opening) => opening.value.len() as u64,
+        Kept::Erased | Kept::Nothing => 0,
+    }
 }
 
 /// Decisions are alike if they change alike.
@@ -265,14 +287,19 @@ impl Run<'_> {
         self.found.decided += 1;
         let shadow = matches!(decided.ruled, Ruled::Shadow(_));
         self.found.shadow += u64::from(shadow);
-        let derived = decide(self.set, &action, &facts);
-        let (was, shift) = match self.replaced.filter(|replaced| !decided_by(policy, replaced)) {
-            Some(replaced) => {
-                let now = decide(replaced, &action, &facts);
+        let derived = match self.replaced {
+            Some(replaced) => answered(self.set, principal, &action, &facts, replaced),
+            None => decide(self.set, &action, &facts),
+        };
+        let is_policys = !matches!(outcome, Recorded::Deny(code) if !by_policy(code));
+        let (was, shift) = match self.replaced {
+            // What was recorded is not what is in force now, or not what policy said.
+            Some(replaced) if !is_policys || !decided_by(policy, replaced) => {
+                let now = answered(replaced, principal, &action, &facts, replaced);
                 let shift = between(&now, &derived);
                 (came_of(now), shift)
             }
-            None => {
+            Some(_) | None => {
                 let was = Came { outcome, reasons: policy.reasons.as_slice().to_vec() };
                 let shift = self.shift(decided, &was, &derived, &facts);
                 (was, shift)
@@ -322,6 +349,25 @@ fn came_of(decision: Decision) -> Came {
         Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
         Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
     }
+}
+
+/// What a set would answer to whoever asked then: nothing, if it does not know them any more by what the set in force knows them by.
+fn answered(set: &PolicySet, who: &Principal, action: &Action, facts: &Facts, in_force: &PolicySet) -> Decision {
+    let name = AssertedPrincipal { kind: who.kind.clone(), id: who.id.clone() };
+    let recognised = match (who.auth.as_str(), &who.key) {
+        (_, Some(key)) => set.principals().by_key(&key.fingerprint()) == Some(&name),
+        // By which user of the machine is not recorded; the set in force says which ones it can be.
+        ("peer", None) => {
+            let mut uids = in_force.principals().uids_of(&name).peekable();
+            uids.peek().is_some() && uids.all(|uid| set.principals().by_uid(uid) == Some(&name))
+        }
+        // An execution is whoever its origin was.
+        (_, None) => true,
+    };
+    if recognised {
+        return decide(set, action, facts);
+    }
+    Decision::Deny(Deny { code: Code::Unauthenticated, reasons: Vec::new(), errors: Vec::new() })
 }
 
 /// Whether what is recorded is what this set decides.

@@ -10,7 +10,7 @@ use crate::recognise::Asker;
 use crate::trees::Governed;
 use std::sync::Arc;
 use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
-use writ_policy::{Clause, Decision, Facts, Permit, decide, text_of_bytes};
+use writ_policy::{Clause, Decision, Facts, Permit, SURROUNDINGS_MAX, decide, text_of_bytes};
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
@@ -23,6 +23,8 @@ use writ_protocol::{Code, DenialId, Name, Refusal, WritId};
 
 /// How often a request is decided again because what its decision read had changed before it was recorded.
 const DECISIONS_MAX: usize = 8;
+/// What is said of the surroundings is recorded with every decision, and read again by whoever replays it.
+const SURROUNDINGS_BYTES_MAX: usize = 65_536;
 /// A window begins this much before the decision, for gateways whose clock is a little behind.
 const WINDOW_BEFORE_MS: u64 = 2_000;
 
@@ -84,6 +86,9 @@ impl Authority {
         if case.action.kind() != ActionKind::Exec {
             let why = Refusal::malformed("an order is no action that a gateway executes; send it as an order");
             return self.deny(case, None, Ruling::of(&why)).await;
+        }
+        if let Err(refusal) = can_be_recorded(&ask.surroundings) {
+            return self.deny(case, None, Ruling::of(&refusal)).await;
         }
         let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
         for _ in 0..DECISIONS_MAX {
@@ -250,6 +255,18 @@ impl Answer {
         }
         self
     }
+}
+
+/// Facts that nobody could read again are none that anybody may decide on.
+pub(crate) fn can_be_recorded(surroundings: &[Component]) -> Result<(), Refusal> {
+    let bytes: usize = surroundings.iter().map(|one| one.name.as_str().len() + one.value.len()).sum();
+    if bytes <= SURROUNDINGS_BYTES_MAX && surroundings.len() <= SURROUNDINGS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::malformed(format_args!(
+        "expected surroundings of at most {SURROUNDINGS_MAX} components and {SURROUNDINGS_BYTES_MAX} bytes, found {} and {bytes}",
+        surroundings.len()
+    )))
 }
 
 /// Why a request is refused.

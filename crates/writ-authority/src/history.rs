@@ -4,7 +4,7 @@
 //! decided again, nobody knows, and that is accepted or refused too.
 
 use crate::authority::recorded;
-use crate::backtest::{Backtest, Came, Changed, Shift, newest};
+use crate::backtest::{Backtest, Came, Changed, Reach, Shift, newest};
 use crate::error::AuthorityError;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,12 +12,14 @@ use writ_ledger::Reader;
 use writ_policy::{GateResult, PolicyError, PolicySet, Problem};
 use writ_protocol::Name;
 
-/// So many of the newest entries are looked at. Deciding them again must not keep a publisher waiting.
-pub const LOOKED_BACK: u64 = 32_768;
+/// So far is looked back. Deciding all that again must not keep a publisher waiting, however much others have asked for.
+pub const LOOKED_BACK: Reach = Reach { entries: 32_768, bytes: 64 * 1024 * 1024 };
 /// The thread that decides again gives way to those that answer requests.
 const NICENESS: i32 = 5;
-/// A message names so many groups of each kind, and policies of each group; a report has all groups.
+/// A message names so many groups of each kind, and policies of each group; a report has more groups.
 const TOLD_MAX: usize = 3;
+/// A report names so many groups of each kind: there is room for all kinds, whatever somebody fills one of them with.
+const DETAILS_MAX: usize = 40;
 /// What somebody asked for is shown so far.
 const RESOURCE_CHARS_MAX: usize = 120;
 
@@ -76,18 +78,18 @@ impl History {
         KINDS.iter().map(|kind| kind.name)
     }
 
-    /// Asks the decisions among so many of the newest entries in `store`, on a thread of its own that gives way to those that answer.
+    /// Asks the newest decisions in `store`, on a thread of its own that gives way to those that answer.
     pub fn ask(
         store: &Path,
         candidate: &PolicySet,
         replaced: &PolicySet,
-        entries: u64,
+        reach: Reach,
     ) -> Result<Self, AuthorityError> {
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 // Where it may not give way it is only less polite.
                 rustix::process::nice(NICENESS).ok();
-                newest(store, candidate, replaced, entries).map(Self)
+                newest(store, candidate, replaced, reach).map(Self)
             });
             asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
@@ -122,14 +124,19 @@ impl History {
         Looked { result, accepted }
     }
 
-    /// How far was looked, and every group of what was found, a line each.
+    /// How far was looked, and of each kind the largest groups of what was found, a line each.
     pub fn details(&self) -> Vec<String> {
         let Backtest { first, entries, decided, undecided, .. } = &self.0;
         let mut lines = vec![format!(
             "looked at the newest {entries} entries, from entry {first} on: {decided} decided again, {undecided} undecided"
         )];
         for kind in KINDS.iter().filter(|kind| self.count(kind) > 0) {
-            lines.extend(self.each(kind).map(|one| format!("{}: {one}", kind.words)));
+            let mut each = self.each(kind);
+            lines.extend(each.by_ref().take(DETAILS_MAX).map(|one| format!("{}: {one}", kind.words)));
+            match each.count() {
+                0 => {}
+                more => lines.push(format!("{}: and {more} more", kind.words)),
+            }
         }
         if self.0.ungrouped > 0 {
             lines.push(format!("and {} more, in too many groups to tell", self.0.ungrouped));
@@ -176,12 +183,20 @@ fn group(one: &Changed) -> String {
     )
 }
 
-/// Whoever asked chose what it is called, and may have chosen it long; that it stands on one line is seen to where it is made.
+/// Whoever asked chose what it is called, so it is quoted, and what would end the quotation or the line is escaped.
 fn shown(resource: &str) -> String {
-    let mut shown: String = resource.chars().take(RESOURCE_CHARS_MAX).collect();
-    if resource.chars().nth(RESOURCE_CHARS_MAX).is_some() {
-        shown.push('…');
+    let mut shown = String::from("\"");
+    for character in resource.chars().take(RESOURCE_CHARS_MAX) {
+        match character {
+            '"' => shown.push_str("\\\""),
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.extend(character.escape_unicode())
+            }
+            _ if character.is_control() => shown.extend(character.escape_unicode()),
+            _ => shown.push(character),
+        }
     }
+    shown.push_str(if resource.chars().nth(RESOURCE_CHARS_MAX).is_some() { "…\"" } else { "\"" });
     shown
 }
 

@@ -6,13 +6,16 @@ use crate::error::AuthorityError;
 use std::collections::BTreeMap;
 use std::path::Path;
 use writ_ledger::{Decided, Kept, Reader, Ruled};
-use writ_policy::{Facts, Observed, PolicySet, Proposal, Seen, Semantics, Snapshot};
+use writ_policy::{Clause, Facts, Observed, PolicySet, Proposal, Seen, Semantics, Snapshot};
 use writ_protocol::action::Action;
 use writ_protocol::entry::Would;
 use writ_protocol::{Code, Name};
 
 /// The file that holds what was learnt.
 pub const LEARNED: &str = "learned.cedar";
+
+/// What was asked for at greater length is not learnt: a policy that named it would be larger than a set may be.
+const LEARNED_BYTES_MAX: usize = 32_768;
 
 /// From which decisions is learnt, besides what was granted. Never from what a policy forbade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +33,10 @@ pub struct Learned {
     pub seen: u64,
     /// Of those, the ones that were asked in shadow.
     pub shadow: u64,
-    /// Decisions that could not be read, since their values were erased.
+    /// Decisions that could not be read, for one since their values were erased.
     pub erased: u64,
+    /// Executions that are too long to be named in a policy.
+    pub long: u64,
     /// The policies, and what they say less exactly than it was seen.
     pub proposal: Proposal,
     /// The folder it began with, with the policies in place of the permits they replace.
@@ -51,7 +56,7 @@ pub fn learn(
     let set = PolicySet::compile(active, Semantics::CURRENT).map_err(AuthorityError::Policy)?;
     let reader = Reader::open(store)?;
     let size = reader.view()?.size().get();
-    let mut school = School { from, observed: Observed::default(), shadow: 0, erased: 0 };
+    let mut school = School { from, observed: Observed::default(), shadow: 0, erased: 0, long: 0 };
     reader.decisions(0..size, &mut |decided| school.see(&decided))?;
     let proposal = school.observed.propose(&set);
     let candidate = replaced(active, &set, &proposal)?;
@@ -61,6 +66,7 @@ pub fn learn(
         seen: school.observed.total(),
         shadow: school.shadow,
         erased: school.erased,
+        long: school.long,
         proposal,
         candidate,
         tried,
@@ -72,6 +78,7 @@ struct School {
     observed: Observed,
     shadow: u64,
     erased: u64,
+    long: u64,
 }
 
 impl School {
@@ -103,7 +110,12 @@ impl School {
             Kept::Value(opening) => Some(opening.value.clone()),
             Kept::Erased | Kept::Nothing => None,
         };
-        let action = read(&decided.action).and_then(|value| Action::decode(&value).ok());
+        let action = read(&decided.action);
+        if action.as_ref().is_some_and(|value| value.len() > LEARNED_BYTES_MAX) {
+            self.long += 1;
+            return;
+        }
+        let action = action.and_then(|value| Action::decode(&value).ok());
         let facts = read(&decided.facts).and_then(|value| Facts::decode(&value).ok());
         match (action, facts) {
             (Some(Action::Exec(exec)), Some(facts)) => {
@@ -128,13 +140,13 @@ impl School {
 /// The folder without the permits that are replaced, and with what was learnt.
 fn replaced(active: &Snapshot, set: &PolicySet, proposal: &Proposal) -> Result<Snapshot, AuthorityError> {
     let mut files: BTreeMap<String, Vec<u8>> = active.files().clone();
-    for id in &proposal.replaced {
-        let Some(clause) = set.clause(id) else { continue };
+    let mut gone: Vec<&Clause> = proposal.replaced.iter().filter_map(|id| set.clause(id)).collect();
+    // From the end, so that the lines of the others stay where they are.
+    gone.sort_by_key(|clause| std::cmp::Reverse(clause.line));
+    for clause in gone {
         let Some(content) = files.get_mut(&clause.file) else { continue };
         let text = String::from_utf8_lossy(content).into_owned();
-        // Each policy has an id of its own in its text, so it stands there once.
-        let without = text.replacen(&clause.text, "", 1);
-        *content = squeezed(&without).into_bytes();
+        *content = without(&text, clause).unwrap_or(text).into_bytes();
     }
     files.retain(|path, content| !path.ends_with(".cedar") || content.iter().any(|byte| !byte.is_ascii_whitespace()));
     let learned = files.entry(LEARNED.to_owned()).or_default();
@@ -142,14 +154,44 @@ fn replaced(active: &Snapshot, set: &PolicySet, proposal: &Proposal) -> Result<S
     Snapshot::new(files).map_err(AuthorityError::Policy)
 }
 
-/// Without the empty lines that a policy leaves behind.
-fn squeezed(text: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    for line in text.lines() {
-        let is_second_empty = line.trim().is_empty() && lines.last().is_none_or(|last: &&str| last.trim().is_empty());
-        if !is_second_empty {
-            lines.push(line);
-        }
+/// A text without a policy that begins in its line, and without the empty lines between which it stood. What looks like it in a comment
+/// before stays.
+fn without(text: &str, clause: &Clause) -> Option<String> {
+    let line = clause.line.saturating_sub(1);
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let (before, rest) = text.split_at_checked(start)?;
+    let (indent, after) = rest.split_once(clause.text.as_str())?;
+    let (kept, after) = (format!("{before}{indent}"), after.trim_start_matches(['\n', ' ']));
+    let kept = kept.trim_end_matches(['\n', ' ']);
+    Some(match (kept.is_empty(), after.is_empty()) {
+        (true, _) => after.to_owned(),
+        (false, true) => format!("{kept}\n"),
+        (false, false) => format!("{kept}\n\n{after}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+    use writ_policy::{Clause, PolicySet, Semantics, Snapshot};
+    use writ_protocol::Name;
+
+    const TEXT: &str = "// It was @id(\"wide\") permit (principal, action, resource);\n// once.\n\n@id(\"wide\") permit (principal, action, resource);\n\n@id(\"kept\")\nforbid (principal, action == Action::\"exec\", resource) when { context.path == \"a\n\n\nb\" };\n";
+
+    fn clause(id: &str) -> Clause {
+        let files = [("all.cedar", TEXT), ("entities.json", "[]"), ("principals.json", "[]")];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let set = PolicySet::compile(&Snapshot::new(files.into()).unwrap(), Semantics::CURRENT).unwrap();
+        set.clause(&Name::new(id).unwrap()).unwrap().clone()
     }
-    lines.join("\n") + "\n"
+
+    #[test]
+    fn a_policy_is_cut_where_it_stands_and_nothing_else_is_touched() {
+        let rest = without(TEXT, &clause("wide")).unwrap();
+        let (comment, kept) =
+            (TEXT.split("\n\n").next().unwrap(), TEXT.get(TEXT.find("@id(\"kept\")").unwrap()..).unwrap());
+        assert_eq!(rest, format!("{comment}\n\n{kept}"));
+        let first = without(TEXT, &clause("kept")).unwrap();
+        assert_eq!(first, TEXT.split_once("\n\n@id(\"kept\")").unwrap().0.to_owned() + "\n");
+    }
 }

@@ -14,6 +14,7 @@ mod disclosure;
 mod error;
 mod folder;
 mod history;
+mod lately;
 mod learn;
 mod orders;
 mod policies;
@@ -28,7 +29,7 @@ mod trees;
 
 pub use answer::{Answer, Denied, Shadowed};
 pub use authority::{Authority, Setting};
-pub use backtest::{Backtest, Came, Changed, Shift, Verdict, backtest};
+pub use backtest::{Backtest, Came, Changed, Reach, Shift, Verdict, backtest};
 pub use caller::{Caller, Local, Received};
 pub use disclosure::Basis;
 pub use error::AuthorityError;

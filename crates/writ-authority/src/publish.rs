@@ -10,6 +10,7 @@ use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use crate::history::{History, LOOKED_BACK, Looked};
+use crate::lately::{REFUSED_FOR_MS, Refused};
 use crate::policies::label;
 use std::collections::{BTreeMap, BTreeSet};
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
@@ -71,11 +72,19 @@ impl Authority {
         let time_ms = self.now_ms();
         // Asked before anything is compiled, so that nobody without the authors' keys can keep the node busy; the sequencer asks again.
         judge_manifest(&self.ledger.published().control, bundle.signed(), time_ms)?;
+        let in_force = *self.policies.active().set.digest();
+        if let Some(known) = self.lately.of(ordered, &in_force, time_ms) {
+            return Err(Unpublished::Refused(known.again()));
+        }
         let (snapshot, gated, details) = self.through_the_gates(&bundle)?;
         let gates = gates_of(&gated)?;
         let report = report(&gated, &details);
-        let failed = failed(&gated, &report);
-        let (Some(snapshot), Ok(set)) = (snapshot, gated.into_set()) else { return Err(Unpublished::Refused(failed)) };
+        let why = failed(&gated);
+        let (Some(snapshot), Ok(set)) = (snapshot, gated.into_set()) else {
+            let refused = Refused { bundle: *ordered, in_force, at_ms: time_ms, why, report };
+            self.lately.remember(refused.clone());
+            return Err(Unpublished::Refused(refused.ruling()));
+        };
         let mut receipt = None;
         self.policies.replace(set, |set, epoch| {
             let passed = Passed { gates, report, epoch, time_ms };
@@ -214,16 +223,36 @@ fn report(gated: &Gated, details: &[String]) -> String {
     for line in details {
         report.push_str(&format!("  {line}\n"));
     }
-    report.chars().take(REPORT_CHARS_MAX).collect()
+    match report.char_indices().nth(REPORT_CHARS_MAX) {
+        // At the end of a line, and saying so.
+        Some((end, _)) => {
+            let kept = report.get(..end).and_then(|kept| kept.rsplit_once('\n')).map_or("", |(kept, _)| kept);
+            format!("{kept}\n… cut: there is more than is kept\n")
+        }
+        None => report,
+    }
 }
 
-/// What is told and kept of a set that has not passed.
-fn failed(gated: &Gated, report: &str) -> Ruling {
+/// What is told of a set that has not passed.
+fn failed(gated: &Gated) -> String {
     let first = gated.results.iter().find_map(|(gate, result)| match result {
         GateResult::Failed(findings) => Some(why(*gate, findings)),
         GateResult::Passed(_) | GateResult::NotReached => None,
     });
-    Ruling::of(&Refusal::new(Code::GateFailed, first.unwrap_or_default())).with_text(report.to_owned())
+    first.unwrap_or_default()
+}
+
+impl Refused {
+    fn ruling(self) -> Ruling {
+        Ruling::of(&Refusal::new(Code::GateFailed, self.why)).with_text(self.report)
+    }
+
+    /// The same for whoever hands the same bundle in again.
+    fn again(self) -> Ruling {
+        let seconds = REFUSED_FOR_MS / 1_000;
+        let why = format!("{}; that was found less than {seconds} s ago, and is not looked at again before", self.why);
+        Self { why, ..self }.ruling()
+    }
 }
 
 fn why(gate: Gate, findings: &[PolicyError]) -> String {

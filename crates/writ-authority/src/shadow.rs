@@ -6,7 +6,7 @@
 use crate::answer::{Answer, Shadowed};
 use crate::authority::Authority;
 use crate::caller::{Caller, Received};
-use crate::decision::{Case, Ruling, as_of, opening};
+use crate::decision::{Case, Ruling, as_of, can_be_recorded, opening};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::policies::ActiveSet;
@@ -48,6 +48,9 @@ impl Authority {
     async fn shadowed(&self, case: &Case<'_>, ask: &Shadowing) -> Result<Answer, AuthorityError> {
         if let Some(fault) = &case.asker.fault {
             return self.deny(case, None, Ruling::of(fault)).await;
+        }
+        if let Err(refusal) = can_be_recorded(&ask.surroundings) {
+            return self.deny(case, None, Ruling::of(&refusal)).await;
         }
         let mut last = Refusal::new(Code::PolicyMismatch, "other policy sets kept coming into force; ask again");
         for _ in 0..DECISIONS_MAX {

@@ -83,7 +83,16 @@ fn told(learned: &Learned, active: &Snapshot, output: Option<&Path>) -> Result<(
         line(format_args!("# stays, and permits executions besides other things: {id}"))?;
     }
     if learned.erased > 0 {
-        line(format_args!("# not learnt from, since erased: {}", counted(learned.erased, "decision", "decisions")))?;
+        line(format_args!(
+            "# not learnt from, since erased or unreadable: {}",
+            counted(learned.erased, "decision", "decisions")
+        ))?;
+    }
+    if learned.long > 0 {
+        line(format_args!(
+            "# not learnt from, since too long for a policy: {}",
+            counted(learned.long, "execution", "executions")
+        ))?;
     }
     let tried = &learned.tried;
     line(format_args!(
@@ -107,6 +116,7 @@ fn told_json(learned: &Learned) -> Result<(), CliError> {
         "seen": learned.seen,
         "shadow": learned.shadow,
         "erased": learned.erased,
+        "long": learned.long,
         "policies": proposal.policies,
         "text": proposal.text,
         "replaced": names(&proposal.replaced),

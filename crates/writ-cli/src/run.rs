@@ -10,6 +10,7 @@ use crate::render::{policy_json, quoted};
 use crate::who::{endpoint, signer};
 use serde_json::json;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use writ_client::Denial;
 use writ_gateway_process::{HandedOver, Ran, Refused, Run, Signer, end_like};
@@ -188,21 +189,21 @@ fn reason(refusal: &Refusal) -> String {
     format!("{}: {}", refusal.code(), refusal.why())
 }
 
-/// The command as it was typed, cut to what fits a line.
+/// The command as it was typed, on one line and cut to what fits it.
 pub(crate) fn shown(argv: &[OsString]) -> String {
-    let text = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let text = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ").replace('\n', "\\n");
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }
 }
 
-#[expect(clippy::print_stderr, reason = "standard output is the command's; this is where the person looks")]
+/// Standard output is the command's; this is where the person looks. Whether anybody does changes nothing of what is done.
 pub(crate) fn say(text: &str) {
-    eprintln!("{}", harmless(text));
+    writeln!(std::io::stderr(), "{}", harmless(text)).ok();
 }
 
-#[expect(clippy::print_stderr, reason = "standard output is the command's")]
+/// As [`say`], for programs.
 pub(crate) fn say_json(value: &serde_json::Value) {
-    eprintln!("{value}");
+    writeln!(std::io::stderr(), "{value}").ok();
 }

@@ -96,11 +96,19 @@ impl Reader {
              WHERE entry.idx >= ?1 AND entry.idx < ?2 ORDER BY entry.idx",
         )?;
         let mut rows = query.query((sql(range.start), sql(range.end)))?;
+        let mut expected = range.start;
         while let Some(row) = rows.next()? {
+            if unsql(row.get(0)?)? != expected {
+                return Err(LedgerError::inconsistent(format!("entry {expected} is missing")));
+            }
+            expected += 1;
             let may_be = is_decided(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
             if let Some(decided) = may_be.then(|| self.decided(row)).transpose()?.flatten() {
                 next(decided);
             }
+        }
+        if expected < range.end {
+            return Err(LedgerError::inconsistent(format!("entry {expected} is missing")));
         }
         Ok(())
     }

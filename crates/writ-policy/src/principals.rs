@@ -36,6 +36,11 @@ impl Principals {
         self.keys.get(principal).map_or(&[], Vec::as_slice)
     }
 
+    /// The uids of a principal, ascending.
+    pub fn uids_of(&self, principal: &AssertedPrincipal) -> impl Iterator<Item = u32> {
+        self.by_uid.iter().filter(move |(_, whose)| *whose == principal).map(|(uid, _)| *uid)
+    }
+
     /// All that are listed, ascending.
     pub fn iter(&self) -> impl Iterator<Item = &AssertedPrincipal> {
         self.keys.keys()

@@ -113,6 +113,15 @@ fn what_cannot_be_recorded_is_told_in_a_line_and_runs() {
     runs(&site, &["run", "--shadow", "--timeout", "1", "--node", &node], "authority_unreachable");
     site.kill_node();
     runs(&site, &["run", "--shadow"], "authority_unreachable");
+    // Nor does anything depend on whether that can be told.
+    for json in [&[][..], &["--json"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let arguments = [json, &["run", "--shadow", "--", "sh", "-c", "echo ran"]].concat();
+        let ran = site.command(&arguments).stderr(full).output().unwrap();
+        assert_eq!((ran.status.code(), stdout(&ran).as_str()), (Some(0), "ran\n"));
+    }
+    let ran = site.writ(&["run", "--shadow", "--", "sh", "-c", "true\ntrue"]);
+    assert_eq!(stderr(&ran).lines().count(), 1, "{}", stderr(&ran));
     let ran = site.writ(&["--json", "run", "--shadow", "--", "true"]);
     let told: Json = serde_json::from_str(&stderr(&ran)).unwrap();
     assert_eq!((&told["outcome"], &told["code"]), (&"unrecorded".into(), &"authority_unreachable".into()));

@@ -96,7 +96,7 @@ fn from_an_empty_domain_to_a_set_that_was_widened_and_taken_back() {
     // Back to the set before, as the next one: somebody has used what goes, and that is told.
     let told = error(&publish(&site, "learned"));
     assert!(why(&told).contains("newly denied: 3 of the 7 decisions"), "{told}");
-    assert!(why(&told).contains("1 x User::ada exec /usr/bin/whoami in shadow, permit by any-listing"), "{told}");
+    assert!(why(&told).contains("1 x User::ada exec \"/usr/bin/whoami\" in shadow, permit by any-listing"), "{told}");
     json(&publish_accepting(&site, "learned", "history:newly_denied"));
     assert_eq!(in_force(&site), (4, first.1));
     assert_eq!(site.run(&["/usr/bin/whoami"]).status.code(), Some(126));

@@ -1,9 +1,11 @@
 //! History as a gate: whom a set would answer otherwise than the one in force, who accepts that, and how far it was looked.
 
 use crate::answers::{denied, done, permitted};
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use writ_authority::{
-    Answer, AuthorityError, Caller, GateResult, History, LOOKED_BACK, Looked, PolicySet, Received, Semantics, Shift,
+    Answer, AuthorityError, Caller, GateResult, History, LOOKED_BACK, Looked, PolicySet, Reach, Received, Semantics,
+    Shift,
 };
 use writ_ledger::{Draft, LedgerError, Proposal};
 use writ_protocol::Code;
@@ -17,6 +19,8 @@ use writ_testing::scenario::{authors, set_files};
 /// Forbids all that the standard set permits agents to build.
 const NO_BUILDS: &str =
     "@id(\"no-builds\") forbid (principal in Group::\"agents\", action == Action::\"exec\", resource);";
+/// Forbids one of these programs.
+const NO_MAKE: &str = "@id(\"no-make\") forbid (principal, action == Action::\"exec\", resource) when { context.path == \"/usr/bin/make\" };";
 /// Permits what the standard set leaves to nobody.
 const OPT: &str =
     "@id(\"opt\") permit (principal, action == Action::\"exec\", resource) when { context.path like \"/opt/*\" };";
@@ -48,9 +52,9 @@ impl Asked {
         self.asked(path, text, LOOKED_BACK).unwrap()
     }
 
-    fn asked(&self, path: &str, text: &str, entries: u64) -> Result<History, AuthorityError> {
+    fn asked(&self, path: &str, text: &str, reach: Reach) -> Result<History, AuthorityError> {
         let candidate = self.set(&self.standard.clone().with(path, text));
-        History::ask(&self.domain.place.store, &candidate, &self.set(&self.standard), entries)
+        History::ask(&self.domain.place.store, &candidate, &self.set(&self.standard), reach)
     }
 
     fn erases(&mut self, kind: CommitmentKind) {
@@ -120,7 +124,7 @@ fn who_would_newly_be_refused_is_told_and_accepted_by_name() {
     let asked = Asked::new();
     let says = [
         "newly denied: 2 of the 4 decisions",
-        "2 x Agent::builder exec /usr/bin/make, permit by agents-build -> policy_denied by no-builds, entries",
+        "2 x Agent::builder exec \"/usr/bin/make\", permit by agents-build -> policy_denied by no-builds, entries",
     ];
     one_finding(&asked.of("more.cedar", NO_BUILDS), "history:newly_denied", &says);
 }
@@ -129,7 +133,7 @@ fn who_would_newly_be_refused_is_told_and_accepted_by_name() {
 fn who_would_newly_be_permitted_is_told_and_accepted_by_name() {
     let asked = Asked::new();
     let says =
-        ["newly permitted: 1 of the 4 decisions", "1 x Agent::builder exec /opt/x, policy_denied -> permit by opt"];
+        ["newly permitted: 1 of the 4 decisions", "1 x Agent::builder exec \"/opt/x\", policy_denied -> permit by opt"];
     one_finding(&asked.of("more.cedar", OPT), "history:newly_permitted", &says);
 }
 
@@ -153,7 +157,7 @@ fn an_order_that_was_carried_out_is_decided_again() {
     let asked = Asked::new();
     let nobody = "@id(\"nobody\") forbid (principal, action == Action::\"revoke\", resource);";
     let says =
-        ["newly denied: 1 of the 4 decisions", "1 x User::alice revoke this, permit by administrators-stop-things"];
+        ["newly denied: 1 of the 4 decisions", "1 x User::alice revoke \"this\", permit by administrators-stop-things"];
     one_finding(&asked.of("more.cedar", nobody), "history:newly_denied", &says);
 }
 
@@ -198,13 +202,96 @@ fn it_is_looked_no_further_than_the_bound_and_told_how_far() {
     let asked = Asked::new();
     let size = asked.domain.size();
     // The last batch is the refusal and its seal.
-    let history = asked.asked("more.cedar", NO_BUILDS, 2).unwrap();
+    let history = asked.asked("more.cedar", NO_BUILDS, Reach { entries: 2, ..LOOKED_BACK }).unwrap();
     let found = history.found();
     assert_eq!((found.first, found.entries, found.decided), (size - 2, 2, 1));
     assert_eq!(findings(&history, &[]), [""; 0]);
     assert!(history.details()[0].contains(&format!("the newest 2 entries, from entry {} on", size - 2)));
-    let history = asked.asked("more.cedar", NO_BUILDS, 4).unwrap();
+    let history = asked.asked("more.cedar", NO_BUILDS, Reach { entries: 4, ..LOOKED_BACK }).unwrap();
     assert_eq!((history.found().decided, history.found().count(Shift::Denied)), (2, 1));
+}
+
+#[test]
+fn long_requests_do_not_keep_a_publisher_waiting() {
+    let asked = Asked::new();
+    let long = "x".repeat(2_000);
+    // More than what is read at a time.
+    for _ in 0..150 {
+        denied(
+            &asked.domain,
+            asked.domain.asks("builder", &asked.domain.asked(&["/opt/x", &long])),
+            Code::PolicyDenied,
+        );
+    }
+    let of = |bytes| asked.asked("more.cedar", NO_BUILDS, Reach { bytes, ..LOOKED_BACK }).unwrap();
+    let (all, bounded) = (of(u64::MAX), of(200_000));
+    assert_eq!((all.found().first, all.found().count(Shift::Denied)), (0, 2));
+    assert!(bounded.found().first > 0 && bounded.found().decided >= 100, "{:?}", bounded.found());
+    assert_eq!(bounded.found().count(Shift::Denied), 0);
+    assert!(bounded.details()[0].contains(&format!("from entry {} on", bounded.found().first)));
+}
+
+#[test]
+fn whoever_would_not_be_known_any_more_would_be_refused() {
+    let asked = Asked::new();
+    let everybody: Json = serde_json::from_str(&asked.domain.members.principals()).unwrap();
+    let mut others = everybody.as_array().unwrap().clone();
+    others.retain(|one| one["principal"] != "Agent::builder");
+    let gone = asked.of("principals.json", &Json::from(others.clone()).to_string());
+    let says = ["newly denied: 2 of the 4 decisions", "permit by agents-build -> unauthenticated, entries"];
+    one_finding(&gone, "history:newly_denied", &says);
+    // To be somebody else is to be no longer who one was.
+    let mut swapped = everybody.as_array().unwrap().clone();
+    let place = |all: &[Json], who: &str| all.iter().position(|one| one["principal"] == who).unwrap();
+    let (first, second) = (place(&swapped, "Agent::builder"), place(&swapped, "User::alice"));
+    let (theirs, ours) = (swapped[first]["principal"].clone(), swapped[second]["principal"].clone());
+    (swapped[first]["principal"], swapped[second]["principal"]) = (ours, theirs);
+    let swapped = asked.of("principals.json", &Json::from(swapped).to_string());
+    assert_eq!(swapped.found().count(Shift::Denied), 3);
+}
+
+#[test]
+fn what_the_order_of_the_ledger_refused_counts_by_what_policy_says() {
+    let asked = Asked::new();
+    done(&asked.domain, asked.domain.orders("alice", Command::Halt));
+    denied(&asked.domain, asked.domain.asks("builder", &asked.domain.asked_to_build()), Code::Halted);
+    // Whatever set is said to be in force: policy had permitted it.
+    let commented = asked.standard.clone().with("comment.cedar", "// nothing\n");
+    for in_force in [&asked.standard, &commented] {
+        let candidate = asked.set(&in_force.clone().with("more.cedar", NO_BUILDS));
+        let found = History::ask(&asked.domain.place.store, &candidate, &asked.set(in_force), LOOKED_BACK).unwrap();
+        assert_eq!(found.found().count(Shift::Denied), 3);
+    }
+}
+
+#[test]
+fn what_is_missing_is_an_error_and_no_answer() {
+    let mut asked = Asked::new();
+    let last = asked.domain.size() - 1;
+    asked.domain.close();
+    for index in [5, last] {
+        let connection = rusqlite::Connection::open(&asked.domain.place.store).unwrap();
+        assert_eq!(connection.execute("DELETE FROM entry WHERE idx = ?1", [index.to_string()]).unwrap(), 1);
+        drop(connection);
+        let refused = asked.asked("more.cedar", NO_BUILDS, LOOKED_BACK);
+        assert!(matches!(refused, Err(AuthorityError::Ledger(LedgerError::Inconsistent(_)))), "{refused:?}");
+    }
+}
+
+#[test]
+fn the_same_bundle_is_not_looked_at_again_at_once() {
+    let mut asked = Asked::new();
+    asked.domain.root_orders(RootCommand::PolicyAuthors(authors(2)), &asked.standard).unwrap();
+    let (bundle, other) = (signed(&asked, NO_BUILDS), signed(&asked, &format!("{NO_BUILDS}\n")));
+    let refused = |bundle: &[u8]| denied(&asked.domain, handed_in(&asked, bundle), Code::GateFailed).0.why;
+    let first = refused(&bundle);
+    assert_eq!(
+        refused(&bundle),
+        format!("{first}; that was found less than 30 s ago, and is not looked at again before")
+    );
+    assert_eq!(refused(&other), first);
+    asked.domain.clock.pass(30_000);
+    assert_eq!(refused(&bundle), first);
 }
 
 #[test]
@@ -228,10 +315,37 @@ fn what_was_asked_for_stays_on_its_line() {
     let lines = history.details();
     assert!(lines.iter().all(|line| !line.contains('\n') && line.len() < 400), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("/opt/a\\x0abbb") && line.contains('…')), "{lines:?}");
+    let forged = "/opt/x, policy_denied -> policy_denied, entries 1; 40 x \"User::ada\" \u{2028}\u{202e}";
+    denied(&asked.domain, asked.domain.asks("builder", &asked.domain.asked(&[forged])), Code::PolicyDenied);
+    let told = findings(&asked.of("more.cedar", OPT), &[]).join("");
+    let quoted =
+        "exec \"/opt/x, policy_denied -> policy_denied, entries 1; 40 x \\\"User::ada\\\" \\u{2028}\\u{202e}\", ";
+    assert!(told.contains(quoted), "{told}");
+}
+
+#[test]
+fn there_is_room_for_every_kind_in_a_report() {
+    let asked = Asked::new();
+    for number in 0..60 {
+        let path = format!("/opt/{number}");
+        denied(&asked.domain, asked.domain.asks("builder", &asked.domain.asked(&[&path])), Code::PolicyDenied);
+    }
+    let lines = asked.of("more.cedar", &format!("{OPT}\n{NO_MAKE}")).details();
+    assert!(lines.iter().any(|line| line == "newly permitted: and 21 more"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("newly denied: 2 x ")), "{lines:?}");
 }
 
 /// What the node answers to the bundle of a set that its authors have signed.
 fn published(asked: &Asked, files: &PolicyFiles, accepts: &[&str]) -> Answer {
+    handed_in(asked, &bundle(asked, files, accepts))
+}
+
+/// The bundle of the standard set with something more, which its authors have signed.
+fn signed(asked: &Asked, more: &str) -> Vec<u8> {
+    bundle(asked, &asked.standard.clone().with("more.cedar", more), &[])
+}
+
+fn bundle(asked: &Asked, files: &PolicyFiles, accepts: &[&str]) -> Vec<u8> {
     let domain = &asked.domain;
     let snapshot = files.snapshot();
     let listed: Vec<(&str, &[u8])> =
@@ -240,13 +354,17 @@ fn published(asked: &Asked, files: &PolicyFiles, accepts: &[&str]) -> Answer {
     let active = domain.authority().published().control.policy().unwrap().clone();
     let mut manifest = domain.domain.manifest(active.epoch.get() + 1, snapshot.digest(), Some(active.set), &listed);
     manifest.accepts = Ascending::new(accepts.iter().map(|accept| Name::new(*accept).unwrap()));
-    let bundle = PolicyBundle::assemble(&domain.domain.sign_manifest(&manifest, &[0, 1]), &listed);
+    PolicyBundle::assemble(&domain.domain.sign_manifest(&manifest, &[0, 1]), &listed)
+}
+
+fn handed_in(asked: &Asked, bundle: &[u8]) -> Answer {
+    let domain = &asked.domain;
     let request = Request {
         time_ms: domain.clock.now_ms(),
-        ..domain.domain.asked_order(Command::Publish(writ_tlog::sha256(&bundle)))
+        ..domain.domain.asked_order(Command::Publish(writ_tlog::sha256(bundle)))
     };
     let signed = domain.member("alice").sign(&request, domain.domain.origin());
-    wait(domain.authority().publish(&Caller::Remote, Received::Signed(&signed), &bundle))
+    wait(domain.authority().publish(&Caller::Remote, Received::Signed(&signed), bundle))
 }
 
 #[test]
@@ -286,4 +404,9 @@ fn a_set_is_published_over_what_was_erased_once_that_is_accepted() {
     assert!(told.why.contains("undecided: 1 of the 4") && denial.text.is_some(), "{}", told.why);
     done(&asked.domain, published(&asked, &candidate, &["history:undecided"]));
     assert!(asked.domain.judged().is_clean());
+    // A report that is gone without an erasure is missed, like any value.
+    asked.domain.close();
+    let connection = rusqlite::Connection::open(&asked.domain.place.store).unwrap();
+    connection.execute("UPDATE vault SET text = NULL WHERE idx = (SELECT max(idx) FROM vault)", []).unwrap();
+    assert!(!asked.domain.judged().is_clean());
 }

@@ -12,8 +12,8 @@ use writ_protocol::entry::{
     Ascending, AssertedPrincipal, EntryRef, Grant, GrantFields, Place, Positive, PrincipalRef, Shadow, ShadowFields,
     Target, Would,
 };
-use writ_protocol::statement::{Claim, Ending};
-use writ_protocol::{Body, Code, Name, WritId, WritVerifier};
+use writ_protocol::statement::{Ask, Claim, Component, Ending, Request};
+use writ_protocol::{Body, Code, Label, Name, WritId, WritVerifier};
 use writ_testing::governed::{GovernedDomain, Members, PolicyFiles, wait};
 use writ_testing::scenario::digest;
 use writ_tlog::sha256;
@@ -71,6 +71,32 @@ when { context.argc + 9223372036854775807 > 0 };"#;
         assert_eq!(told.would, would);
         assert!(domain.judged().is_clean());
     }
+}
+
+/// What is recorded can be read again: else one request would keep replay from ever coming out right.
+#[test]
+fn surroundings_that_are_too_large_are_refused_before_anything_stands_on_them() {
+    let mut domain = GovernedDomain::new();
+    let large = |mut request: Request| {
+        match &mut request.ask {
+            Ask::Authorize(ask) => fill(&mut ask.surroundings),
+            Ask::Shadow(ask) => fill(&mut ask.surroundings),
+            Ask::Order => panic!("an order"),
+        }
+        request
+    };
+    let shadow = large(domain.in_shadow(domain.asked_to_build()));
+    let (told, denial) = denied(&domain, domain.shadows("builder", &shadow), Code::Malformed);
+    assert!(told.why.contains("65536 bytes") && denial.facts.is_none(), "{}", told.why);
+    denied(&domain, domain.asks("builder", &large(domain.asked_to_build())), Code::Malformed);
+    assert!(domain.judged().is_clean());
+}
+
+fn fill(surroundings: &mut Vec<Component>) {
+    let last = surroundings.iter().map(|one| one.name.clone()).max();
+    let name = Label::new("zz").unwrap();
+    assert!(last.is_none_or(|last| last < name));
+    surroundings.push(Component { name, value: "x".repeat(70_000) });
 }
 
 #[test]
