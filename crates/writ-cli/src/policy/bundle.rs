@@ -16,7 +16,7 @@ use writ_protocol::action::{Action, Command, Order};
 use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
 use writ_protocol::{
-    Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
+    Code, Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
 };
 use writ_server::{GateResult, History, Looked, Snapshot, read_policy_folder};
 use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
@@ -102,7 +102,7 @@ pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliErro
     };
     let order = request.sign(&domain.origin()?, &signer.key);
     let client = connect(&args.reach, &domain)?;
-    let recorded = match client.publish(&order, &bytes).map_err(|error| CliError::Refused(error.refusal()))? {
+    let recorded = match client.publish(&order, &bytes).map_err(|error| unanswered(error.refusal()))? {
         OrderAnswer::Recorded(recorded) => recorded,
         OrderAnswer::Deny(denial) => return Err(CliError::Denied(Box::new(denial), Detail::Obstacles)),
         OrderAnswer::Refused(refused) => return Err(CliError::Refused(refused.refusal())),
@@ -119,6 +119,15 @@ pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliErro
     line(format_args!("published: the set of epoch {epoch} is in force, entry {index}"))?;
     line(format_args!("  policy set  {set}"))?;
     line(format_args!("  signed by   {}", signers(&bundle)?.join(", ")))
+}
+
+/// The node goes on when nobody waits for its answer any more.
+fn unanswered(refusal: Refusal) -> CliError {
+    if refusal.code() != Code::AuthorityUnreachable {
+        return CliError::Refused(refusal);
+    }
+    let why = refusal.why();
+    CliError::Failed(format!("{why}; it is not known whether the set came into force: `writ policy history` says so"))
 }
 
 /// The bundle of a folder, or a bundle with more signatures.

@@ -3,7 +3,7 @@ use crate::site::{Site, json, stderr, stdout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use writ_client::blocking::Client;
 use writ_client::{Endpoint, OrderAnswer};
 use writ_protocol::action::{Action, Command, Order};
@@ -297,6 +297,21 @@ fn a_set_that_fails_a_gate_is_refused_with_what_the_gate_found() {
     assert_eq!(checked["digest"], digest_of(&site, &site.path("next")), "an author looks at a bundle before signing");
     assert!(stderr(&sign).contains("was not signed") && !site.path("next.writ-policy").exists(), "{}", stderr(&sign));
     site.audit();
+}
+
+#[test]
+fn without_an_answer_nobody_says_that_it_is_refused() {
+    let site = signed_site();
+    folder(&site, "next", &forbid("nothing"));
+    let mute = site.path("mute.sock");
+    let _listener = UnixListener::bind(&mute).unwrap();
+    let node = format!("unix:{}", mute.display());
+    let sign = ["policy", "sign", "next", "-o", "next.b", "--author", "a1.seed", "--author", "a2.seed"];
+    assert_eq!(site.writ(&sign).status.code(), Some(0));
+    let sent = ["policy", "publish", "next.b", "--timeout", "1", "--node", &node];
+    let told = site.writ(&sent);
+    assert_eq!(told.status.code(), Some(3));
+    assert!(stderr(&told).contains("it is not known whether the set came into force"), "{}", stderr(&told));
 }
 
 #[test]
