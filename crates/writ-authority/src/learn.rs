@@ -154,15 +154,24 @@ fn replaced(active: &Snapshot, set: &PolicySet, proposal: &Proposal) -> Result<S
     Snapshot::new(files).map_err(AuthorityError::Policy)
 }
 
-/// A text without a policy that begins in its line, and without the empty lines between which it stood. What looks like it in a comment
-/// before stays.
+/// How the lines begin that are written above what is learnt.
+const HEADINGS: [&str; 2] = ["// Seen ", "// Permits more than was seen: "];
+
+/// A text without a policy that begins in its line, without what was written above it when it was learnt, and without the empty lines between
+/// which it stood. What looks like it in any other comment before stays.
 fn without(text: &str, clause: &Clause) -> Option<String> {
     let line = clause.line.saturating_sub(1);
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let (before, rest) = text.split_at_checked(start)?;
     let (indent, after) = rest.split_once(clause.text.as_str())?;
     let (kept, after) = (format!("{before}{indent}"), after.trim_start_matches(['\n', ' ']));
-    let kept = kept.trim_end_matches(['\n', ' ']);
+    let mut kept = kept.trim_end_matches(['\n', ' ']);
+    let last = |text: &str| text.rfind('\n').map_or(0, |end| end + 1);
+    while let Some((above, line)) = kept.split_at_checked(last(kept))
+        && HEADINGS.iter().any(|heading| line.starts_with(heading))
+    {
+        kept = above.trim_end_matches(['\n', ' ']);
+    }
     Some(match (kept.is_empty(), after.is_empty()) {
         (true, _) => after.to_owned(),
         (false, true) => format!("{kept}\n"),
@@ -191,6 +200,13 @@ mod tests {
         let (comment, kept) =
             (TEXT.split("\n\n").next().unwrap(), TEXT.get(TEXT.find("@id(\"kept\")").unwrap()..).unwrap());
         assert_eq!(rest, format!("{comment}\n\n{kept}"));
+        let headed = TEXT.replacen(
+            "\n\n@id(\"wide\")",
+            "\n\n// Seen once.\n// Permits more than was seen: all.\n@id(\"wide\")",
+            1,
+        );
+        let moved = Clause { line: clause("wide").line + 2, ..clause("wide") };
+        assert_eq!(without(&headed, &moved).unwrap(), rest);
         let first = without(TEXT, &clause("kept")).unwrap();
         assert_eq!(first, TEXT.split_once("\n\n@id(\"kept\")").unwrap().0.to_owned() + "\n");
     }

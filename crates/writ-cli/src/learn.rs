@@ -42,7 +42,8 @@ pub(crate) fn run(args: &args::Learn, as_json: bool) -> Result<(), CliError> {
                 "; --refused learns from what no policy permitted too, and --shadow from what was asked in shadow"
             }
         };
-        return Err(CliError::Found(format!("there is nothing to learn from: no execution was granted yet{hint}")));
+        let nothing = if args.shadow { "granted, or asked in shadow, yet" } else { "granted yet" };
+        return Err(CliError::Found(format!("there is nothing to learn from: no execution was {nothing}{hint}")));
     }
     if let Some(output) = &args.output {
         write(output, &learned.candidate)?;

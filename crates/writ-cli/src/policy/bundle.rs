@@ -66,7 +66,9 @@ pub(crate) fn sign(args: &args::Sign, as_json: bool) -> Result<(), CliError> {
     line(format_args!("  signed by   {}", signers.join(", ")))?;
     line(format_args!("  until       {}", crate::time::utc(until_ms)))?;
     line(format_args!("  history     {}", history.as_ref().map_or(NOT_ASKED.to_owned(), asked)))?;
-    line(format_args!("\nnext: writ policy publish {}", quoted(&args.output)))
+    let output = quoted(&args.output);
+    line(format_args!("\nnext: once enough authors have signed, writ policy publish {output}"))?;
+    line(format_args!("      another author adds a signature with `writ policy sign {output} -o OUTPUT --author FILE`"))
 }
 
 pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliError> {

@@ -394,6 +394,10 @@ fn a_first_policy_is_learnt_from_what_runs() {
     assert!(told.contains("# of these, asked in shadow, where nothing was enforced: 2"), "{told}");
     assert!(told.contains("once in shadow, entry "), "{told}");
     assert_eq!(json(&site.writ(&["--json", "policy", "learn", "--shadow"]))["shadow"], 2);
+    // To learn the same again changes nothing.
+    assert_eq!(site.writ(&["policy", "learn", "--shadow", "learned", "-o", "again"]).status.code(), Some(0));
+    let text = |folder: &str| fs::read_to_string(site.path(folder).join("learned.cedar")).unwrap();
+    assert_eq!(text("again"), text("learned"));
     assert_eq!(site.writ(&["policy", "test", "learned"]).status.code(), Some(0));
     let tried = site.writ(&["policy", "backtest", "learned"]);
     assert_eq!(tried.status.code(), Some(1));

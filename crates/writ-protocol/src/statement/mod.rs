@@ -202,7 +202,7 @@ impl<'a> Signed<'a> {
         if signed < threshold {
             return Err(Refusal::new(
                 Code::SignatureInvalid,
-                format!("{signed} policy authors have signed, {threshold} must"),
+                format!("it is signed by {signed} of the {threshold} policy authors that must sign"),
             ));
         }
         Ok(manifest)
