@@ -67,7 +67,9 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::SurroundingsMismatch => {
             "ask for a new writ on this machine as it is now; a permit with @sandbox lets nothing run, since no profile exists yet"
         }
-        Code::GateFailed => "mend what the gate found, see `writ policy test`",
+        Code::GateFailed => {
+            "mend what the gate found, or accept it by name; `writ policy check --prove --against` shows it beforehand"
+        }
         Code::IntegrityFailure => "see that the program is a regular file that this user may read and execute",
         Code::IdentityMismatch => "ask as yourself, or give the key of whom you named with --key",
         Code::HolderProofInvalid => "give the holder's key with --holder; it was written beside the writ, with .key",

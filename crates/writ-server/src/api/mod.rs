@@ -77,7 +77,9 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::EvaluationError => {
             "whoever keeps the policy must mend the one that failed; until then nothing like this runs"
         }
-        Code::GateFailed => "mend what the gate found, see `writ policy test`, and have the set signed again",
+        Code::GateFailed => {
+            "mend what the gate found, or have its authors accept it by name; `writ policy check --prove --against` shows it before anybody signs"
+        }
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
         Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
         Code::Halted => "the domain is halted; only its root members end a halt, with `writ root resume`",
