@@ -68,7 +68,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
             "ask for a new writ on this machine as it is now; a permit with @sandbox lets nothing run, since no profile exists yet"
         }
         Code::GateFailed => {
-            "mend what the gate found, or accept it by name; `writ policy check --prove --against` shows it beforehand"
+            "mend what the gate found, or accept it by name; `writ policy check` with --prove --against SET and --history shows it beforehand"
         }
         Code::IntegrityFailure => "see that the program is a regular file that this user may read and execute",
         Code::IdentityMismatch => "ask as yourself, or give the key of whom you named with --key",

@@ -78,7 +78,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
             "whoever keeps the policy must mend the one that failed; until then nothing like this runs"
         }
         Code::GateFailed => {
-            "mend what the gate found, or have its authors accept it by name; `writ policy check --prove --against` shows it before anybody signs"
+            "mend what the gate found, or have its authors accept it by name; `writ policy check` with --prove --against SET and --history shows it before anybody signs"
         }
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
         Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
