@@ -194,8 +194,10 @@ impl Preparing {
     /// the gateway and the command.
     pub fn poised<'held>(self, held: &'held Held, measured: &Executable) -> Result<Poised<'held>, StartError> {
         let channel = self.0.channel()?;
-        channel.send(ToWatcher::Held).map_err(|_| StartError::WatcherGone)?;
+        // A watcher that is gone already may have said why.
+        let hears = channel.send(ToWatcher::Held).is_ok();
         match channel.receive()? {
+            Some(FromWatcher::Ready(_)) if !hears => Err(StartError::WatcherGone),
             Some(FromWatcher::Ready(content)) if content == *measured.image_digest() => {
                 Ok(Poised { tree: self.0, held })
             }
