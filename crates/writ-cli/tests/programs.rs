@@ -78,10 +78,12 @@ const SCRIPT: Option<&str> = Some("not what was measured any more: the script");
 /// Its interpreter finds nothing to open, and says so.
 const GONE: Option<&str> = Some("cannot open");
 const TRACED: Option<&str> = Some("the execution was ended");
+/// Whoever writes to it still has it open.
+const WRITING: Option<&str> = Some("ETXTBSY");
 
 const CHANGES: [Change; 15] = [
     // Nobody can write to it any more if it is there already.
-    change(MEASURED, "tool", "printf x 2>&- >> tool || true", &[TOOL, None]),
+    change(MEASURED, "tool", "printf x 2>&- >> tool || true", &[TOOL, WRITING, None]),
     change(MEASURED, "tool", "mv other tool", &[None]),
     change(MEASURED, "tool", "rm tool", &[None]),
     change(MEASURED, "tool", "chmod 000 tool", &[Some("EACCES"), None]),
