@@ -233,7 +233,9 @@ class GrantTest(BundleCase):
             ("malformed", {"as_of": {"ledger": ORIGIN, "size": 4, "control": bytes(32)}}),
             ("malformed", {"as_of": {"ledger": "other", "size": 4, "control": bytes(32)}}),
             ("malformed", {"as_of": {"ledger": ORIGIN, "size": 0, "control": bytes(32)}}),
-            ("ok", {"hold": far | {"ledger": ORIGIN}}),
+            ("evidence_incomplete", {"hold": here}),
+            ("approval_rejected", {"hold": elsewhere}),
+            ("approval_rejected", {"hold": far}),
         ]
         for code, changes in cases:
             with self.subTest(changes):

@@ -28,6 +28,8 @@ pub fn snapshot(data: &[u8]) -> Option<Snapshot> {
 /// Never: the names are sound.
 pub fn asked() -> (Action, Facts) {
     let facts = Facts {
+        approvals: vec![],
+        answers: None,
         now_ms: 1_700_000_000_000,
         auth: Label::new("key").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("ada").unwrap() },

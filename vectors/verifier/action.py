@@ -4,7 +4,7 @@ import hmac
 
 from . import cbor
 from .conventions import hash32, label, sha256
-from .parts import TARGET, itself
+from .parts import ENTRY_REF, TARGET, itself
 from .refusals import Refused, malformed
 from .shape import Check, array, both, byte_string, envelope, record, row, words
 
@@ -48,6 +48,8 @@ EXEC = record(
 ORDERS = {
     "revoke": record({"command": words("revoke"), "reason": label, "target": TARGET}),
     "halt": record({"command": words("halt"), "reason": label}),
+    "approve": record({"command": words("approve"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
+    "reject": record({"command": words("reject"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
     "publish": record({"command": words("publish"), "reason": label, "bundle": hash32}),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from . import cbor
 from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_code
 from .keys import KEY_PAIR, ROOT, ROOT_RELATION, any_key, ed25519_key
-from .parts import ADMITTED, TARGET, audience, itself, of
+from .parts import ADMITTED, ENTRY_REF, TARGET, audience, itself, of
 from .refusals import Refused, malformed
 from .shape import (
     array,
@@ -30,6 +30,7 @@ STATEMENT_KINDS = {
     "start": ("started",),
     "outcome": ("ended",),
     "report": ("refused", "heartbeat"),
+    "approval": ("order",),
     "root-order": tuple(ROOT_KINDS),
 }
 
@@ -53,7 +54,6 @@ POLICY = record(
     {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)}
 )
 AS_OF = record({"ledger": origin, "size": uint(), "control": hash32})
-ENTRY_REF = record({"ledger": origin, "index": uint(), "entry": hash32})
 CAUSE_FIELDS = record({"depth": uint()}, {"parent": ENTRY_REF, "origin": ENTRY_REF, "mandate": hash32})
 CAUSE = both(
     CAUSE_FIELDS,
@@ -177,12 +177,27 @@ SHADOW = record(
     {name: value for name, value in DECISION_FIELDS.items() if name != "id"}
     | {
         "action": record({"kind": words("exec"), "digest": hash32}),
-        "would": words("permit", "policy_denied", "evaluation_error", "integrity_failure"),
+        "would": words("permit", "hold", "policy_denied", "evaluation_error", "integrity_failure"),
         "policy": POLICY,
         "facts": hash32,
     }
 )
 NEED = record({"group": name, "count": uint(1, 16)})
+APPROVAL = record(
+    {
+        "request": REQUEST,
+        "id": id16,
+        "hold": ENTRY_REF,
+        "verdict": words("approve", "reject"),
+        "groups": array(name, 1, ascending=itself),
+        "by": record({"type": name, "id": name, "auth": label, "key": ed25519_key}),
+        "action": record({"kind": words("order"), "digest": hash32}),
+        "policy": POLICY,
+        "facts": hash32,
+        "statement": byte_string(),
+        "time_ms": uint(),
+    }
+)
 COUNT = record({"code": refusal_code, "count": uint(1)})
 TALLY = both(
     record({"counts": array(COUNT, 1, ascending=of("code")), "from_ms": uint(), "time_ms": uint()}),
@@ -210,6 +225,7 @@ TYPES = {
             "until_ms": uint(),
         }
     ),
+    "approval": APPROVAL,
     "shadow": SHADOW,
     "tally": TALLY,
     "spend": STATEMENT,

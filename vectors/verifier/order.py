@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .action import commitment, read_action
 from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
 from .refusals import Refused, malformed
@@ -43,6 +44,19 @@ class Execution:
 
 
 @dataclass
+class Hold:
+    """A hold, and what was answered to it."""
+
+    entry: Entry
+    answers: list[dict] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> bool:
+        """One no is enough."""
+        return any(answer["verdict"] == "reject" for answer in self.answers)
+
+
+@dataclass
 class State:
     """What is current as of an index."""
 
@@ -64,6 +78,8 @@ class State:
     ids: set[bytes] = field(default_factory=set)
     by_index: dict[int, Recorded] = field(default_factory=dict)
     by_hash: dict[bytes, Recorded] = field(default_factory=dict)
+    # Holds that nothing in the bundle has resolved, by index.
+    holds: dict[int, Hold] = field(default_factory=dict)
     used: set[tuple[bytes, int]] = field(default_factory=set)
     executions: dict[bytes, Execution] = field(default_factory=dict)
 
@@ -192,7 +208,7 @@ def judge_ancestor(state: State, reference: dict) -> Recorded | None:
 
 
 def accept_grant(state: State, at: Recorded) -> None:
-    """Rule 4, but for holds and what was drawn from a counter, which a bundle does not decide."""
+    """Rule 4, but for what was drawn from a counter, which a bundle does not decide."""
     body, writ = at.entry.body, at.entry.hash
     refuse_halted_or_revoked(state, writ, body)
     audience = body["audience"]
@@ -205,9 +221,134 @@ def accept_grant(state: State, at: Recorded) -> None:
     judge_policy(state, body["policy"])
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
+    if "hold" in body:
+        judge_approved(state, body, resolved_hold(state, body))
     if "admitted" in body:
         judge_window(body, body["time_ms"])
         begin(state, writ, audience["gateway"], body["admitted"]["execution"], 1)
+
+
+def open_hold(state: State, ref: dict) -> Hold:
+    """The open hold that a reference names."""
+    if ref["ledger"] != state.origin:
+        raise Refused("approval_rejected", "a hold of another ledger")
+    if ref["index"] not in state.by_index:
+        raise Refused("evidence_incomplete", "the hold is not in the bundle")
+    found = state.holds.get(ref["index"])
+    if not found or found.entry.hash != ref["entry"]:
+        raise Refused("approval_rejected", "there is no such open hold")
+    return found
+
+
+def who(principal: dict) -> tuple[str, str]:
+    """Type and id: how it was authenticated does not matter."""
+    return principal["type"], principal["id"]
+
+
+def resolved_hold(state: State, body: dict) -> Hold:
+    """The hold that a grant or denial resolves, which is of the same principal and action."""
+    found = open_hold(state, body["hold"])
+    hold = found.entry.body
+    if who(hold["principal"]) != who(body["principal"]) or hold["action"]["digest"] != body["action"]["digest"]:
+        raise Refused("approval_rejected", "the hold is of another principal or action")
+    del state.holds[body["hold"]["index"]]
+    return found
+
+
+def distrusted_at(state: State, principal: dict) -> int | None:
+    """The first revocation of a principal or of the key that it proved."""
+    targets = [("principal", *who(principal))]
+    if "key" in principal:
+        targets.append(("key", fingerprint(principal["key"])))
+    return min((state.revocations[target] for target in targets if target in state.revocations), default=None)
+
+
+def judge_approved(state: State, grant: dict, found: Hold) -> None:
+    """What was held is granted in time, in its place, when enough have approved it and nobody has rejected it."""
+    hold = found.entry.body
+    if grant["time_ms"] >= hold["until_ms"]:
+        raise Refused("approval_rejected", "the hold has lapsed")
+    if grant["cause"] != hold["cause"]:
+        raise Refused("approval_rejected", "the hold is of another place in the lineage")
+    if found.rejected:
+        raise Refused("approval_rejected", "somebody has rejected it")
+    for need in hold["needs"]:
+        approvers = {
+            who(answer["by"])
+            for answer in found.answers
+            if need["group"] in answer["groups"] and distrusted_at(state, answer["by"]) is None
+        }
+        if len(approvers) < need["count"]:
+            raise Refused("approval_pending", f"group {need['group']} has not approved it yet")
+
+
+def accept_hold(state: State, at: Recorded) -> None:
+    """Rule 4: asked by somebody who is trusted, on a state, a set and a lineage that were so."""
+    body = at.entry.body
+    if state.halted_at is not None:
+        raise Refused("halted", f"the domain is halted since entry {state.halted_at}")
+    if distrusted_at(state, body["principal"]) is not None:
+        raise Refused("revoked", "who asks is revoked")
+    judge_as_of(state, at.index, body["as_of"])
+    judge_policy(state, body["policy"])
+    judge_lineage(state, at.index, body["cause"])
+    state.holds[at.index] = Hold(at.entry)
+
+
+def accept_denial(state: State, at: Recorded) -> None:
+    """Rule 4: a denial may end a hold."""
+    if "hold" in at.entry.body:
+        resolved_hold(state, at.entry.body)
+
+
+def causes(state: State, cause: dict) -> list[dict]:
+    """The principals of the ancestors, as far as these are at hand."""
+    found = []
+    while "parent" in cause:
+        ancestor = state.grant(cause["parent"]["entry"])
+        if not ancestor:
+            break
+        found.append(ancestor["principal"])
+        cause = ancestor["cause"]
+    return found
+
+
+def judge_said(state: State, at: Recorded) -> None:
+    """What was signed, by the key of the entry, is what the entry says."""
+    body, statement = at.entry.body, at.statement
+    judge_signature(statement, body["by"]["key"])
+    said = statement.body
+    kind, order = read_action(said["action"])
+    same = (
+        said["key"] == body["request"]["key"]
+        and commitment("request", said["salt"], body["statement"]) == body["request"]["digest"]
+        and commitment("action", said["action_salt"], said["action"]) == body["action"]["digest"]
+        and kind == "order"
+        and order["command"] == body["verdict"]
+        and order["hold"] == body["hold"]
+    )
+    if not same:
+        raise Refused("evidence_invalid", "what was signed is not what the approval says")
+
+
+def accept_approval(state: State, at: Recorded) -> None:
+    """Rule 4: an answer to an open hold, in time, by somebody who was asked and has not asked or caused it."""
+    body = at.entry.body
+    judge_order(state, body)
+    judge_said(state, at)
+    found = open_hold(state, body["hold"])
+    hold = found.entry.body
+    if read_action(at.statement.body["action"])[1]["action"] != hold["action"]["digest"]:
+        raise Refused("action_mismatch", "the answer is about another action")
+    if body["time_ms"] >= hold["until_ms"] or found.rejected:
+        raise Refused("approval_rejected", "the hold has lapsed or was rejected")
+    if not set(body["groups"]) <= {need["group"] for need in hold["needs"]}:
+        raise Refused("approval_rejected", "it counts for a group that is not asked")
+    if who(body["by"]) in map(who, [hold["principal"], *causes(state, hold["cause"])]):
+        raise Refused("approval_rejected", "nobody answers what they have asked or caused")
+    if any(who(one["by"]) == who(body["by"]) and one["verdict"] == body["verdict"] for one in found.answers):
+        raise Refused("replayed", "this principal has answered so before")
+    found.answers.append(body)
 
 
 def judge_window(grant: dict, spent_ms: int) -> None:
@@ -346,6 +487,8 @@ def judge_order(state: State, body: dict) -> None:
     """Rule 4: what was carried out is an order, decided by the set in force."""
     if body["action"]["kind"] != "order":
         raise malformed("an order whose action is of another kind")
+    if distrusted_at(state, body["by"]) is not None:
+        raise Refused("revoked", "who orders it is revoked")
     judge_policy(state, body["policy"])
 
 
@@ -438,6 +581,9 @@ ACCEPT = {
     "root-order": accept_root_order,
     "policy": accept_policy,
     "grant": accept_grant,
+    "hold": accept_hold,
+    "denial": accept_denial,
+    "approval": accept_approval,
     "shadow": accept_shadow,
     "spend": accept_spend,
     "start": accept_start,

@@ -24,6 +24,7 @@ TARGET = kinds(
         "gateway": {"gateway": name},
     }
 )
+ENTRY_REF = record({"ledger": origin, "index": uint(), "entry": hash32})
 ADMITTED = record({"execution": id16, "nonce": hash32})
 
 

@@ -8,7 +8,7 @@ from .order import Execution
 from .writ import Writ
 
 # The prefix of an entry's own id in text (spec/README.md, "An id").
-PREFIXES = {"grant": "writ_", "denial": "deny_", "hold": "hold_", "revocation": "ord_", "halt": "ord_"}
+PREFIXES = {"grant": "writ_", "denial": "deny_", "hold": "hold_", "approval": "ord_", "revocation": "ord_", "halt": "ord_"}
 
 
 def line(name: str, text: str) -> str:
@@ -58,6 +58,9 @@ def decided(kind: str, body: dict) -> list[str]:
         return [line("decided", f"denied ({body['code']}), {moment(body['time_ms'])}")]
     if kind == "hold":
         return [line("decided", f"waits for approval, {moment(body['time_ms'])}")]
+    if kind == "approval":
+        verb = "approved" if body["verdict"] == "approve" else "rejected"
+        return [line("answered", f"hold {body['hold']['index']} {verb}, {moment(body['time_ms'])}")]
     return []
 
 

@@ -15,7 +15,7 @@ from .keys import (
     fingerprint,
     verifies,
 )
-from .parts import ADMITTED, audience, itself
+from .parts import ADMITTED, ENTRY_REF, audience, itself
 from .refusals import Refused, malformed
 from .shape import array, both, byte_string, envelope, kinds, record, relation, row, text, uint
 
@@ -68,7 +68,7 @@ REQUEST_KINDS = {
     "authorize": both(
         record(
             REQUEST_COMMON | {"holder": ed25519_key, "audience": audience, "surroundings": SURROUNDINGS},
-            REQUEST_OPTIONAL | {"admit": ADMITTED},
+            REQUEST_OPTIONAL | {"admit": ADMITTED, "hold": ENTRY_REF},
         ),
         relation(
             lambda body: "admit" not in body or "gateway" in body["audience"],

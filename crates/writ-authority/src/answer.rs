@@ -1,7 +1,7 @@
 use crate::disclosure::Basis;
 use writ_ledger::Receipt;
 use writ_policy::Clause;
-use writ_protocol::entry::Would;
+use writ_protocol::entry::{Need, Would};
 use writ_protocol::{Code, Name, Refusal};
 
 /// What a caller is told.
@@ -9,6 +9,8 @@ use writ_protocol::{Code, Name, Refusal};
 pub enum Answer {
     /// A permit: the receipt is the writ.
     Permit(Receipt),
+    /// It waits for approvals.
+    Hold(Box<Held>),
     /// An order was carried out.
     Done(Receipt),
     /// Refused, and recorded.
@@ -32,6 +34,25 @@ pub struct Shadowed {
     pub clauses: Vec<(Name, Clause)>,
     /// What policy was asked on, if it would have refused.
     pub basis: Option<Basis>,
+}
+
+/// A recorded hold, explained.
+#[derive(Debug)]
+pub struct Held {
+    /// The hold.
+    pub receipt: Receipt,
+    /// Whose approvals it waits for.
+    pub needs: Vec<Need>,
+    /// When it lapses.
+    pub until_ms: u64,
+    /// Why, for a person.
+    pub why: String,
+    /// The policies that ask for approvals.
+    pub clauses: Vec<(Name, Clause)>,
+    /// The salt of the action digest that is approved: whoever goes on with the hold asks with it.
+    pub salt: [u8; 32],
+    /// Whether enough have approved it.
+    pub approved: bool,
 }
 
 /// A recorded refusal, explained.

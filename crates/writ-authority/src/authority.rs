@@ -9,7 +9,7 @@ use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
 use writ_policy::{GateResult, Gated, PolicyError, PolicySet, Semantics, Snapshot, gate};
 use writ_protocol::action::CommitmentKind;
@@ -44,7 +44,7 @@ pub struct Authority {
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     turned_away: TurnedAway,
-    reader: Mutex<Reader>,
+    pub(crate) reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
     pub(crate) solver: SolverCommand,
     /// Where the ledger is kept: history is read there.
@@ -152,7 +152,7 @@ impl Authority {
 
     fn begin_tree(&self, gateway: &Local<'_>, watcher: u32, execution: ExecutionId) -> Result<(), Refusal> {
         let unknown = || Refusal::new(Code::LineageBroken, format!("{execution} is not recorded"));
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader();
         let found = reader.execution(&execution).map_err(|error| error.refusal())?.ok_or_else(unknown)?;
         let stored = reader.entry(found.grant).map_err(|error| error.refusal())?.ok_or_else(unknown)?;
         drop(reader);
@@ -216,7 +216,8 @@ impl Authority {
         self.ledger.close()
     }
 
-    pub(crate) fn now_ms(&self) -> u64 {
+    /// The time, as decisions have it.
+    pub fn now_ms(&self) -> u64 {
         (self.clock)()
     }
 

@@ -327,6 +327,18 @@ impl Run<'_> {
                     Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) => Some(Shift::Terms),
                 }
             }
+            (Recorded::Hold, Decision::Hold(held)) => {
+                let recorded = match &decided.ruled {
+                    Ruled::Hold(hold) => Some(&hold.needs),
+                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Shadow(_) | Ruled::Order(_) => None,
+                };
+                if was.reasons != held.reasons {
+                    return Some(Shift::Reasons);
+                }
+                recorded.is_some_and(|needs| *needs != held.needs).then_some(Shift::Terms)
+            }
+            (Recorded::Deny(code), Decision::Hold(_)) if !by_policy(code) => None,
+            (Recorded::Permit | Recorded::Deny(_), Decision::Hold(_)) => Some(Shift::Held),
             (Recorded::Permit | Recorded::Hold, Decision::Deny(_)) => Some(Shift::Denied),
             (Recorded::Hold, Decision::Permit(_)) => Some(Shift::Permitted),
             // Policy permitted it then too, and the order of the ledger did not.
@@ -347,6 +359,7 @@ impl Run<'_> {
 fn came_of(decision: Decision) -> Came {
     match decision {
         Decision::Permit(permit) => Came { outcome: Recorded::Permit, reasons: permit.reasons },
+        Decision::Hold(hold) => Came { outcome: Recorded::Hold, reasons: hold.reasons },
         Decision::Deny(deny) => Came { outcome: Recorded::Deny(deny.code), reasons: deny.reasons },
     }
 }
@@ -380,8 +393,11 @@ fn between(now: &Decision, would: &Decision) -> Option<Shift> {
     match (now, would) {
         (Decision::Permit(now), Decision::Permit(would)) if now.reasons != would.reasons => Some(Shift::Reasons),
         (Decision::Permit(now), Decision::Permit(would)) => (now.terms != would.terms).then_some(Shift::Terms),
-        (Decision::Permit(_), Decision::Deny(_)) => Some(Shift::Denied),
-        (Decision::Deny(_), Decision::Permit(_)) => Some(Shift::Permitted),
+        (Decision::Hold(now), Decision::Hold(would)) if now.reasons != would.reasons => Some(Shift::Reasons),
+        (Decision::Hold(now), Decision::Hold(would)) => (now != would).then_some(Shift::Terms),
+        (Decision::Permit(_) | Decision::Hold(_), Decision::Deny(_)) => Some(Shift::Denied),
+        (Decision::Deny(_) | Decision::Hold(_), Decision::Permit(_)) => Some(Shift::Permitted),
+        (Decision::Permit(_) | Decision::Deny(_), Decision::Hold(_)) => Some(Shift::Held),
         (Decision::Deny(now), Decision::Deny(would)) if now.code != would.code => Some(Shift::Code),
         (Decision::Deny(now), Decision::Deny(would)) => (now.reasons != would.reasons).then_some(Shift::Reasons),
     }
@@ -424,10 +440,11 @@ impl Found {
         *self.counts.entry(shift).or_default() += 1;
         let (verb, resource) = match action {
             Action::Exec(exec) => ("exec", text_of_bytes(&exec.path)),
-            Action::Order(order) => match order.command {
+            Action::Order(order) => match &order.command {
                 Command::Revoke(_) => ("revoke", "this".to_owned()),
                 Command::Halt => ("halt", "this".to_owned()),
                 // Policy has no say in it, so nothing about it is ever decided again.
+                Command::Answer(verdict, _) => (verdict.as_str(), "this".to_owned()),
                 Command::Publish(_) => ("publish", "this".to_owned()),
             },
         };

@@ -5,6 +5,7 @@ use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
+use crate::hold::{Resumed, Resumption, asks};
 use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
@@ -14,7 +15,7 @@ use writ_policy::{Clause, Decision, Facts, Permit, SURROUNDINGS_MAX, decide, tex
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
-    ActionRef, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Lease, Level, Limits,
+    ActionRef, AsOf, Ascending, Body, Cause, Denial, Draw, Draws, EntryRef, Grant, GrantFields, Lease, Level, Limits,
     Obligation, Place, Positive, RequestRef, Scope, Surroundings, Window,
 };
 use writ_protocol::order::{ControlState, ExecutionState, Lookup, Records};
@@ -93,35 +94,54 @@ impl Authority {
         let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let gateway = match &ask.audience {
-                Audience::Gateway { gateway, .. } => gateway,
-                Audience::Group(group) => group,
-            };
-            let facts = self.facts(case, gateway, &ask.surroundings);
-            let permit = match decide(&active.set, &case.action, &facts) {
-                Decision::Permit(permit) => permit,
+            let mut facts = self.facts(case, ask.gateway(), &ask.surroundings);
+            let mut hold = None;
+            match self.resumption(case, ask)? {
+                Resumption::Fresh => {}
+                Resumption::Approved(Resumed { hold: approved, approvers }) => {
+                    (hold, facts.approvals) = (Some(approved), approvers);
+                }
+                Resumption::Over(hold, refusal) => {
+                    return self.deny(case, None, Ruling::of(&refusal).ending(hold)).await;
+                }
+                Resumption::Not(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await,
+            }
+            let recorded = match decide(&active.set, &case.action, &facts) {
+                Decision::Permit(permit) => {
+                    match self.record(self.grant(case, ask, &active, (&facts, hold), permit)?).await {
+                        Ok(receipt) => return self.told(case, receipt),
+                        Err(error) => error,
+                    }
+                }
+                Decision::Hold(wait) if ask.hold.is_none() => {
+                    match self.hold(case, ask, (&active, &facts), wait).await? {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => error,
+                    }
+                }
+                // Other approvals are asked now than were when it was held.
+                Decision::Hold(wait) => {
+                    let why = Refusal::new(Code::ApprovalPending, format!("policy asks anew; {}", asks(&wait.needs)));
+                    return self.deny(case, Some((&active, &facts)), Ruling::of(&why)).await;
+                }
                 Decision::Deny(deny) => {
+                    let ruling = Ruling::of_policy(&active, &deny).judged(case);
+                    let ruling = Ruling { hold: hold.map(Box::new), ..ruling };
                     return self
-                        .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
+                        .deny(case, Some((&active, &facts)), ruling)
                         .await
                         .map(|answer| answer.because(&active, case, &facts));
                 }
             };
-            let proposal = self.grant(case, ask, &active, &facts, permit)?;
-            match self.record(proposal).await {
-                Ok(receipt) => return self.told(case, receipt),
-                Err(LedgerError::Refused(refusal)) => {
-                    let code = refusal.code();
-                    if code == Code::ClockUntrusted {
-                        return Err(refusal.into());
-                    }
-                    if code != Code::FactsChanged && code != Code::PolicyMismatch {
-                        return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
-                    }
-                    last = refusal;
-                }
-                Err(error) => return Err(error.into()),
+            let LedgerError::Refused(refusal) = &recorded else { return Err(recorded.into()) };
+            let code = refusal.code();
+            if code == Code::ClockUntrusted {
+                return Err(recorded.into());
             }
+            if code != Code::FactsChanged && code != Code::PolicyMismatch {
+                return self.deny(case, Some((&active, &facts)), Ruling::of(refusal)).await;
+            }
+            last = refusal.clone();
         }
         self.deny(case, None, Ruling::of(&last)).await
     }
@@ -132,6 +152,8 @@ impl Authority {
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: case.cause().depth(),
+            approvals: Vec::new(),
+            answers: None,
             gateway: Some(gateway.clone()),
             surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
         }
@@ -142,7 +164,7 @@ impl Authority {
         case: &Case<'_>,
         ask: &Authorize,
         active: &ActiveSet,
-        facts: &Facts,
+        (facts, hold): (&Facts, Option<EntryRef>),
         permit: Permit,
     ) -> Result<Proposal, AuthorityError> {
         let published = self.ledger.published();
@@ -151,7 +173,7 @@ impl Authority {
         let Terms { lease, window, obligations } = Terms::of(&permit, published.control.limits(), now_ms)?;
         let fields = GrantFields {
             id: WritId::new(now_ms, random()?),
-            hold: None,
+            hold,
             uses: Positive::ONE,
             as_of: as_of(&published)?,
             cause: case.cause(),
@@ -195,7 +217,7 @@ impl Authority {
         let denial = Denial {
             id: DenialId::new(now_ms, random()?),
             code: ruling.code,
-            hold: None,
+            hold: ruling.hold.as_deref().cloned(),
             text: text.as_ref().map(Committed::commitment),
             as_of: as_of(&self.ledger.published())?,
             cause: case.cause(),
@@ -220,9 +242,12 @@ impl Authority {
 
     /// What a recorded decision says; for a repeated request that is the answer of the first time.
     pub(crate) fn told(&self, case: &Case<'_>, receipt: Receipt) -> Result<Answer, AuthorityError> {
-        if receipt.repeated
-            && let writ_protocol::Body::Denial(denial) = receipt.decode(self.ledger.origin())?.body
-        {
+        let repeated = receipt.repeated.then(|| receipt.decode(self.ledger.origin())).transpose()?;
+        let repeated = repeated.map(|entry| entry.body);
+        if let Some(Body::Hold(hold)) = &repeated {
+            return self.told_hold(receipt, hold, case.request.action_salt);
+        }
+        if let Some(Body::Denial(denial)) = &repeated {
             let clauses = denial.policy.as_ref().map(|policy| self.clauses(policy.reasons.as_slice()));
             let why = "this request was refused before, and a refusal is final; make a new request".to_owned();
             let clauses = clauses.unwrap_or_default();
@@ -230,6 +255,10 @@ impl Authority {
             return Ok(Answer::Deny(Box::new(denied)));
         }
         Ok(match case.request.ask {
+            Ask::Authorize(_) if !matches!(repeated, None | Some(Body::Grant(_))) => {
+                let why = "a request for a writ was answered with something else";
+                return Err(Refusal::new(Code::Internal, why).into());
+            }
             Ask::Authorize(_) => Answer::Permit(receipt),
             Ask::Order => Answer::Done(receipt),
             Ask::Shadow(_) => {
@@ -277,6 +306,8 @@ pub(crate) struct Ruling {
     pub(crate) clauses: Vec<(Name, Clause)>,
     /// What is kept of it in the vault.
     text: Option<String>,
+    /// The hold that ends with it.
+    pub(crate) hold: Option<Box<EntryRef>>,
 }
 
 impl ActiveSet {
@@ -294,12 +325,18 @@ impl Ruling {
             reasons: Vec::new(),
             clauses: Vec::new(),
             text: None,
+            hold: None,
         }
     }
 
     /// With what is kept of it in the vault, for whoever asks later what was wrong.
     pub(crate) fn with_text(self, text: String) -> Self {
         Self { text: Some(text), ..self }
+    }
+
+    /// With the hold that ends so.
+    pub(crate) fn ending(self, hold: EntryRef) -> Self {
+        Self { hold: Some(Box::new(hold)), ..self }
     }
 
     pub(crate) fn of_policy(active: &ActiveSet, deny: &writ_policy::Deny) -> Self {
@@ -317,7 +354,7 @@ impl Ruling {
             (true, false) => format!("forbidden by {}", names(&deny.reasons)),
             (true, true) => "no policy permits it".to_owned(),
         };
-        Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses, text: None }
+        Self { code: deny.code, why, reasons: deny.reasons.clone(), clauses, text: None, hold: None }
     }
 
     /// Where no policy said anything, what was judged is all that helps whoever asked.

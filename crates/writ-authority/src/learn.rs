@@ -100,7 +100,7 @@ impl School {
                 match shadow.would {
                     Would::Permit => (&shadow.principal, reasons),
                     Would::PolicyDenied if reasons.is_empty() => (&shadow.principal, &[]),
-                    Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => return,
+                    Would::Hold | Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => return,
                 }
             }
             Ruled::Shadow(_) | Ruled::Hold(_) | Ruled::Order(_) => return,

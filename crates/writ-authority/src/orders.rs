@@ -5,6 +5,7 @@ use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
+use crate::hold::{answers, asks};
 use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
 use writ_policy::{Decision, Facts, decide};
 use writ_protocol::action::{Action, Command, CommitmentKind, Order};
@@ -48,9 +49,22 @@ impl Authority {
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
             let head = self.ledger.published().control.head().head;
-            let facts = self.order_facts(case);
+            let answered = match answers(&case.action) {
+                None => None,
+                Some((held, _)) => match self.answered(case, &active, held) {
+                    Ok(answered) => Some(answered),
+                    Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
+                    Err(error) => return Err(error),
+                },
+            };
+            let facts = Facts { answers: answered, ..self.order_facts(case) };
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
+                // Nothing of policy makes an order wait; were it so, it would not be carried out.
+                Decision::Hold(wait) => {
+                    let why = Refusal::new(Code::ApprovalPending, asks(&wait.needs));
+                    return self.deny(case, Some((&active, &facts)), Ruling::of(&why)).await;
+                }
                 Decision::Deny(deny) => {
                     return self
                         .deny(case, Some((&active, &facts)), Ruling::of_policy(&active, &deny).judged(case))
@@ -60,7 +74,7 @@ impl Authority {
             };
             let committed = opening(CommitmentKind::Facts, facts.to_cbor())?;
             let stands = Stands { facts: committed.commitment(), policy: active.decided_by(permit.reasons)? };
-            let draft = draft(case, order, stands, facts.now_ms)?;
+            let draft = draft(case, order, stands, &facts)?;
             let openings = vec![case.action_opening.clone(), committed, case.request_opening.clone()];
             let proposal = Proposal::new(draft).with_openings(openings).with_reads(ReadControl { head });
             match self.record(proposal).await {
@@ -85,6 +99,8 @@ impl Authority {
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: 0,
+            approvals: Vec::new(),
+            answers: None,
             gateway: None,
             surroundings: Vec::new(),
         }
@@ -97,8 +113,8 @@ struct Stands {
     policy: Policy,
 }
 
-fn draft(case: &Case<'_>, order: &Order, stands: Stands, time_ms: u64) -> Result<Draft, AuthorityError> {
-    let Stands { facts, policy } = stands;
+fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Result<Draft, AuthorityError> {
+    let (Stands { facts, policy }, time_ms) = (stands, decided.now_ms);
     let (by, id, action) = (case.asker.principal.clone(), OrderId::new(time_ms, random()?), case.action_ref());
     let (reason, request) = (order.reason.clone(), case.request_ref());
     // The sequencer gives it its place in the chain.
@@ -109,6 +125,7 @@ fn draft(case: &Case<'_>, order: &Order, stands: Stands, time_ms: u64) -> Result
             Draft::Revocation(Revocation { by, id, facts, action, policy, reason, target, control, request, time_ms })
         }
         Command::Halt => Draft::Halt(Halt { by, id, facts, action, policy, reason, control, request, time_ms }),
+        Command::Answer(verdict, held) => Authority::approval(case, (held, *verdict), decided, (facts, policy))?,
         Command::Publish(_) => return Err(without_bundle().into()),
     })
 }

@@ -6,7 +6,7 @@
 use crate::decision::Terms;
 use crate::error::known;
 use crate::shadow::would;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use writ_ledger::audit::{Audited, Report, audit_each};
@@ -14,7 +14,8 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation, Shadow,
+    Activation, Approval, AssertedPrincipal, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal,
+    Revocation, Shadow, Verdict as Answer,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -94,6 +95,7 @@ fn matters(body: &Body) -> bool {
         | Body::Grant(_)
         | Body::Denial(_)
         | Body::Hold(_)
+        | Body::Approval(_)
         | Body::Shadow(_)
         | Body::Revocation(_)
         | Body::Halt(_) => true,
@@ -115,6 +117,8 @@ pub(crate) struct Run {
     origin: Option<Origin>,
     /// What was in force.
     sets: BTreeMap<Hash, Held>,
+    /// Who has approved which hold.
+    approvers: BTreeMap<u64, BTreeSet<AssertedPrincipal>>,
     found: Replay,
 }
 
@@ -147,6 +151,9 @@ impl Run {
     /// Takes in an entry.
     pub(crate) fn entry(&mut self, entry: &Audited) {
         let values = &entry.values;
+        if let Body::Approval(approval) = &entry.body {
+            self.approved_by(approval.hold.index, approval.verdict, &approval.by.asserted());
+        }
         let judged = match &entry.body {
             Body::Genesis(genesis) => {
                 self.limits = Some(genesis.limits.clone());
@@ -160,6 +167,7 @@ impl Run {
             body @ (Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
@@ -200,6 +208,13 @@ impl Run {
         }
     }
 
+    /// Takes in what somebody answered to the hold at an index.
+    pub(crate) fn approved_by(&mut self, hold: u64, verdict: Answer, by: &AssertedPrincipal) {
+        if verdict == Answer::Approve {
+            self.approvers.entry(hold).or_default().insert(by.clone());
+        }
+    }
+
     /// Derives a decision again; nothing, where the entry is none.
     pub(crate) fn decided(&self, body: &Body, values: &[(Hash, Kept)]) -> Option<Result<Derived, Verdict>> {
         match body {
@@ -217,6 +232,7 @@ impl Run {
                 depth: 0,
                 time_ms: *time_ms,
             })),
+            Body::Approval(approval) => Some(self.approval(approval, values)),
             Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
             Body::Genesis(_)
             | Body::Policy(_)
@@ -288,8 +304,8 @@ impl Run {
         })?;
         let permit = match &derived.decision {
             Decision::Permit(permit) => permit,
-            Decision::Deny(deny) => {
-                return Err(Verdict::Differs(format!("recorded is a permit, derived is {}", deny.code)));
+            other @ (Decision::Hold(_) | Decision::Deny(_)) => {
+                return Err(Verdict::Differs(format!("recorded is a permit, derived is {}", came(other))));
             }
         };
         agree_on_reasons(grant.policy.reasons.as_slice(), &permit.reasons)?;
@@ -301,6 +317,7 @@ impl Run {
             return Err(Verdict::differs("lease, window or obligations are not those that policy gives"));
         }
         agrees_on_place(grant, &derived.facts)?;
+        self.agrees_on_approvals(grant, &derived.facts)?;
         Ok(derived)
     }
 
@@ -312,8 +329,8 @@ impl Run {
                 agree_on_reasons(subject.policy.reasons.as_slice(), &permit.reasons)?;
                 Ok(derived)
             }
-            Decision::Deny(deny) => {
-                Err(Verdict::Differs(format!("recorded is an order carried out, derived is {}", deny.code)))
+            other @ (Decision::Hold(_) | Decision::Deny(_)) => {
+                Err(Verdict::Differs(format!("recorded is an order carried out, derived is {}", came(other))))
             }
         }
     }
@@ -338,13 +355,14 @@ impl Run {
             Decision::Deny(deny) => {
                 Err(Verdict::Differs(format!("recorded is {}, derived is {}", denial.code, deny.code)))
             }
-            // Policy permitted it, and the order of the ledger did not: the audit judges that.
-            Decision::Permit(_) if !by_policy => Ok(derived),
-            Decision::Permit(_) => Err(Verdict::Differs(format!("recorded is {}, derived is a permit", denial.code))),
+            // Policy permitted it, or had it wait, and the order of the ledger did not: the audit judges that.
+            Decision::Permit(_) | Decision::Hold(_) if !by_policy => Ok(derived),
+            other @ (Decision::Permit(_) | Decision::Hold(_)) => {
+                Err(Verdict::Differs(format!("recorded is {}, derived is {}", denial.code, came(other))))
+            }
         }
     }
 
-    /// No policy of these semantics asks for approvals, so whatever comes out is not what is recorded.
     fn hold(&self, hold: &Hold, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
         let derived = self.derive(&Subject {
             values,
@@ -356,8 +374,48 @@ impl Run {
             time_ms: hold.time_ms,
         })?;
         match &derived.decision {
-            Decision::Permit(_) => Err(Verdict::differs("recorded is a hold, derived is a permit")),
-            Decision::Deny(deny) => Err(Verdict::Differs(format!("recorded is a hold, derived is {}", deny.code))),
+            Decision::Hold(held) => {
+                agree_on_reasons(hold.policy.reasons.as_slice(), &held.reasons)?;
+                let until_ms = hold.time_ms.saturating_add(held.within_ms);
+                match hold.needs == held.needs && hold.until_ms == until_ms {
+                    true => Ok(derived),
+                    false => Err(Verdict::differs("it asks others, or waits longer or shorter, than policy says")),
+                }
+            }
+            other @ (Decision::Permit(_) | Decision::Deny(_)) => {
+                Err(Verdict::Differs(format!("recorded is a hold, derived is {}", came(other))))
+            }
+        }
+    }
+
+    /// Whoever answers is in the groups for which it counts, by the set that decided on it.
+    fn approval(&self, approval: &Approval, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
+        let derived = self.order(&Subject {
+            values,
+            policy: &approval.policy,
+            facts: approval.facts,
+            action: approval.action.digest,
+            principal: &approval.by,
+            // Orders come from outside every governed tree.
+            depth: 0,
+            time_ms: approval.time_ms,
+        })?;
+        let set = self.set(&approval.policy).ok_or_else(|| Verdict::differs("its policy set is not there"))?;
+        let (member_of, groups) = (set.groups_of(&approval.by.asserted()), approval.groups.as_slice());
+        let said = derived.facts.answers.as_ref().map(|answered| answered.groups.as_slice());
+        if said != Some(groups) || groups.iter().any(|group| !member_of.contains(group)) {
+            return Err(Verdict::differs("it counts for groups that whoever answered is not in"));
+        }
+        Ok(derived)
+    }
+
+    /// What was decided on approvals names those that are recorded for its hold, and no others.
+    fn agrees_on_approvals(&self, grant: &Grant, facts: &Facts) -> Result<(), Verdict> {
+        let approvers = grant.hold.as_ref().and_then(|hold| self.approvers.get(&hold.index));
+        let recorded = |one| approvers.is_some_and(|approvers| approvers.contains(one));
+        match facts.approvals.iter().all(recorded) {
+            true => Ok(()),
+            false => Err(Verdict::differs("it was decided on an approval that is not recorded for its hold")),
         }
     }
 
@@ -472,6 +530,15 @@ fn agrees_on_place(grant: &Grant, facts: &Facts) -> Result<(), Verdict> {
         Ok(digest) if digest == grant.surroundings.digest => Ok(()),
         Ok(_) => Err(Verdict::differs("it is for other surroundings than were decided on")),
         Err(error) => Err(Verdict::differs(format!("the surroundings it was decided on: {error}"))),
+    }
+}
+
+/// What was derived, in words.
+fn came(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Permit(_) => "a permit",
+        Decision::Hold(_) => "a hold",
+        Decision::Deny(deny) => deny.code.as_str(),
     }
 }
 

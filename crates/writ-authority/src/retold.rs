@@ -10,8 +10,8 @@ use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
 use writ_policy::{Decision, Depth, Explanation, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{
-    ActionRef, Ascending, Body, Denial, EntryType, Grant, GrantFields, Policy, Principal, RequestRef, Shadow,
-    ShadowFields, Would,
+    ActionRef, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Grant, GrantFields, Hold,
+    HoldFields, Policy, Principal, RequestRef, Shadow, ShadowFields, Would,
 };
 use writ_protocol::{Code, Entry};
 use writ_tlog::{Hash, LeafIndex};
@@ -65,7 +65,12 @@ impl Recorded {
 
 impl From<Would> for Recorded {
     fn from(would: Would) -> Self {
-        would.refusal().map_or(Self::Permit, Self::Deny)
+        match would {
+            Would::Hold => Self::Hold,
+            Would::Permit | Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => {
+                would.refusal().map_or(Self::Permit, Self::Deny)
+            }
+        }
     }
 }
 
@@ -121,7 +126,7 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
     };
     let request = entry.body.request().cloned().ok_or_else(none)?;
     let audited = read(reader, &stored, entry.body.clone())?;
-    let run = prepared(reader, index, policy.map(|policy| policy.set))?;
+    let run = prepared(reader, index, policy.map(|policy| policy.set), entry.body.resolves())?;
     let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
         Some(Ok(derived)) => {
             let outcome = compared(&run, &audited, &derived, &entry, &stored);
@@ -149,8 +154,8 @@ fn read(reader: &Reader, stored: &StoredEntry, body: Body) -> Result<Audited, Le
     Ok(Audited { index: stored.index, body, values })
 }
 
-/// What stood before the decision: the limits of the domain, and the set it names.
-fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>) -> Result<Run, LedgerError> {
+/// What stood before the decision: the limits of the domain, the set it names, and who approved the hold that it resolves.
+fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>, hold: Option<&EntryRef>) -> Result<Run, LedgerError> {
     let mut run = Run::default();
     for at in reader.control_entries()?.into_iter().take_while(|at| *at < index) {
         let stored = reader.entry(at)?.ok_or(LedgerError::NoEntry(at))?;
@@ -159,6 +164,10 @@ fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>) -> Result<Run,
         if is_the_set || matches!(body, Body::Genesis(_)) {
             run.entry(&read(reader, &stored, body)?);
         }
+    }
+    let held = hold.map(|hold| reader.held(LeafIndex::new(hold.index))).transpose()?.flatten();
+    for answer in held.iter().flat_map(|held| &held.waiting.answers) {
+        run.approved_by(hold.map_or(0, |hold| hold.index), answer.verdict, &answer.by);
     }
     Ok(run)
 }
@@ -236,6 +245,24 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             order.time_ms = derived.facts.now_ms;
             Some(Body::Halt(order))
         }
+        (Body::Hold(hold), Decision::Hold(held)) => {
+            let mut fields = HoldFields::clone(hold);
+            fields.facts = commitment(hold.facts)?;
+            fields.action = ActionRef { kind: derived.action.kind(), digest: commitment(hold.action.digest)? };
+            fields.policy.reasons = Ascending::new(held.reasons.clone());
+            (fields.needs, fields.time_ms) = (held.needs.clone(), derived.facts.now_ms);
+            fields.until_ms = derived.facts.now_ms.saturating_add(held.within_ms);
+            Hold::new(fields).ok().map(Body::Hold)
+        }
+        (Body::Approval(approval), Decision::Permit(permit)) => {
+            let mut fields = ApprovalFields::clone(approval);
+            fields.facts = commitment(approval.facts)?;
+            fields.action = ActionRef { kind: derived.action.kind(), digest: commitment(approval.action.digest)? };
+            fields.policy.reasons = Ascending::new(permit.reasons.clone());
+            fields.groups = Ascending::new(derived.facts.answers.as_ref()?.groups.clone());
+            fields.time_ms = derived.facts.now_ms;
+            Approval::new(fields).ok().map(Body::Approval)
+        }
         (Body::Shadow(shadow), decision) => {
             let mut fields = ShadowFields::clone(shadow);
             fields.facts = commitment(shadow.facts)?;
@@ -246,6 +273,6 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             fields.policy.reasons = Ascending::new(decision.reasons().to_vec());
             Shadow::new(fields).ok().map(Body::Shadow)
         }
-        (_, Decision::Permit(_) | Decision::Deny(_)) => None,
+        (_, Decision::Permit(_) | Decision::Hold(_) | Decision::Deny(_)) => None,
     }
 }

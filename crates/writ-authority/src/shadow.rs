@@ -9,6 +9,7 @@ use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, as_of, can_be_recorded, opening};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
+use crate::hold::asks;
 use crate::policies::ActiveSet;
 use std::sync::Arc;
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
@@ -26,6 +27,7 @@ const DECISIONS_MAX: usize = 8;
 pub(crate) fn would(decision: &Decision) -> Option<Would> {
     match decision {
         Decision::Permit(_) => Some(Would::Permit),
+        Decision::Hold(_) => Some(Would::Hold),
         Decision::Deny(deny) => Would::refuse(deny.code),
     }
 }
@@ -102,7 +104,7 @@ impl Authority {
     pub(crate) fn told_shadow(&self, receipt: &Receipt) -> Result<Option<Shadowed>, AuthorityError> {
         let Body::Shadow(shadow) = receipt.decode(self.ledger.origin())?.body else { return Ok(None) };
         let clauses = self.clauses(shadow.policy.reasons.as_slice());
-        let why = shadow.would.refusal().map(|_| "this was asked before; `writ replay` says why".to_owned());
+        let why = (shadow.would != Would::Permit).then(|| "this was asked before; `writ replay` says why".to_owned());
         Ok(Some(Shadowed { receipt: receipt.clone(), would: shadow.would, why, clauses, basis: None }))
     }
 }
@@ -110,6 +112,7 @@ impl Authority {
 fn said(case: &Case<'_>, active: &Arc<ActiveSet>, facts: Facts, decision: &Decision, receipt: Receipt) -> Answer {
     let (would, why, clauses, basis) = match decision {
         Decision::Permit(permit) => (Would::Permit, None, active.explained(&permit.reasons), None),
+        Decision::Hold(hold) => (Would::Hold, Some(asks(&hold.needs)), active.explained(&hold.reasons), None),
         Decision::Deny(deny) => {
             let Ruling { why, clauses, .. } = Ruling::of_policy(active, deny).judged(case);
             let basis = Basis { active: active.clone(), action: case.action.clone(), facts };

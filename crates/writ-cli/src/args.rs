@@ -1,3 +1,4 @@
+use crate::holds::{Answer, Holds, Waiting};
 use crate::policy::args as policy;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
@@ -75,6 +76,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Ask for a writ that is handed over and presented later with `writ run --writ`
     Authorize(Authorize),
+    /// Show what waits for approval
+    Holds(Holds),
+    /// Approve what waits, by a person's key
+    Approve(Answer),
+    /// Refuse what waits, by a person's key
+    Reject(Answer),
     /// Withdraw trust from a writ, key, principal, policy set, lineage or gateway
     Revoke(Revoke),
     /// Start nothing more in the domain; what runs already goes on until it ends
@@ -340,6 +347,8 @@ pub(crate) struct Run {
     /// it; also if the node cannot be reached, for which it waits five seconds at most
     #[arg(long, conflicts_with_all = ["writ", "holder"])]
     pub(crate) shadow: bool,
+    #[command(flatten)]
+    pub(crate) patience: Waiting,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,
@@ -360,6 +369,8 @@ pub(crate) struct Authorize {
     /// Say of a refusal everything that policy says of the request, and of a writ which policies permit it
     #[arg(long)]
     pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) patience: Waiting,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) argv: Vec<std::ffi::OsString>,

@@ -10,12 +10,13 @@ use crate::run::key_beside;
 use crate::time::{now_ms, utc};
 use crate::who::{connect, signer};
 use serde_json::json;
-use writ_client::{Answer, Asked};
-use writ_gateway_process::{Executable, measure, measure_surroundings};
+use writ_client::blocking::Client;
+use writ_client::{Answer, Asked, Held};
+use writ_gateway_process::{Executable, OnHold, measure, measure_surroundings, on_hold};
 use writ_protocol::action::Action;
 use writ_protocol::entry::Audience;
 use writ_protocol::statement::{Ask, Authorize, Request};
-use writ_protocol::{Ed25519Key, Key, Name, Refusal, RequestKey, WritVerifier};
+use writ_protocol::{Ed25519Key, Key, Name, Refusal, RequestKey, TrustRoot, WritVerifier};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Every gateway slot of a machine belongs to it.
@@ -33,14 +34,24 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     let signer = signer(&args.who, &domain)?;
     let seed: [u8; 32] = random()?;
     let request = request(args, &domain, &seed, signer.as_ref().map(|signer| signer.name.clone()))?;
-    let asked = match &signer {
-        Some(signer) => Asked::Signed(request.sign(&origin, &signer.key)),
-        None => Asked::Bare(request.payload(&origin)),
-    };
     let client = connect(&args.reach, &domain)?;
-    let answer = client.authorize(&asked).map_err(|error| CliError::Refused(error.refusal()))?;
+    let ask = |request: &Request| {
+        let asked = match &signer {
+            Some(signer) => Asked::Signed(request.sign(&origin, &signer.key)),
+            None => Asked::Bare(request.payload(&origin)),
+        };
+        client.authorize(&asked).map_err(|error| CliError::Refused(error.refusal()))
+    };
+    let (answer, salt) = match ask(&request)? {
+        Answer::Hold(held) => {
+            let resumed = resumed(args, &trust, &client, request, held)?;
+            (ask(&resumed)?, Some(resumed.action_salt))
+        }
+        answer @ (Answer::Permit(_) | Answer::Deny(_) | Answer::Refused(_)) => (answer, None),
+    };
     let permit = match answer {
         Answer::Permit(permit) => permit,
+        Answer::Hold(held) => return Err(CliError::Held(Box::new(held))),
         Answer::Deny(denial) => {
             let detail = if args.explain { Detail::Everything } else { Detail::Obstacles };
             return Err(CliError::Denied(Box::new(denial), detail));
@@ -49,7 +60,8 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     };
     // What is written down is what was verified, not what was answered.
     let writ = WritVerifier::new(trust).verify(permit.writ.as_bytes()).map_err(CliError::Refused)?;
-    write_new(&key_file, format!("{}\n", hex(&seed)).as_bytes(), SECRET_FILE)?;
+    let salt = salt.map(|salt| format!("salt {}\n", hex(&salt))).unwrap_or_default();
+    write_new(&key_file, format!("{}\n{salt}", hex(&seed)).as_bytes(), SECRET_FILE)?;
     write_new(output, permit.writ.as_bytes(), SECRET_FILE)?;
     let until = writ.grant().window.until_ms();
     let reasons: Vec<&str> = writ.grant().policy.reasons.as_slice().iter().map(Name::as_str).collect();
@@ -70,6 +82,34 @@ pub(crate) fn run(args: &args::Authorize, as_json: bool) -> Result<(), CliError>
     }
     line(format_args!("  writ        {}", output.display()))?;
     line(format_args!("  holder key  {}   whoever has both can use it, once", key_file.display()))
+}
+
+/// The request to go on with, once what was held is approved.
+fn resumed(
+    args: &args::Authorize,
+    trust: &TrustRoot,
+    client: &Client,
+    request: Request,
+    held: Held,
+) -> Result<Request, CliError> {
+    let OnHold { hold, action_salt } = on_hold(trust, &request.action, &held).map_err(CliError::Refused)?;
+    if !held.approved {
+        let Some(wait) = args.patience.wait else { return Err(CliError::Held(Box::new(held))) };
+        crate::holds::waiting(&held);
+        let found = client.hold(held.index, wait).map_err(|error| CliError::Refused(error.refusal()))?;
+        if found.state == "pending" {
+            return Err(CliError::Held(Box::new(held)));
+        }
+    }
+    let Ask::Authorize(ask) = request.ask else { return Err(CliError::Failed("it asks for no writ".to_owned())) };
+    Ok(Request {
+        key: RequestKey::new(now_ms(), random()?),
+        salt: random()?,
+        time_ms: now_ms(),
+        action_salt,
+        ask: Ask::Authorize(Authorize { hold: Some(hold), ..ask }),
+        ..request
+    })
 }
 
 fn request(
@@ -98,6 +138,7 @@ fn request(
         action_salt: action_salt(seed, &key),
         action: Action::Exec(exec).encode().map_err(CliError::Refused)?,
         ask: Ask::Authorize(Authorize {
+            hold: None,
             admit: None,
             holder: Ed25519Key::new(Key::from(holder.verifying_key())).map_err(shape)?,
             audience: Audience::Group(Name::new(GROUP).map_err(shape)?),

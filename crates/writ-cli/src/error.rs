@@ -3,7 +3,7 @@ use crate::render::policy_json;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use writ_client::Denial;
+use writ_client::{Denial, Held};
 use writ_ledger::LedgerError;
 use writ_protocol::Refusal;
 
@@ -19,6 +19,9 @@ pub(crate) enum CliError {
     /// The node refused, on the record.
     #[error("{}: {} (entry {})", .0.code, .0.why, .0.index)]
     Denied(Box<Denial>, Detail),
+    /// It waits for approval, on the record.
+    #[error("held: {} (entry {})", .0.why, .0.index)]
+    Held(Box<Held>),
     /// Something was looked for and found; it has been printed.
     #[error("{0}")]
     Found(String),
@@ -46,7 +49,7 @@ impl CliError {
     /// 1 refused or found, 2 usage, 3 could not be done.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Denied(..) | Self::Found(_) => 1,
+            Self::Refused(_) | Self::Denied(..) | Self::Held(_) | Self::Found(_) => 1,
             Self::Usage(_) => 2,
             Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => 3,
         }
@@ -66,6 +69,12 @@ impl CliError {
                     eprintln!("{}", harmless(&line));
                 }
             }
+            (false, Self::Held(held)) => {
+                eprintln!("held: {}", harmless(&held.why));
+                for line in crate::holds::told(held) {
+                    eprintln!("{}", harmless(&line));
+                }
+            }
             (false, _) => eprintln!("writ: {}", harmless(&self.to_string())),
         }
     }
@@ -75,6 +84,14 @@ impl CliError {
         match self {
             Self::Refused(refusal) => {
                 json!({ "error": error, "code": refusal.code().as_str(), "index": null, "exit": exit })
+            }
+            Self::Held(held) => {
+                let mut told = crate::holds::told_json(held);
+                if let Some(fields) = told.as_object_mut() {
+                    fields.insert("error".to_owned(), error.into());
+                    fields.insert("exit".to_owned(), exit.into());
+                }
+                told
             }
             Self::Denied(denial, _) => json!({
                 "error": error,

@@ -30,6 +30,21 @@ pub(crate) fn read_seed(path: &Path) -> Result<[u8; 32], CliError> {
         .ok_or_else(|| CliError::Failed(format!("{}: expected one line of 64 hexadecimal digits", path.display())))
 }
 
+/// Reads the key of a writ's holder, and the salt of its action digest where that is not derived from the key: after a hold it is the hold's.
+pub(crate) fn read_holder(path: &Path) -> Result<([u8; 32], Option<[u8; 32]>), CliError> {
+    must_be_secret(path)?;
+    let text = crate::domain::read(path, 256)?;
+    let text = std::str::from_utf8(&text).unwrap_or_default();
+    let (seed, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let salt = rest.strip_suffix('\n').unwrap_or(rest).strip_prefix("salt ");
+    let wrong = || CliError::Failed(format!("{}: expected one line of 64 hexadecimal digits", path.display()));
+    match (seed_of(seed), salt.map(seed_of)) {
+        (Some(seed), Some(Some(salt))) => Ok((seed, Some(salt))),
+        (Some(seed), None) if rest.is_empty() => Ok((seed, None)),
+        (_, _) => Err(wrong()),
+    }
+}
+
 pub(crate) fn must_be_secret(path: &Path) -> Result<(), CliError> {
     let found = std::fs::metadata(path).map_err(CliError::file(path))?;
     if found.mode() & 0o077 != 0 {

@@ -8,6 +8,7 @@ mod demo;
 mod domain;
 mod error;
 mod explained;
+mod holds;
 mod init;
 mod key;
 mod keys;
@@ -34,6 +35,7 @@ use error::CliError;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 use writ_gateway_process::Memory;
+use writ_protocol::entry::Verdict;
 
 /// What one thread of a node allocates another frees, thousands of times a second, which the system's allocator is slow at. What only starts
 /// something has no use for that.
@@ -89,6 +91,9 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Run(command) => return run::run(&command, json),
         Command::Up(up) => up::run(&up, json),
         Command::Authorize(authorize) => authorize::run(&authorize, json),
+        Command::Holds(shown) => holds::run(&shown, json),
+        Command::Approve(answer) => holds::answer(&answer, Verdict::Approve, json),
+        Command::Reject(answer) => holds::answer(&answer, Verdict::Reject, json),
         Command::Revoke(revoke) => orders::revoke(&revoke, json),
         Command::Halt(halt) => orders::halt(&halt, json),
         Command::Status(status) => status::run(&status, json),

@@ -18,10 +18,10 @@ use writ_protocol::{Fingerprint, Label, Name, RequestKey, WRIT_BYTES_MAX, WritVe
 use writ_tlog::Hash;
 
 /// Who orders, and through which node.
-struct Office<'a> {
-    reach: &'a args::Reach,
-    who: &'a args::As,
-    domain: Domain,
+pub(crate) struct Office<'a> {
+    pub(crate) reach: &'a args::Reach,
+    pub(crate) who: &'a args::As,
+    pub(crate) domain: Domain,
 }
 
 pub(crate) fn revoke(args: &args::Revoke, as_json: bool) -> Result<(), CliError> {
@@ -68,12 +68,15 @@ impl Office<'_> {
         connect(self.reach, &self.domain)?.status().map_err(|error| CliError::Refused(error.refusal()))
     }
 
-    fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
+    /// Gives it, and tells what came of it.
+    pub(crate) fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
         let reason = Label::new(reason).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
         let signer = commander(self.who, &self.domain)?;
         let done = command.as_str();
+        let answers = matches!(command, Command::Answer(..));
         let target = match &command {
             Command::Revoke(target) => Some(shown(target)),
+            Command::Answer(_, held) => Some(format!("hold {}", held.hold.index)),
             Command::Halt | Command::Publish(_) => None,
         };
         let action = Action::Order(Order { command, reason });
@@ -99,6 +102,9 @@ impl Office<'_> {
         let trust = read_trust_root(&self.domain.trust_root())?;
         let logged = WritVerifier::new(trust).verify_logged(recorded.proof.as_bytes()).map_err(CliError::Refused)?;
         let index = logged.index.get();
+        if answers {
+            return told_answer(done, target.as_deref(), index, as_json);
+        }
         // The order stands whether or not the node says what still runs.
         let running = self.status().ok().and_then(|status| status.get("running")?.as_u64());
         if as_json {
@@ -117,6 +123,13 @@ impl Office<'_> {
         }
         Ok(())
     }
+}
+
+fn told_answer(done: &str, target: Option<&str>, index: u64, as_json: bool) -> Result<(), CliError> {
+    if as_json {
+        return json_line(&json!({ "outcome": "recorded", "command": done, "target": target, "index": index }));
+    }
+    line(format_args!("{done}: {}: recorded, entry {index}", target.unwrap_or_default()))
 }
 
 fn tell_running(running: Option<u64>) -> Result<(), CliError> {

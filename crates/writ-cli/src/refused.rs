@@ -83,7 +83,12 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",
         Code::PolicyDenied => "ask whoever keeps the policy, or ask for something that it permits",
         Code::EvaluationError => "whoever keeps the policy must mend the one that failed",
-        Code::ApprovalPending | Code::ApprovalRejected => "ask whoever keeps the policy; approvals do not exist yet",
+        Code::ApprovalPending => {
+            "wait until enough have approved it: `writ holds` shows what waits, and --wait waits for it"
+        }
+        Code::ApprovalRejected => {
+            "ask whoever was asked for their approval why; what has changed, or was approved once, is asked anew"
+        }
         Code::Unauthenticated => {
             "see that your key or user is in principals.json, and sign with --as where a key is needed"
         }

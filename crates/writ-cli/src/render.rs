@@ -3,8 +3,9 @@
 use crate::time::utc;
 use serde_json::{Map, Value as Json, json};
 use writ_ledger::StoredEntry;
+use writ_protocol::action::Action;
 use writ_protocol::cbor::{Decode, Value};
-use writ_protocol::entry::{Audience, Target, Would};
+use writ_protocol::entry::{Audience, Target, Verdict, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
 use writ_protocol::{Body, Entry};
 use writ_tlog::Origin;
@@ -160,6 +161,10 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
             format!("{} {} for {audience}", body.id, who(&body.principal))
         }
         Body::Denial(body) => format!("{} {} {}", body.id, who(&body.principal), body.code),
+        Body::Approval(body) => {
+            let verb = if body.verdict == Verdict::Approve { "approved" } else { "rejected" };
+            format!("hold {} {verb} by {}", body.hold.index, who(&body.by))
+        }
         Body::Shadow(body) => format!("{} {}", who(&body.principal), would(body.would)),
         Body::Hold(body) => {
             let needs: Vec<String> =
@@ -177,9 +182,35 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
 /// What would have been, in words that nobody takes for a decision.
 pub(crate) fn would(would: Would) -> String {
     match would.refusal() {
+        None if would == Would::Hold => "would hold".to_owned(),
         None => "would permit".to_owned(),
         Some(code) => format!("would refuse {code}"),
     }
+}
+
+/// What would run, for whoever is to say whether it may: each part whole, with nothing in it that a terminal would act on.
+pub(crate) fn would_run(action: &Action) -> Vec<(&'static str, String)> {
+    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    match action {
+        Action::Exec(exec) => {
+            let argv: Vec<String> = exec.argv.iter().map(|one| shell_word(&text(one))).collect();
+            let mut told = vec![("command", argv.join(" ")), ("program", text(&exec.path))];
+            told.push(("content", hex(exec.executable.as_bytes())));
+            told.extend(exec.interpreter.as_ref().map(|found| ("script by", text(&found.path))));
+            told.push(("folder", text(&exec.cwd)));
+            let names: Vec<String> = exec.variables.names().iter().map(|name| text(name)).collect();
+            told.push(("variables", names.join(" ")));
+            told.push(("stdin", exec.stdin.as_str().to_owned()));
+            told
+        }
+        Action::Order(order) => vec![("order", format!("{} because {}", order.command.as_str(), order.reason))],
+    }
+}
+
+fn shell_word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:@%,".contains(&byte);
+    let is_plain = !text.is_empty() && text.bytes().all(plain);
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn root_order(signed: &[u8], origin: &Origin) -> String {

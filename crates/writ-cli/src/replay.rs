@@ -90,6 +90,9 @@ fn asked(retold: &Retold) -> String {
         Some(Action::Order(order)) => match &order.command {
             Command::Revoke(target) => format!("revoke {}: {}", crate::render::target(target), order.reason),
             Command::Halt => format!("halt: {}", order.reason),
+            Command::Answer(verdict, held) => {
+                format!("{} hold {}: {}", verdict.as_str(), held.hold.index, order.reason)
+            }
             Command::Publish(bundle) => format!("publish {}: {}", hex(bundle.as_bytes()), order.reason),
         },
         None => "what was asked is erased".to_owned(),

@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::{Domain, origin_of, read, read_trust_root};
 use crate::error::{CliError, harmless};
 use crate::explained::Detail;
-use crate::keys::{action_salt, read_seed};
+use crate::keys::{action_salt, read_holder};
 use crate::refused::{explained, next_step};
 use crate::render::{policy_json, quoted};
 use crate::who::{endpoint, signer};
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use writ_client::Denial;
-use writ_gateway_process::{HandedOver, Ran, Refused, Run, Signer, end_like};
+use writ_gateway_process::{HandedOver, Patience, Ran, Refused, Run, Signer, end_like};
 use writ_protocol::statement::Ending;
 use writ_protocol::{Code, Refusal, WRIT_BYTES_MAX, WritVerifier};
 use writ_tlog::{Algorithm, SigningKey};
@@ -49,6 +49,15 @@ pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
                 ended(grant, ending, &recorded);
             }
             end_like(ending)
+        }
+        Ran::Held(held) => {
+            if as_json {
+                say_json(&crate::holds::told_json(&held));
+            } else {
+                say(&format!("writ: held {}: {}", shown(&args.argv), held.why));
+                crate::holds::told(&held).iter().for_each(|line| say(line));
+            }
+            Ok(REFUSED)
         }
         Ran::Denied(denial) => {
             denied(args, &denial, as_json);
@@ -86,6 +95,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
         slots: domain.slots(),
         hidden,
         kept: vec![domain.run_folder(), domain.trust_root()],
+        patience: Patience { wait: args.patience.wait, begin: Some(crate::holds::waiting) },
     })
 }
 
@@ -93,13 +103,13 @@ fn handed_over(path: &Path, holder: Option<&Path>, trust: &writ_protocol::TrustR
     let writ = read(path, WRIT_BYTES_MAX)?;
     let verified = WritVerifier::new(trust.clone()).verify(&writ);
     let holder = holder.map_or_else(|| key_beside(path), Path::to_owned);
-    let seed = read_seed(&holder);
+    let seed = read_holder(&holder);
     // What cannot be verified is the gateway's to refuse, on the record.
-    let (Ok(verified), Ok(seed)) = (verified, seed) else {
+    let (Ok(verified), Ok((seed, salt))) = (verified, seed) else {
         let holder = SigningKey::from_seed(Algorithm::Ed25519, &[0; 32]);
         return Ok(HandedOver { writ, action_salt: [0; 32], holder });
     };
-    let action_salt = action_salt(&seed, &verified.grant().request.key);
+    let action_salt = salt.unwrap_or_else(|| action_salt(&seed, &verified.grant().request.key));
     Ok(HandedOver { writ, action_salt, holder: SigningKey::from_seed(Algorithm::Ed25519, &seed) })
 }
 

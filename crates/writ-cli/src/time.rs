@@ -26,6 +26,17 @@ fn civil(mut days: u64) -> Option<(u64, u64, u64)> {
     None
 }
 
+/// A time to come as a person reads it, rounded to what matters.
+pub(crate) fn left(until_ms: u64) -> String {
+    let Some(left) = until_ms.checked_sub(now_ms()) else { return format!("lapsed at {}", utc(until_ms)) };
+    let seconds = left.div_ceil(1000);
+    match seconds {
+        0..=119 => format!("in {seconds} s"),
+        120..=7199 => format!("in {} min", seconds / 60),
+        _ => format!("in {} h", seconds / 3600),
+    }
+}
+
 /// The clock of this machine.
 pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

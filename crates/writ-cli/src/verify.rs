@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, Story, StoryEntry};
 use writ_protocol::cbor::{Decode, Value};
-use writ_protocol::entry::{Audience, Grant, Principal};
+use writ_protocol::entry::{Audience, Grant, Principal, Verdict};
 use writ_protocol::{Body, Bundle, TrustRoot, Verified, Writ, WritVerifier};
 
 const WRIT_BEGINS: &[u8] = b"c2sp.org/tlog-proof@";
@@ -70,9 +70,9 @@ fn story_json(story: &Story) -> Json {
 fn tell_story(story: &Story, trust: &TrustRoot) -> Result<(), CliError> {
     let origin = story.entries.first().map_or_else(String::new, |one| one.entry.origin.to_string());
     line(format_args!(
-        "verified: the story of entry {}, a {}, in the ledger {origin} of {}",
+        "verified: the story of entry {}, {}, in the ledger {origin} of {}",
         story.subject,
-        story.subject_type.as_str(),
+        with_article(story.subject_type.as_str()),
         counted(story.size.get(), "entry", "entries")
     ))?;
     line(format_args!("  domain      {}", trust.domain()))?;
@@ -92,10 +92,28 @@ fn tell_story(story: &Story, trust: &TrustRoot) -> Result<(), CliError> {
     line(format_args!("  halted      {} (as of entry {last})", state(story.halted_at)))
 }
 
+/// `a grant`, `an approval`.
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
 fn tell_decision(one: &StoryEntry, story: &Story) -> Result<(), CliError> {
     if let Body::Grant(grant) = &one.entry.body {
         line(format_args!("  granted     entry {} at {}", one.index, utc(grant.time_ms)))?;
         return tell_grant(grant);
+    }
+    if let Body::Approval(answer) = &one.entry.body {
+        let verb = if answer.verdict == Verdict::Approve { "approved" } else { "rejected" };
+        return line(format_args!(
+            "  {verb:<11} by {}, entry {} at {}",
+            who(&answer.by),
+            one.index,
+            utc(answer.time_ms)
+        ));
+    }
+    if let (Body::Hold(hold), false) = (&one.entry.body, one.index == story.subject) {
+        return line(format_args!("  held        entry {} at {}", one.index, utc(hold.time_ms)));
     }
     if one.index != story.subject {
         return Ok(());

@@ -3,6 +3,8 @@
 
 #[path = "governed/explained.rs"]
 mod explained;
+#[path = "governed/holds.rs"]
+mod holds;
 #[path = "governed/orders.rs"]
 mod orders;
 #[path = "governed/principals.rs"]

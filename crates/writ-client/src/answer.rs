@@ -10,10 +10,51 @@ use writ_protocol::{Code, Refusal};
 pub enum Answer {
     /// Granted: verify the writ before anything is done with it.
     Permit(Permit),
+    /// It waits for approvals, and that is recorded.
+    Hold(Held),
     /// Denied, and recorded.
     Deny(Denial),
     /// Refused before anything was recorded.
     Refused(Refused),
+}
+
+/// A hold, not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Where it is said to be in the ledger.
+    pub index: u64,
+    /// Whether the same waited before, and this is that hold.
+    pub repeated: bool,
+    /// Whether enough have approved it, so that whoever asked may go on.
+    pub approved: bool,
+    /// When it lapses.
+    pub until_ms: u64,
+    /// Why, for people.
+    pub why: String,
+    /// The salt of the action digest that is approved.
+    pub action_salt: [u8; 32],
+    /// That it is there, a `tlog-proof`.
+    pub proof: String,
+    /// The policies that ask for approvals.
+    pub policies: Vec<PolicyNote>,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+/// How far a hold has come, as the node tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldState {
+    /// `pending`, `approved`, `rejected`, `lapsed` or `resolved`.
+    pub state: String,
+    /// All of it.
+    pub told: Value,
+}
+
+impl HoldState {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, String> {
+        let told = Fields::read(body)?.into_value();
+        Ok(Self { state: Fields::of(told.clone())?.text("state")?, told })
+    }
 }
 
 /// A grant, not verified.
@@ -144,12 +185,34 @@ impl Answer {
                 let (index, repeated) = (fields.number("index")?, fields.boolean("repeated")?);
                 Ok(Self::Permit(Permit { index, repeated, writ: fields.text("writ")? }))
             }
+            202 => {
+                let mut fields = Fields::read(body)?;
+                fields.outcome("hold")?;
+                Held::of(fields).map(Self::Hold)
+            }
             403 => Ok(match Denied::read(body)? {
                 Denied::Recorded(denial) => Self::Deny(denial),
                 Denied::Refused(refused) => Self::Refused(refused),
             }),
             _ => Refused::read(status, body).map(Self::Refused),
         }
+    }
+}
+
+impl Held {
+    fn of(mut fields: Fields) -> Result<Self, String> {
+        let salt = fields.bytes("action_salt")?;
+        Ok(Self {
+            index: fields.number("index")?,
+            repeated: fields.boolean("repeated")?,
+            approved: fields.boolean("approved")?,
+            until_ms: fields.number("until_ms")?,
+            why: fields.text("why")?,
+            action_salt: salt.try_into().map_err(|_| "`action_salt` is not 32 bytes".to_owned())?,
+            proof: fields.text("proof")?,
+            policies: fields.array("policies")?.into_iter().map(PolicyNote::of).collect::<Result<_, _>>()?,
+            next: fields.optional_text("next")?,
+        })
     }
 }
 

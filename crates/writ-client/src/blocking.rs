@@ -1,7 +1,7 @@
 //! The same client for programs without an event loop. Everything runs on the thread that asks, and no other is started: a program
 //! that is about to fork and confine itself must be the only one in its process.
 
-use crate::answer::{Answer, OrderAnswer, ShadowAnswer, StateAnswer};
+use crate::answer::{Answer, HoldState, OrderAnswer, ShadowAnswer, StateAnswer};
 use crate::client::{Asked, Timeouts};
 use crate::control::ControlPage;
 use crate::endpoint::{Endpoint, Place};
@@ -12,6 +12,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, yield_now};
 
@@ -46,6 +47,16 @@ impl Client {
     /// Asks for a writ.
     pub fn authorize(&self, asked: &Asked) -> Result<Answer, ClientError> {
         self.runtime.block_on(self.client.authorize(asked))
+    }
+
+    /// The holds that are open, as the node tells them.
+    pub fn holds(&self) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.holds())
+    }
+
+    /// How far a hold has come, once it is no longer pending, or after `patience`.
+    pub fn hold(&self, index: u64, patience: Duration) -> Result<HoldState, ClientError> {
+        self.runtime.block_on(self.client.hold(index, patience))
     }
 
     /// Asks what policy would answer.

@@ -1,6 +1,6 @@
 //! What a node can be asked.
 
-use crate::answer::{Answer, OrderAnswer, Refused, ShadowAnswer, StateAnswer};
+use crate::answer::{Answer, HoldState, OrderAnswer, Refused, ShadowAnswer, StateAnswer};
 use crate::connection::{Connection, Sent};
 use crate::control::ControlPage;
 use crate::endpoint::Endpoint;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub(crate) const JSON: &str = "application/json";
 /// What a node takes in one request.
@@ -112,6 +112,28 @@ impl Client {
     pub async fn authorize(&self, asked: &Asked) -> Result<Answer, ClientError> {
         let whole = self.post("/v1/authorize", &asked.body(), REQUEST_BYTES_MAX).await?;
         self.read(Answer::read(whole.status, &whole.body))
+    }
+
+    /// The holds that are open, as the node tells them.
+    pub async fn holds(&self) -> Result<Value, ClientError> {
+        let body = self.get_found("/v1/holds", ANSWER_BYTES_MAX).await?;
+        self.read(Fields::read(&body)).map(Fields::into_value)
+    }
+
+    /// How far a hold has come, once it is no longer pending, or after `patience`.
+    pub async fn hold(&self, index: u64, patience: Duration) -> Result<HoldState, ClientError> {
+        let until = Instant::now().checked_add(patience);
+        loop {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            // No longer than an answer may take.
+            let wait = left.min(self.timeouts.request / 2);
+            let path = format!("/v1/holds/{index}?wait_ms={}", wait.as_millis());
+            let body = self.get_found(&path, ANSWER_BYTES_MAX).await?;
+            let found = self.read(HoldState::read(&body))?;
+            if found.state != "pending" || wait == left {
+                return Ok(found);
+            }
+        }
     }
 
     /// Asks what policy would answer.

@@ -19,7 +19,8 @@ mod sse;
 mod tls;
 
 pub use answer::{
-    Answer, Denial, OrderAnswer, Permit, PolicyNote, Recorded, Refused, ShadowAnswer, Shadowed, StateAnswer,
+    Answer, Denial, Held, HoldState, OrderAnswer, Permit, PolicyNote, Recorded, Refused, ShadowAnswer, Shadowed,
+    StateAnswer,
 };
 pub use client::{Asked, Client, Timeouts};
 pub use control::ControlPage;

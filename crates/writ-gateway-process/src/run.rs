@@ -5,6 +5,7 @@
 
 use crate::confinement::Confinement;
 use crate::executable::{Executable, ExecutableError, Program};
+use crate::hold::{OnHold, on_hold};
 use crate::measure::measure;
 use crate::node::{Refused, Voice, proved};
 use crate::slot::{Slot, SlotError};
@@ -13,6 +14,7 @@ use crate::terminal::{Held, Inherited};
 use crate::tree::{Plan, Poised, Preparing, Running, StartError, prepare};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
@@ -42,6 +44,17 @@ pub struct Run {
     pub hidden: Vec<PathBuf>,
     /// What it may see in there nevertheless.
     pub kept: Vec<PathBuf>,
+    /// What is done where it is held.
+    pub patience: Patience,
+}
+
+/// How long approvals are waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Nothing where it is not waited at all.
+    pub wait: Option<Duration>,
+    /// Told once when the waiting begins.
+    pub begin: Option<fn(&writ_client::Held)>,
 }
 
 /// A principal with its key.
@@ -74,6 +87,8 @@ pub enum Ran {
         /// Where that is recorded; nowhere, if the ledger was gone by then.
         recorded: Result<u64, Refusal>,
     },
+    /// It waits for approval, and nobody waits for that here any more.
+    Held(Box<writ_client::Held>),
     /// The authority denied it.
     Denied(Box<Denial>),
     /// It was refused before or after the authority was asked.
@@ -171,8 +186,15 @@ impl Bringing {
     }
 }
 
+/// What came of asking.
+enum Asking {
+    Admitted(Box<Admission>),
+    Held(Box<writ_client::Held>),
+}
+
 /// How a way to an admission can end.
 enum Stop {
+    Held(Box<writ_client::Held>),
     Denied(Box<Denial>),
     Refused(Refusal),
     /// Refused when a use was spent already, or may have been: the node's word for it is bad, or did not come.
@@ -200,6 +222,7 @@ impl Gateway {
         });
         match admitted {
             Ok((measured, bringing, admission)) => self.execute(&measured, bringing, admission),
+            Err(Stop::Held(held)) => Ran::Held(held),
             Err(Stop::Denied(deny)) => Ran::Denied(deny),
             Err(Stop::Refused(refusal)) => Ran::Refused(self.refuse(refusal)),
             Err(Stop::Spent(refusal)) => Ran::Refused(self.refuse_and_close(refusal)),
@@ -230,11 +253,34 @@ impl Gateway {
         admission
     }
 
-    /// Asks for a writ that is spent by its own entry, for this process alone.
+    /// Asks for a writ that is spent by its own entry, for this process alone. What is held is asked for once more when it is approved.
     fn ask(&mut self, measured: &Measured) -> Result<Admission, Stop> {
+        let held = match self.ask_about(measured, None)? {
+            Asking::Admitted(admission) => return Ok(*admission),
+            Asking::Held(held) => held,
+        };
+        let on_hold = on_hold(&self.run.trust, &measured.action.encode()?, &held)?;
+        if !held.approved {
+            let Patience { wait: Some(wait), begin } = self.run.patience else { return Err(Stop::Held(held)) };
+            begin.inspect(|begin| begin(&held));
+            // Whatever came of it, the node says it when it is asked once more.
+            if self.voice.client().hold(held.index, wait)?.state == "pending" {
+                return Err(Stop::Held(held));
+            }
+        }
+        match self.ask_about(measured, Some(on_hold))? {
+            Asking::Admitted(admission) => Ok(*admission),
+            Asking::Held(held) => Err(Stop::Held(held)),
+        }
+    }
+
+    fn ask_about(&mut self, measured: &Measured, on_hold: Option<OnHold>) -> Result<Asking, Stop> {
         let identity = self.voice.identity();
         let execution = ExecutionId::new(wall_ms(), random()?);
-        let action_salt = random()?;
+        let (hold, action_salt) = match on_hold {
+            Some(OnHold { hold, action_salt }) => (Some(hold), action_salt),
+            None => (None, random()?),
+        };
         let own = Own::new(random()?, execution, action_salt, boot_time()?);
         let request = Request {
             key: RequestKey::new(wall_ms(), random()?),
@@ -244,6 +290,7 @@ impl Gateway {
             action_salt,
             action: measured.action.encode()?,
             ask: Ask::Authorize(Authorize {
+                hold,
                 admit: Some(own.admitted()),
                 holder: public(self.voice.slot().key())?,
                 audience: Audience::Gateway { gateway: identity.gateway, epoch: identity.epoch },
@@ -258,8 +305,9 @@ impl Gateway {
             Answer::Permit(permit) => {
                 let admission =
                     moment().and_then(|now| self.enforcer.admit_own(own, permit.writ.as_bytes(), scene(measured), now));
-                admission.map_err(Stop::Spent)
+                admission.map(|admission| Asking::Admitted(Box::new(admission))).map_err(Stop::Spent)
             }
+            Answer::Hold(held) => Ok(Asking::Held(Box::new(held))),
             Answer::Deny(denial) => Err(Stop::Denied(Box::new(denial))),
             Answer::Refused(refused) => Err(ClientError::Refused(refused).into()),
         }

@@ -182,6 +182,7 @@ impl<'a> Batch<'a> {
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Erasure(_)

@@ -2,6 +2,7 @@
 
 use crate::error::LedgerError;
 use crate::reader::{Reader, View};
+use crate::records::answers_to;
 use crate::vault::{self, Kept};
 use std::collections::BTreeSet;
 use writ_protocol::Body;
@@ -22,8 +23,7 @@ pub enum Disclosure {
 impl Reader {
     /// The story of the entry at `subject`, proved towards the view's checkpoint.
     pub fn bundle(&self, subject: LeafIndex, view: &View, disclosure: Disclosure) -> Result<Bundle, LedgerError> {
-        let story = self.story(subject)?;
-        let mut indices: BTreeSet<LeafIndex> = story.iter().copied().collect();
+        let Told { decision, mut indices } = self.story(subject)?;
         indices.extend(self.control_entries()?);
         indices.insert(LeafIndex::new(view.size().get().saturating_sub(1)));
         // The store may have grown since the view was taken.
@@ -31,13 +31,14 @@ impl Reader {
         let entries = indices.into_iter().map(|index| self.proved(index, view)).collect::<Result<Vec<_>, _>>()?;
         let openings = match disclosure {
             Disclosure::Nothing => Vec::new(),
-            Disclosure::Values => self.openings(&story)?,
+            Disclosure::Values => self.openings(decision)?,
         };
         Ok(Bundle { checkpoint: view.checkpoint.note_bytes().to_vec(), entries, openings, subject })
     }
 
-    /// The subject and, if it belongs to a writ, the grant and every step of its executions.
-    fn story(&self, subject: LeafIndex) -> Result<Vec<LeafIndex>, LedgerError> {
+    /// The subject and, if it belongs to a writ, the grant and every step of its executions; with the hold that was resolved or
+    /// answered, and what was answered to it.
+    fn story(&self, subject: LeafIndex) -> Result<Told, LedgerError> {
         let body = self.require(subject)?.decode(self.origin())?.body;
         let grant = match &body {
             Body::Grant(_) => Some(subject),
@@ -50,20 +51,35 @@ impl Reader {
             | Body::Denial(_)
             | Body::Policy(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Report(_)
             | Body::Erasure(_)
             | Body::Seal(_) => None,
         };
-        let Some(grant) = grant else { return Ok(vec![subject]) };
-        let mut story = BTreeSet::from([grant]);
-        // A grant that admits its asker is itself the beginning of its execution.
-        let steps = "SELECT begun_idx FROM execution WHERE grant_idx = ?1
-            UNION SELECT started_idx FROM execution WHERE grant_idx = ?1 AND started_idx IS NOT NULL
-            UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL ORDER BY 1";
-        story.extend(self.indices(steps, grant.get())?);
-        Ok(story.into_iter().collect())
+        let decision = grant.unwrap_or(subject);
+        let mut indices = BTreeSet::from([subject, decision]);
+        if let Some(grant) = grant {
+            // A grant that admits its asker is itself the beginning of its execution.
+            let steps = "SELECT begun_idx FROM execution WHERE grant_idx = ?1
+                UNION SELECT started_idx FROM execution WHERE grant_idx = ?1 AND started_idx IS NOT NULL
+                UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL ORDER BY 1";
+            indices.extend(self.indices(steps, grant.get())?);
+        }
+        let body = if decision == subject { body } else { self.require(decision)?.decode(self.origin())?.body };
+        if let Body::Hold(_) = &body {
+            indices.extend(answers_to(self.connection(), decision)?);
+        }
+        if let Body::Approval(approval) = &body {
+            indices.insert(LeafIndex::new(approval.hold.index));
+        }
+        if let Some(hold) = body.resolves() {
+            let hold = LeafIndex::new(hold.index);
+            indices.insert(hold);
+            indices.extend(answers_to(self.connection(), hold)?);
+        }
+        Ok(Told { decision, indices })
     }
 
     fn grant_of(&self, body: &Body) -> Result<Option<LeafIndex>, LedgerError> {
@@ -83,16 +99,21 @@ impl Reader {
         Ok(ProvedEntry { index, bytes: receipt.entry.to_vec(), proof: receipt.proof })
     }
 
-    fn openings(&self, story: &[LeafIndex]) -> Result<Vec<Opening>, LedgerError> {
-        let mut openings = Vec::new();
-        for index in story {
-            let body = self.require(*index)?.decode(self.origin())?.body;
-            for (kind, commitment) in body.commitments() {
-                if let Kept::Value(opening) = vault::lookup(self.connection(), *index, kind, &commitment)? {
-                    openings.push(opening);
-                }
-            }
-        }
-        Ok(openings)
+    fn openings(&self, decision: LeafIndex) -> Result<Vec<Opening>, LedgerError> {
+        let body = self.require(decision)?.decode(self.origin())?.body;
+        let kept = body.commitments().into_iter().map(|(kind, commitment)| {
+            vault::lookup(self.connection(), decision, kind, &commitment).map(|kept| match kept {
+                Kept::Value(opening) => Some(opening),
+                Kept::Erased | Kept::Nothing => None,
+            })
+        });
+        kept.filter_map(Result::transpose).collect()
     }
+}
+
+/// What belongs to a subject.
+struct Told {
+    /// The entry whose values may be shown.
+    decision: LeafIndex,
+    indices: BTreeSet<LeafIndex>,
 }

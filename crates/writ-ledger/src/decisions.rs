@@ -8,7 +8,9 @@ use rusqlite::Row;
 use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{ActionRef, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation, Shadow};
+use writ_protocol::entry::{
+    ActionRef, ApprovalFields, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation, Shadow,
+};
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
 /// A decision, and what the vault holds of what it was decided on.
@@ -67,6 +69,10 @@ impl Ruled {
             | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => {
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
             }
+            Body::Approval(approval) => {
+                let ApprovalFields { by, action, facts, policy, time_ms, .. } = (*approval).clone();
+                Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
+            }
             Body::Genesis(_)
             | Body::Gateway(_)
             | Body::RootOrder(_)
@@ -83,8 +89,15 @@ impl Ruled {
 }
 
 /// The types of these entries.
-const DECIDED: [EntryType; 6] =
-    [EntryType::Grant, EntryType::Denial, EntryType::Hold, EntryType::Shadow, EntryType::Revocation, EntryType::Halt];
+const DECIDED: [EntryType; 7] = [
+    EntryType::Grant,
+    EntryType::Denial,
+    EntryType::Hold,
+    EntryType::Approval,
+    EntryType::Shadow,
+    EntryType::Revocation,
+    EntryType::Halt,
+];
 
 impl Reader {
     /// Gives each decision in the range to `next`, ascending. Every entry has the hash it was stored with and every value opens its

@@ -3,7 +3,8 @@
 use crate::error::LedgerError;
 use writ_protocol::action::Committed;
 use writ_protocol::entry::{
-    Activation, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder, Shadow, Tally,
+    Activation, Approval, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder,
+    Shadow, Tally,
 };
 use writ_protocol::order::{ControlState, Records};
 use writ_protocol::statement::{Claim, Signed};
@@ -30,6 +31,8 @@ pub enum Draft {
     Denial(Denial),
     /// Let wait.
     Hold(Hold),
+    /// Record an answer to a hold.
+    Approval(Approval),
     /// Say what policy would have answered.
     Shadow(Shadow),
     /// Count strangers that were turned away.
@@ -54,6 +57,7 @@ impl Draft {
             Self::Grant(body) => Body::Grant(body),
             Self::Denial(body) => Body::Denial(body),
             Self::Hold(body) => Body::Hold(body),
+            Self::Approval(body) => Body::Approval(body),
             Self::Shadow(body) => Body::Shadow(body),
             Self::Tally(body) => Body::Tally(body),
             Self::Statement(statement) => {

@@ -3,8 +3,8 @@
 use crate::error::LedgerError;
 use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use writ_protocol::entry::{EntryRef, Grant, Hold, Positive};
-use writ_protocol::order::{Accepted, Execution, ExecutionState, Lookup, Records};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Grant, Positive};
+use writ_protocol::order::{Accepted, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
 use writ_protocol::{Body, Code, ExecutionId, Name};
 use writ_tlog::{Hash, LeafIndex, Origin};
@@ -26,6 +26,36 @@ impl StoredRecords<'_> {
     ) -> Result<Option<T>, LedgerError> {
         Ok(self.projections.prepare_cached(query)?.query_row(params, read).optional()?)
     }
+}
+
+/// The hold at this index, if it has this entry hash, with what was answered.
+pub(crate) fn held(
+    projections: &Connection,
+    entries: &Connection,
+    origin: &Origin,
+    at: LeafIndex,
+    entry: &Hash,
+) -> Result<Option<OpenHold>, LedgerError> {
+    let Some(hold) = store::hold(entries, origin, at, entry)? else { return Ok(None) };
+    let answers = answers_to(projections, at)?.into_iter().map(|index| {
+        let missing = || LedgerError::inconsistent(format!("entry {index} is no approval, a projection says so"));
+        let stored = store::entry(entries, index)?.ok_or_else(missing)?;
+        let Body::Approval(approval) = stored.decode(origin)?.body else { return Err(missing()) };
+        Ok(HoldAnswer::of(&approval))
+    });
+    Ok(Some(OpenHold { hold, answers: answers.collect::<Result<_, LedgerError>>()? }))
+}
+
+/// The entries that answer a hold, in their order.
+pub(crate) fn answers_to(projections: &Connection, hold: LeafIndex) -> Result<Vec<LeafIndex>, LedgerError> {
+    let mut query = projections.prepare_cached("SELECT idx FROM approval WHERE hold_idx = ?1 ORDER BY idx")?;
+    let found = query.query_map([sql(hold.get())], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+    found.into_iter().map(|index| Ok(LeafIndex::new(unsql(index)?))).collect()
+}
+
+/// How a principal stands in a projection. Types have no `:`, so no two share one.
+pub(crate) fn shown(principal: &AssertedPrincipal) -> String {
+    format!("{}::{}", principal.kind, principal.id)
 }
 
 fn lookup<T>(found: Option<T>) -> Lookup<T> {
@@ -71,13 +101,11 @@ impl Records for StoredRecords<'_> {
         Ok(lookup(found.map(ExecutionId::from_bytes)))
     }
 
-    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, LedgerError> {
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, LedgerError> {
         let open =
             self.one("SELECT 1 FROM hold WHERE idx = ?1 AND resolved_idx IS NULL", [sql(at.get())], |_| Ok(()))?;
-        match open {
-            Some(()) => store::hold(self.entries, self.origin, at, entry).map(lookup),
-            None => Ok(Lookup::Absent),
-        }
+        let Some(()) = open else { return Ok(Lookup::Absent) };
+        held(self.projections, self.entries, self.origin, at, entry).map(lookup)
     }
 
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, LedgerError> {
@@ -155,7 +183,14 @@ pub(crate) fn project(
             resolve(projections, index, grant.hold.as_ref())?;
         }
         Body::Denial(denial) => resolve(projections, index, denial.hold.as_ref())?,
-        Body::Hold(_) => run(projections, "INSERT INTO hold (idx, resolved_idx) VALUES (?1, NULL)", [index])?,
+        Body::Hold(hold) => run(
+            projections,
+            "INSERT INTO hold (idx, principal, until_ms, resolved_idx) VALUES (?1, ?2, ?3, NULL)",
+            (index, shown(&hold.principal.asserted()), sql(hold.until_ms)),
+        )?,
+        Body::Approval(approval) => {
+            run(projections, "INSERT INTO approval (hold_idx, idx) VALUES (?1, ?2)", (sql(approval.hold.index), index))?
+        }
         Body::Erasure(erasure) => {
             for erased in erasure.erased.as_slice() {
                 run(

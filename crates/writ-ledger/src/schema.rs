@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Changes with the layout; a release refuses a layout it does not know.
-pub(crate) const LAYOUT: i64 = 3;
+pub(crate) const LAYOUT: i64 = 4;
 /// "WRIT", so that other databases are not taken for ours.
 const APPLICATION_ID: i64 = 0x5752_4954;
 
@@ -44,7 +44,9 @@ CREATE TABLE execution (
 CREATE INDEX execution_open ON execution (gateway, begun_idx) WHERE state != 'ended';
 CREATE TABLE spent (grant_idx INTEGER, usage INTEGER, execution BLOB NOT NULL, PRIMARY KEY (grant_idx, usage)) STRICT, WITHOUT ROWID;
 CREATE TABLE budget (counter TEXT PRIMARY KEY, drawn INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE hold (idx INTEGER PRIMARY KEY, resolved_idx INTEGER) STRICT;
+CREATE TABLE hold (idx INTEGER PRIMARY KEY, principal TEXT NOT NULL, until_ms INTEGER NOT NULL, resolved_idx INTEGER) STRICT;
+CREATE INDEX hold_open ON hold (principal, until_ms) WHERE resolved_idx IS NULL;
+CREATE TABLE approval (hold_idx INTEGER, idx INTEGER, PRIMARY KEY (hold_idx, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE statement (
     gateway TEXT, epoch INTEGER, seq INTEGER, idx INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, seq)
 ) STRICT, WITHOUT ROWID;
@@ -60,6 +62,7 @@ pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
     ("spent", "grant_idx, usage"),
     ("budget", "counter"),
     ("hold", "idx"),
+    ("approval", "hold_idx, idx"),
     ("statement", "gateway, epoch, seq"),
     ("erased", "idx, commitment"),
 ];

@@ -1,13 +1,16 @@
+use crate::approval::{Approvals, WITHIN_MS, needs};
 use crate::clause::Effect;
 use crate::error::Problem;
 use crate::terms::{BudgetTerm, FREEZE_AFTER_MS, KILL_AFTER_MS, Period, PermitTerms, WINDOW_MS};
-use writ_protocol::entry::Positive;
+use writ_protocol::entry::{Need, Positive};
 use writ_protocol::{Label, Name};
 
 /// The sandbox profiles that gateways know. None exists yet, so what asks for one is permitted and then runs nowhere.
 pub(crate) const SANDBOX_PROFILES: &[&str] = &[];
 
 const DURATION: &str = "a duration such as `500ms`, `30s`, `10m` or `1h`, above 0";
+const APPROVAL: &str =
+    "one to 16 groups, each once, such as `approvers` or `2 of approvers, 1 of security`, at most 16 of each";
 const BUDGET: &str = "a budget such as `10`, `10 per minute`, `10 per hour` or `10 per day`, above 0";
 
 /// The id that a policy gives itself.
@@ -16,35 +19,67 @@ pub(crate) fn id(found: Option<&str>) -> Result<Name, Problem> {
     Name::new(found).map_err(|_| Problem::IdForm(found.to_owned()))
 }
 
-/// The terms that a policy's annotations ask for, defaults filled in, or everything that is wrong with them. The list is closed: a misspelt
-/// `@budgt` would otherwise be a limit that nobody keeps.
-pub(crate) fn terms<'a>(
+/// What a policy's annotations ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The terms of a permit, defaults filled in.
+    pub(crate) terms: PermitTerms,
+    /// Whose approval lifts a forbid.
+    pub(crate) approvals: Option<Approvals>,
+}
+
+/// What a policy's annotations ask for, or everything that is wrong with them. The list is closed: a misspelt `@budgt` would otherwise be
+/// a limit that nobody keeps.
+pub(crate) fn read_all<'a>(
     effect: Effect,
     annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<PermitTerms, Vec<Problem>> {
-    let mut terms = PermitTerms {
+) -> Result<Asked, Vec<Problem>> {
+    let terms = PermitTerms {
         window_ms: WINDOW_MS,
         freeze_after_ms: FREEZE_AFTER_MS,
         kill_after_ms: KILL_AFTER_MS,
         sandbox: None,
         budget: None,
     };
+    let mut asked = Reading { terms, needs: None, within_ms: None };
     let mut problems: Vec<Problem> =
-        annotations.into_iter().filter_map(|(name, value)| read(&mut terms, effect, name, value).err()).collect();
+        annotations.into_iter().filter_map(|(name, value)| read(&mut asked, effect, name, value).err()).collect();
+    let Reading { terms, needs, within_ms } = asked;
     if terms.kill_after_ms < terms.freeze_after_ms {
         let PermitTerms { freeze_after_ms, kill_after_ms, .. } = terms;
         problems.push(Problem::KillBeforeFreeze { freeze_after_ms, kill_after_ms });
     }
+    if within_ms.is_some() && needs.is_none() && problems.is_empty() {
+        problems.push(Problem::WithinWithoutApproval);
+    }
     problems.sort();
-    if problems.is_empty() { Ok(terms) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let approvals = needs.map(|needs| Approvals { needs, within_ms: within_ms.unwrap_or(WITHIN_MS) });
+    Ok(Asked { terms, approvals })
 }
 
-fn read(terms: &mut PermitTerms, effect: Effect, name: &str, value: &str) -> Result<(), Problem> {
+struct Reading {
+    terms: PermitTerms,
+    needs: Option<Vec<Need>>,
+    within_ms: Option<u64>,
+}
+
+fn read(reading: &mut Reading, effect: Effect, name: &str, value: &str) -> Result<(), Problem> {
+    let terms = &mut reading.terms;
     let form = |expected| Problem::AnnotationForm { name: name.to_owned(), found: value.to_owned(), expected };
     match (name, effect) {
         ("id" | "description", _) => {}
         ("window" | "freeze_after" | "kill_after" | "sandbox" | "budget", Effect::Forbid) => {
             return Err(Problem::AnnotationOnForbid(name.to_owned()));
+        }
+        ("approval" | "approve_within", Effect::Permit) => {
+            return Err(Problem::AnnotationOnPermit(name.to_owned()));
+        }
+        ("approval", Effect::Forbid) => reading.needs = Some(needs(value).ok_or_else(|| form(APPROVAL))?),
+        ("approve_within", Effect::Forbid) => {
+            reading.within_ms = Some(duration_ms(value).ok_or_else(|| form(DURATION))?);
         }
         ("window", Effect::Permit) => terms.window_ms = duration_ms(value).ok_or_else(|| form(DURATION))?,
         ("freeze_after", Effect::Permit) => terms.freeze_after_ms = duration_ms(value).ok_or_else(|| form(DURATION))?,
@@ -84,7 +119,7 @@ fn budget(text: &str) -> Option<BudgetTerm> {
 }
 
 /// Digits only, without a leading zero: one number, one form.
-fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || (text.len() > 1 && text.starts_with('0')) {
         return None;

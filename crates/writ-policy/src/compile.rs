@@ -1,8 +1,9 @@
 //! From a snapshot to a policy set, or every reason why not. Each rule here closes a way in which the engine would go on in silence.
 
-use crate::annotation;
+use crate::annotation::{self, Asked};
+use crate::approval::Approvals;
 use crate::clause::{Clause, Effect};
-use crate::entities::{Uids, is_always_there, is_of_request};
+use crate::entities::{Uids, is_always_there, is_of_request, uid};
 use crate::error::{PolicyError, Problem, place};
 use crate::index::Index;
 use crate::policy_set::{Compiled, PolicySet};
@@ -108,6 +109,7 @@ struct WrittenPolicy {
     place: (usize, usize),
     clause: Clause,
     terms: PermitTerms,
+    approvals: Option<Approvals>,
 }
 
 impl Written {
@@ -180,14 +182,24 @@ impl Written {
             cedar_policy::Effect::Forbid => Effect::Forbid,
         };
         let id = annotation::id(policy.annotation("id"));
-        let terms = annotation::terms(effect, policy.annotations());
-        let (id, terms) = match (id, terms) {
-            (Ok(id), Ok(terms)) => (id, terms),
-            (id, terms) => {
-                let problems = id.err().into_iter().chain(terms.err().into_iter().flatten());
+        let asked = annotation::read_all(effect, policy.annotations());
+        let (id, Asked { terms, approvals }) = match (id, asked) {
+            (Ok(id), Ok(asked)) => (id, asked),
+            (id, asked) => {
+                let problems = id.err().into_iter().chain(asked.err().into_iter().flatten());
                 self.findings.extend(problems.map(found));
                 return;
             }
+        };
+        let policy = match &approvals {
+            None => policy,
+            Some(approvals) => match Policy::parse(None, approvals.lift(source)) {
+                Ok(lifted) => lifted,
+                Err(error) => {
+                    self.findings.push(found(Problem::Syntax(complaint(&error).0)));
+                    return;
+                }
+            },
         };
         let place = place(text, start);
         if let Some(first) = self.policies.get(&id) {
@@ -197,7 +209,7 @@ impl Written {
         }
         let policy = policy.new_id(PolicyId::new(id.as_str()));
         let clause = Clause { file: file.to_owned(), line: place.0, effect, text: source.to_owned() };
-        self.policies.insert(id, WrittenPolicy { policy, place, clause, terms });
+        self.policies.insert(id, WrittenPolicy { policy, place, clause, terms, approvals });
     }
 
     fn engine_set(&self, findings: &mut Vec<PolicyError>) -> cedar_policy::PolicySet {
@@ -255,7 +267,12 @@ impl WrittenPolicy {
                 entities.get(&uid).is_none().then(|| Problem::LiteralMissing(uid.to_string()))
             }
         });
-        missing.map(|problem| self.finding(problem)).collect()
+        // A group that nobody can be in never approves.
+        let groups = self.approvals.iter().flat_map(|approvals| &approvals.needs).filter_map(|need| {
+            let there = uid("Group", need.group.as_str()).is_some_and(|group| entities.get(&group).is_some());
+            (!there).then(|| Problem::LiteralMissing(format!("Group::\"{}\"", need.group)))
+        });
+        missing.chain(groups).map(|problem| self.finding(problem)).collect()
     }
 
     /// What is no guardrail, or none that could ever be named.
@@ -288,6 +305,6 @@ impl WrittenPolicy {
     }
 
     fn into_compiled(self) -> Compiled {
-        Compiled { clause: self.clause, terms: self.terms }
+        Compiled { clause: self.clause, terms: self.terms, approvals: self.approvals }
     }
 }

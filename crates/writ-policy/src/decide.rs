@@ -1,13 +1,15 @@
+use crate::approval::Approvals;
 use crate::compile::short;
-use crate::decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
+use crate::decision::{DECISION_REASONS_MAX, Decision, Deny, Hold, NEEDS_MAX, Permit};
 use crate::facts::Facts;
 use crate::policy_set::PolicySet;
 use crate::request::Question;
 use crate::semantics::Semantics;
 use crate::terms;
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, Response};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use writ_protocol::action::Action;
+use writ_protocol::entry::{Need, Positive};
 use writ_protocol::{Code, Name};
 
 /// Decides one action. Pure: the same policy, action and facts give the same decision, byte for byte (Invariant 4), and whatever could not be
@@ -15,8 +17,32 @@ use writ_protocol::{Code, Name};
 pub fn decide(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
     match judge(set, action, facts) {
         Ok(permit) => Decision::Permit(permit),
-        Err(deny) => Decision::Deny(deny),
+        Err(deny) => match held(set, action, facts, &deny) {
+            Some(hold) => Decision::Hold(hold),
+            None => Decision::Deny(deny),
+        },
     }
+}
+
+/// What is denied waits where every forbid that denies it can be lifted by approvals, and with all of these it would be permitted. An
+/// evaluation that fails denies, and so does an order: nobody waits to halt.
+fn held(set: &PolicySet, action: &Action, facts: &Facts, deny: &Deny) -> Option<Hold> {
+    if deny.code != Code::PolicyDenied || deny.reasons.is_empty() || !matches!(action, Action::Exec(_)) {
+        return None;
+    }
+    let approvals = deny.reasons.iter().map(|id| set.policies.get(id)?.approvals.as_ref());
+    let approvals = approvals.collect::<Option<Vec<&Approvals>>>()?;
+    let mut needs: BTreeMap<Name, Positive> = BTreeMap::new();
+    for need in approvals.iter().flat_map(|one| &one.needs) {
+        let most = needs.entry(need.group.clone()).or_insert(need.count);
+        *most = need.count.max(*most);
+    }
+    let words = approvals.iter().flat_map(|one| one.words()).collect();
+    let question = Question::supposing(set, action, facts, words).ok()?;
+    answer(set, &question, facts).ok()?;
+    let needs: Vec<Need> = needs.into_iter().map(|(group, count)| Need { count, group }).collect();
+    let within_ms = approvals.iter().map(|one| one.within_ms).min()?;
+    (needs.len() <= NEEDS_MAX).then(|| Hold { reasons: deny.reasons.clone(), needs, within_ms })
 }
 
 /// The one way to a permit; everything else falls through to a denial.

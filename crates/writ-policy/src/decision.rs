@@ -1,5 +1,6 @@
 use crate::terms::Terms;
 use writ_protocol::cbor::{Encode, Writer};
+use writ_protocol::entry::Need;
 use writ_protocol::{Code, Name};
 
 const CONTEXT: &str = "writ.decision";
@@ -9,12 +10,17 @@ const VERSION: u64 = 1;
 /// determine, [`crate::Semantics`] says.
 pub const DECISION_REASONS_MAX: usize = 256;
 
-/// What was decided. There is no third answer, and no default.
+/// A hold asks at most this many groups: an entry can record no more.
+pub const NEEDS_MAX: usize = 256;
+
+/// What was decided. There is no fourth answer, and no default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
     /// It may be done, on these terms.
     Permit(Permit),
+    /// It may be done once enough have approved it.
+    Hold(Hold),
     /// It may not.
     Deny(Deny),
 }
@@ -26,6 +32,17 @@ pub struct Permit {
     pub reasons: Vec<Name>,
     /// The strictest terms of all of them.
     pub terms: Terms,
+}
+
+/// Forbidden by nothing but what approvals lift, and permitted then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The determining forbids, ascending.
+    pub reasons: Vec<Name>,
+    /// Whose approvals lift them all, ascending by group.
+    pub needs: Vec<Need>,
+    /// How long they are waited for: the shortest of them.
+    pub within_ms: u64,
 }
 
 /// Not permitted.
@@ -44,14 +61,16 @@ impl Decision {
     pub fn reasons(&self) -> &[Name] {
         match self {
             Self::Permit(permit) => &permit.reasons,
+            Self::Hold(hold) => &hold.reasons,
             Self::Deny(deny) => &deny.reasons,
         }
     }
 
-    /// The stable string: `permit`, or the code of the refusal.
+    /// The stable string: `permit`, `hold`, or the code of the refusal.
     pub const fn outcome(&self) -> &'static str {
         match self {
             Self::Permit(_) => "permit",
+            Self::Hold(_) => "hold",
             Self::Deny(deny) => deny.code.as_str(),
         }
     }
@@ -73,6 +92,13 @@ impl Encode for Decision {
                 writer.map(2);
                 writer.field("terms", terms);
                 writer.field("reasons", reasons);
+            }
+            Self::Hold(Hold { reasons, needs, within_ms }) => {
+                writer.text("hold");
+                writer.map(3);
+                writer.field("needs", needs);
+                writer.field("reasons", reasons);
+                writer.field("within_ms", within_ms);
             }
             Self::Deny(Deny { code, reasons, errors }) => {
                 writer.text("deny");

@@ -62,6 +62,8 @@ pub(crate) struct Uids {
     pub(crate) exec: EntityUid,
     pub(crate) revoke: EntityUid,
     pub(crate) halt: EntityUid,
+    pub(crate) approve: EntityUid,
+    pub(crate) reject: EntityUid,
     pub(crate) domain: EntityUid,
     executable: EntityTypeName,
     principals: Vec<EntityTypeName>,
@@ -73,6 +75,8 @@ impl Uids {
             exec: uid("Action", "exec")?,
             revoke: uid("Action", "revoke")?,
             halt: uid("Action", "halt")?,
+            approve: uid("Action", "approve")?,
+            reject: uid("Action", "reject")?,
             domain: uid(DOMAIN, THIS_DOMAIN)?,
             executable: EntityTypeName::from_str(EXECUTABLE).ok()?,
             principals: PRINCIPAL_TYPES

@@ -90,6 +90,12 @@ pub enum Problem {
     AnnotationUnknown(String),
     #[error("the annotation `@{0}` stands on a forbid")]
     AnnotationOnForbid(String),
+    /// Approvals belong to forbids.
+    #[error("the annotation `@{0}` stands on a permit")]
+    AnnotationOnPermit(String),
+    /// There is nothing to be approved.
+    #[error("`@approve_within` without `@approval`")]
+    WithinWithoutApproval,
     #[error("`@{name}(\"{found}\")` is not {expected}")]
     AnnotationForm { name: String, found: String, expected: &'static str },
     #[error("the tree would be killed after {kill_after_ms} ms, before it is frozen after {freeze_after_ms} ms")]
@@ -184,6 +190,8 @@ impl Problem {
             | Self::IdLong { .. }
             | Self::AnnotationUnknown(_)
             | Self::AnnotationOnForbid(_)
+            | Self::AnnotationOnPermit(_)
+            | Self::WithinWithoutApproval
             | Self::AnnotationForm { .. }
             | Self::GuardrailForm(_)
             | Self::KillBeforeFreeze { .. } => Gate::Ids,
@@ -238,9 +246,11 @@ impl Problem {
             Self::IdRepeated { .. } => "give each policy its own id",
             Self::IdLong { .. } => "choose a shorter one: as `policy:<id>` its authors could not accept it by name",
             Self::AnnotationUnknown(_) => {
-                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox or @budget, or remove it"
+                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget, @approval or @approve_within, or remove it"
             }
-            Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id and @description only",
+            Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id, @description and @approval only",
+            Self::AnnotationOnPermit(_) => "what needs an approval is forbidden until it has one: write it at a forbid",
+            Self::WithinWithoutApproval => "say whose approval is waited for, with @approval",
             Self::AnnotationForm { .. } => "write it in that form",
             Self::KillBeforeFreeze { .. } => {
                 "set both @freeze_after and @kill_after, the first not longer than the second"

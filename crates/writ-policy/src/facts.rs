@@ -1,5 +1,5 @@
 use writ_protocol::cbor::{Decode, Encode, Reader, ShapeError, Writer};
-use writ_protocol::entry::{AssertedPrincipal, PrincipalRef};
+use writ_protocol::entry::{Ascending, AssertedPrincipal, PrincipalRef};
 use writ_protocol::{Label, Name, Refusal};
 
 /// A decision reads at most this many surroundings.
@@ -21,6 +21,10 @@ pub struct Facts {
     pub depth: u64,
     /// The gateway that the writ is for.
     pub gateway: Option<Name>,
+    /// Who has approved it, if it was held: ascending, each once.
+    pub approvals: Vec<AssertedPrincipal>,
+    /// What an answer to a hold is about, if it is one.
+    pub answers: Option<Answered>,
     /// What was measured where it would run: ascending by label, each label once.
     pub surroundings: Vec<(Label, String)>,
 }
@@ -42,8 +46,11 @@ impl Facts {
         self.surroundings.iter().find(|(found, _)| found.as_str() == label).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the surroundings have the one form that the encoding allows.
-    pub(crate) fn judge_surroundings(&self) -> Result<(), ShapeError> {
+    /// Whether its lists have the one form that the encoding allows.
+    pub(crate) fn judge_form(&self) -> Result<(), ShapeError> {
+        if self.approvals.len() > SURROUNDINGS_MAX || !self.approvals.is_sorted_by(|left, right| left < right) {
+            return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} approvals, ascending, each once")));
+        }
         if self.surroundings.len() > SURROUNDINGS_MAX {
             return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} surroundings")));
         }
@@ -56,12 +63,22 @@ impl Facts {
 
 impl Encode for Facts {
     fn encode(&self, writer: &mut Writer) {
-        writer.map(5 + usize::from(self.gateway.is_some()));
+        writer.map(
+            5 + usize::from(self.gateway.is_some())
+                + usize::from(self.answers.is_some())
+                + usize::from(!self.approvals.is_empty()),
+        );
         writer.field("auth", &self.auth);
         writer.field("depth", &self.depth);
         writer.field("now_ms", &self.now_ms);
         if let Some(gateway) = &self.gateway {
             writer.field("gateway", gateway);
+        }
+        if let Some(answered) = &self.answers {
+            writer.field("answers", answered);
+        }
+        if !self.approvals.is_empty() {
+            writer.field("approvals", &self.approvals);
         }
         writer.field("principal", &self.principal);
         writer.text("surroundings");
@@ -81,13 +98,55 @@ impl Decode for Facts {
         let depth = map.required("depth")?;
         let now_ms = map.required("now_ms")?;
         let gateway = map.optional("gateway")?;
+        let answers = map.optional("answers")?;
+        let approvals = map.optional("approvals")?;
         let PrincipalRef { id, kind } = map.required("principal")?;
         let pairs: Vec<Surrounding> = map.required("surroundings")?;
         map.end()?;
         let surroundings = pairs.into_iter().map(|Surrounding(label, value)| (label, value)).collect();
-        let facts = Self { now_ms, auth, principal: AssertedPrincipal { kind, id }, depth, gateway, surroundings };
-        facts.judge_surroundings()?;
+        if approvals.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ShapeError::expected("`approvals` only where there are any"));
+        }
+        let approvals = approvals.unwrap_or_default();
+        let facts = Self {
+            answers,
+            approvals,
+            now_ms,
+            auth,
+            principal: AssertedPrincipal { kind, id },
+            depth,
+            gateway,
+            surroundings,
+        };
+        facts.judge_form()?;
         Ok(facts)
+    }
+}
+
+/// What an answer to a hold is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The groups that are asked and that whoever answers is in: ascending, each once.
+    pub groups: Vec<Name>,
+    /// Who waits.
+    pub requester: AssertedPrincipal,
+}
+
+impl Encode for Answered {
+    fn encode(&self, writer: &mut Writer) {
+        writer.map(2);
+        writer.field("groups", &self.groups);
+        writer.field("requester", &self.requester);
+    }
+}
+
+impl Decode for Answered {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let groups: Ascending<Name> = map.required("groups")?;
+        let requester = map.required("requester")?;
+        map.end()?;
+        Ok(Self { groups: groups.as_slice().to_vec(), requester })
     }
 }
 

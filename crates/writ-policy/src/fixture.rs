@@ -2,9 +2,9 @@
 
 use crate::calendar::Moment;
 use crate::decide::decide;
-use crate::decision::{Decision, Deny, Permit};
+use crate::decision::{Decision, Deny, Hold, Permit};
 use crate::error::{PolicyError, Problem};
-use crate::facts::Facts;
+use crate::facts::{Answered, Facts};
 use crate::policy_set::PolicySet;
 use crate::principals::read_principal;
 use crate::request::pinned_digest;
@@ -12,8 +12,8 @@ use crate::snapshot::Snapshot;
 use crate::text::from_hex;
 use crate::yaml::{self, Fault, Node, Value};
 use std::collections::BTreeSet;
-use writ_protocol::action::{Action, Command, Exec, ExecFields, Interpreter, Order, Stdin, Variables};
-use writ_protocol::entry::{AssertedPrincipal, Target};
+use writ_protocol::action::{Action, Command, Exec, ExecFields, Held, Interpreter, Order, Stdin, Variables};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Target, Verdict};
 use writ_protocol::{Code, Fingerprint, Label, Name};
 use writ_tlog::{Hash, Origin};
 
@@ -37,10 +37,14 @@ const FIELDS: &[&str] = &[
     "at",
     "gateway",
     "surroundings",
+    "approvals",
+    "requester",
     "expect",
     "reasons",
 ];
-const ONLY_RUN: &[&str] = &["path", "digest", "interpreter", "cwd", "variables", "stdin", "gateway", "surroundings"];
+const PRINCIPAL_FORM: &str = "of the form User::id, Agent::id or Workload::id";
+const ONLY_RUN: &[&str] =
+    &["path", "digest", "interpreter", "cwd", "variables", "stdin", "gateway", "surroundings", "approvals"];
 
 /// A request and what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +62,26 @@ pub struct Fixture {
     expected: Expected,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Permit,
+    Hold,
+    Deny(Code),
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Hold => "hold",
+            Self::Deny(code) => code.as_str(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expected {
-    /// No code is a permit.
-    code: Option<Code>,
+    outcome: Outcome,
     reasons: Option<BTreeSet<Name>>,
 }
 
@@ -95,18 +115,19 @@ pub fn test(snapshot: &Snapshot, set: &PolicySet) -> Result<Vec<Tested>, Vec<Pol
 impl Fixture {
     fn test(self, set: &PolicySet) -> Tested {
         let decision = decide(set, &self.action, &self.facts);
-        let (code, reasons, errors) = match decision {
-            Decision::Permit(Permit { reasons, .. }) => (None, reasons, Vec::new()),
-            Decision::Deny(Deny { code, reasons, errors }) => (Some(code), reasons, errors),
+        let (outcome, reasons, errors) = match decision {
+            Decision::Permit(Permit { reasons, .. }) => (Outcome::Permit, reasons, Vec::new()),
+            Decision::Hold(Hold { reasons, .. }) => (Outcome::Hold, reasons, Vec::new()),
+            Decision::Deny(Deny { code, reasons, errors }) => (Outcome::Deny(code), reasons, errors),
         };
         let same_reasons = self.expected.reasons.as_ref().is_none_or(|expected| expected.iter().eq(&reasons));
-        let expected = told(self.expected.code, self.expected.reasons.iter().flatten());
-        let mut found = told(code, &reasons);
+        let expected = told(self.expected.outcome, self.expected.reasons.iter().flatten());
+        let mut found = told(outcome, &reasons);
         for (policy, error) in &errors {
             let policy = policy.as_ref().map_or(String::new(), |policy| format!("{policy}: "));
             found = format!("{found}, {policy}{error}");
         }
-        let failure = (code != self.expected.code || !same_reasons).then(|| PolicyError {
+        let failure = (outcome != self.expected.outcome || !same_reasons).then(|| PolicyError {
             file: self.file.clone(),
             line: self.line,
             column: self.column,
@@ -120,8 +141,8 @@ impl Fixture {
     }
 }
 
-fn told<'a>(code: Option<Code>, reasons: impl IntoIterator<Item = &'a Name>) -> String {
-    let what = code.map_or("permit", Code::as_str);
+fn told<'a>(outcome: Outcome, reasons: impl IntoIterator<Item = &'a Name>) -> String {
+    let what = outcome.as_str();
     let reasons: Vec<&str> = reasons.into_iter().map(Name::as_str).collect();
     if reasons.is_empty() { what.to_owned() } else { format!("{what} by {}", reasons.join(", ")) }
 }
@@ -195,15 +216,14 @@ impl<'a> Form<'a> {
             line: node.line,
             column: node.column,
             name: name.to_owned(),
-            facts: self.facts(matches!(action, Action::Exec(_)))?,
+            facts: self.facts(set, matches!(action, Action::Exec(_)))?,
             action,
             expected: self.expected()?,
         })
     }
 
-    fn facts(&self, runs: bool) -> Result<Facts, Fault> {
-        let form = "of the form User::id, Agent::id or Workload::id";
-        let principal = self.parsed("principal", form, read_principal)?;
+    fn facts(&self, set: &PolicySet, runs: bool) -> Result<Facts, Fault> {
+        let principal = self.parsed("principal", PRINCIPAL_FORM, read_principal)?;
         let principal: AssertedPrincipal =
             principal.ok_or_else(|| self.node.fault("the fixture has no `principal`"))?;
         let label = |text: &str| Label::new(text).ok();
@@ -222,7 +242,22 @@ impl<'a> Form<'a> {
             (true, None) => Name::new("process/01").ok(),
             (_, gateway) => gateway,
         };
-        Ok(Facts { now_ms, auth, principal, depth, gateway, surroundings: self.surroundings()? })
+        let (approvals, answers) = (self.approvals()?, self.answers(set, &principal)?);
+        Ok(Facts { now_ms, auth, approvals, answers, principal, depth, gateway, surroundings: self.surroundings()? })
+    }
+
+    fn approvals(&self) -> Result<Vec<AssertedPrincipal>, Fault> {
+        let Some(node) = self.field("approvals") else { return Ok(Vec::new()) };
+        let approvers = texts(node).and_then(|texts| texts.iter().map(|text| read_principal(text)).collect());
+        let approvers: BTreeSet<AssertedPrincipal> =
+            approvers.ok_or_else(|| node.fault("`approvals` is a list of principals, such as [User::ada]"))?;
+        Ok(approvers.into_iter().collect())
+    }
+
+    /// What an order to approve or reject is about: whoever gives it answers for all of its groups.
+    fn answers(&self, set: &PolicySet, principal: &AssertedPrincipal) -> Result<Option<Answered>, Fault> {
+        let Some(requester) = self.parsed("requester", PRINCIPAL_FORM, read_principal)? else { return Ok(None) };
+        Ok(Some(Answered { groups: set.groups_of(principal).into_iter().collect(), requester }))
     }
 
     fn surroundings(&self) -> Result<Vec<(Label, String)>, Fault> {
@@ -292,8 +327,15 @@ impl<'a> Form<'a> {
             (Some("halt"), None) => Command::Halt,
             (Some("revoke"), Some(target)) => Command::Revoke(target),
             (Some("revoke"), None) => return Err(order.fault("an order to revoke has a `target`")),
-            (Some("halt"), Some(_)) => return Err(order.fault("an order to halt has no `target`")),
-            (Some(_) | None, _) => return Err(order.fault("`order` is halt or revoke")),
+            (Some(verdict @ ("approve" | "reject")), None) => {
+                self.required("requester")?;
+                let verdict = if verdict == "approve" { Verdict::Approve } else { Verdict::Reject };
+                Command::Answer(verdict, nothing_held().ok_or_else(|| order.fault("no such order"))?)
+            }
+            (Some("halt" | "approve" | "reject"), Some(_)) => {
+                return Err(order.fault("an order to halt, approve or reject has no `target`"));
+            }
+            (Some(_) | None, _) => return Err(order.fault("`order` is halt, revoke, approve or reject")),
         };
         let reason = self.parsed("reason", "a word: a-z 0-9 . _ -", |text| Label::new(text).ok())?;
         let reason = match reason {
@@ -305,13 +347,14 @@ impl<'a> Form<'a> {
 
     fn expected(&self) -> Result<Expected, Fault> {
         let expect = self.required("expect")?;
-        let code = match expect.text() {
-            Some("permit") => None,
-            Some("deny") => Some(Code::PolicyDenied),
-            Some("evaluation_error") => Some(Code::EvaluationError),
-            Some("integrity_failure") => Some(Code::IntegrityFailure),
+        let outcome = match expect.text() {
+            Some("permit") => Outcome::Permit,
+            Some("hold") => Outcome::Hold,
+            Some("deny") => Outcome::Deny(Code::PolicyDenied),
+            Some("evaluation_error") => Outcome::Deny(Code::EvaluationError),
+            Some("integrity_failure") => Outcome::Deny(Code::IntegrityFailure),
             Some(_) | None => {
-                return Err(expect.fault("`expect` is permit, deny, evaluation_error or integrity_failure"));
+                return Err(expect.fault("`expect` is permit, hold, deny, evaluation_error or integrity_failure"));
             }
         };
         let reasons = match self.field("reasons") {
@@ -322,7 +365,7 @@ impl<'a> Form<'a> {
                 Some(names.map_err(|error| node.fault(error.to_string()))?)
             }
         };
-        Ok(Expected { code, reasons })
+        Ok(Expected { outcome, reasons })
     }
 }
 
@@ -344,6 +387,13 @@ fn stdin(text: &str) -> Option<Stdin> {
         "socket" => Stdin::Socket,
         _ => return None,
     })
+}
+
+/// Some hold: policies see who waits and which groups are asked.
+fn nothing_held() -> Option<Held> {
+    let nothing = Hash::from_bytes([0; 32]);
+    let hold = EntryRef { entry: nothing, index: 0, ledger: Origin::new("any").ok()? };
+    Some(Held { hold, action: nothing })
 }
 
 /// A target of this kind: policies see the kind alone.

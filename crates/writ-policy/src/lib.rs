@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod annotation;
+mod approval;
 mod calendar;
 mod clause;
 mod compile;
@@ -34,14 +35,15 @@ mod text;
 mod wider;
 mod yaml;
 
+pub use approval::{APPROVALS_MAX, WITHIN_MS};
 pub use clause::{Clause, Effect};
 pub use decide::decide;
-pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Permit};
+pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Hold, NEEDS_MAX, Permit};
 pub use error::{PolicyError, Problem};
 pub use explain::{
     Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
 };
-pub use facts::{Facts, SURROUNDINGS_MAX};
+pub use facts::{Answered, Facts, SURROUNDINGS_MAX};
 pub use fixture::{Fixture, Tested, test};
 pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate};
 pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};

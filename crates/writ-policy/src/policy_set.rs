@@ -1,3 +1,4 @@
+use crate::approval::Approvals;
 use crate::clause::{Clause, Effect};
 use crate::compile;
 use crate::entities::{Executables, Uids};
@@ -8,6 +9,7 @@ use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
 use crate::terms::PermitTerms;
 use cedar_policy::{Entities, EntityUid, Policy, Schema};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +41,17 @@ pub struct PolicySet {
 pub(crate) struct Compiled {
     pub(crate) clause: Clause,
     pub(crate) terms: PermitTerms,
+    pub(crate) approvals: Option<Approvals>,
+}
+
+impl Compiled {
+    /// The policy as the engine has it.
+    pub(crate) fn as_evaluated(&self) -> Cow<'_, Clause> {
+        match &self.approvals {
+            None => Cow::Borrowed(&self.clause),
+            Some(approvals) => Cow::Owned(Clause { text: approvals.lift(&self.clause.text), ..self.clause.clone() }),
+        }
+    }
 }
 
 impl fmt::Debug for PolicySet {

@@ -1,5 +1,6 @@
 //! From an action and facts to what the engine is asked. Whatever cannot be said to it exactly is an obstacle, never left out.
 
+use crate::approval;
 use crate::calendar::Moment;
 use crate::compile::short;
 use crate::entities::DIGEST;
@@ -9,10 +10,11 @@ use crate::policy_set::PolicySet;
 use crate::text::{command_text, from_hex, hex, text_of_bytes};
 use cedar_policy::{Context, Entities, EntityUid, EvalResult, Request, RestrictedExpression as Expression};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use writ_protocol::Code;
 use writ_protocol::action::{Action, Command, Exec, Order};
-use writ_protocol::entry::Target;
+use writ_protocol::entry::{Target, Verdict};
 use writ_tlog::Hash;
 
 /// Why the engine cannot be asked.
@@ -43,11 +45,13 @@ pub(crate) struct Asked {
     pub(crate) verb: EntityUid,
     pub(crate) resource: EntityUid,
     pub(crate) now: Moment,
+    /// Which approvals there are, as policies read them.
+    pub(crate) approvals: BTreeSet<String>,
 }
 
 impl Asked {
     pub(crate) fn of(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
-        facts.judge_surroundings().map_err(|error| Obstacle::error(error.to_string()))?;
+        facts.judge_form().map_err(|error| Obstacle::error(error.to_string()))?;
         let now = Moment::from_ms(facts.now_ms).ok_or_else(|| Obstacle::error("the time is after the year 9999"))?;
         let principal = set.uids.principal(&facts.principal)?;
         if set.entities.get(&principal).is_none() {
@@ -58,17 +62,34 @@ impl Asked {
             Action::Order(order) => match order.command {
                 Command::Revoke(_) => (&set.uids.revoke, set.uids.domain.clone()),
                 Command::Halt => (&set.uids.halt, set.uids.domain.clone()),
+                Command::Answer(Verdict::Approve, _) => (&set.uids.approve, set.uids.domain.clone()),
+                Command::Answer(Verdict::Reject, _) => (&set.uids.reject, set.uids.domain.clone()),
                 // The set in force has no say in what replaces it: its authors have.
                 Command::Publish(_) => return Err(Obstacle::error("publishing a policy set is not decided by policy")),
             },
         };
-        Ok(Self { principal, verb: verb.clone(), resource, now })
+        Ok(Self { principal, verb: verb.clone(), resource, now, approvals: approval::words(set, facts) })
     }
 }
 
 impl Question {
     pub(crate) fn new(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Self, Obstacle> {
-        let asked = Asked::of(set, action, facts)?;
+        Self::asking(set, action, facts, Asked::of(set, action, facts)?)
+    }
+
+    /// As if there were these approvals too.
+    pub(crate) fn supposing(
+        set: &PolicySet,
+        action: &Action,
+        facts: &Facts,
+        approvals: BTreeSet<String>,
+    ) -> Result<Self, Obstacle> {
+        let mut asked = Asked::of(set, action, facts)?;
+        asked.approvals.extend(approvals);
+        Self::asking(set, action, facts, asked)
+    }
+
+    fn asking(set: &PolicySet, action: &Action, facts: &Facts, asked: Asked) -> Result<Self, Obstacle> {
         let texts = Texts { action, facts };
         let selection = set.index.selection(&set.entities, [&asked.principal, &asked.verb, &asked.resource], &texts);
         Self::of(set, selection.map_err(Obstacle::error)?, action, facts, asked)
@@ -82,12 +103,12 @@ impl Question {
         facts: &Facts,
         asked: Asked,
     ) -> Result<Self, Obstacle> {
-        let Asked { principal, verb, resource, now } = asked;
+        let Asked { principal, verb, resource, now, approvals } = asked;
         let entities = match action {
             Action::Exec(exec) => with_executable(set, &selection, &resource, exec)?,
             Action::Order(_) => set.entities.clone(),
         };
-        let context = context(&selection.reads, action, facts, now)?;
+        let context = context(&selection.reads, action, facts, now, approvals)?;
         // What no policy reads is left out, so only the whole context can be compared with the schema.
         let schema = matches!(selection.reads, Reads::All).then_some(&set.schema);
         let context = Context::from_pairs(context.pairs).map_err(|error| Obstacle::error(error.to_string()))?;
@@ -138,8 +159,21 @@ fn judge_pin(set: &PolicySet, executable: &EntityUid, measured: &Hash) -> Result
 }
 
 /// What is one text in the context of some action.
-pub(crate) const TEXTS: [&str; 12] =
-    ["auth", "command", "arg1", "arg2", "arg3", "cwd", "path", "executable", "stdin", "gateway", "reason", "target"];
+pub(crate) const TEXTS: [&str; 13] = [
+    "auth",
+    "command",
+    "arg1",
+    "arg2",
+    "arg3",
+    "cwd",
+    "path",
+    "executable",
+    "stdin",
+    "gateway",
+    "reason",
+    "target",
+    "requester",
+];
 
 /// The texts in the context of one question.
 #[derive(Clone, Copy)]
@@ -156,7 +190,7 @@ impl<'a> Texts<'a> {
         }
         match self.action {
             Action::Exec(exec) => self.of_exec(exec, name),
-            Action::Order(order) => Self::of_order(order, name),
+            Action::Order(order) => self.of_order(order, name),
         }
     }
 
@@ -176,8 +210,12 @@ impl<'a> Texts<'a> {
         }
     }
 
-    fn of_order(order: &'a Order, name: &str) -> Option<Cow<'a, str>> {
+    fn of_order(&self, order: &'a Order, name: &str) -> Option<Cow<'a, str>> {
         match (name, &order.command) {
+            ("requester", Command::Answer(..)) => {
+                let requester = &self.facts.answers.as_ref()?.requester;
+                Some(format!("{}::{}", requester.kind, requester.id).into())
+            }
             ("reason", _) => Some(order.reason.as_str().into()),
             ("target", Command::Revoke(target)) => Some(target_kind(target).into()),
             (_, _) => None,
@@ -217,10 +255,26 @@ fn text(bytes: &[u8]) -> Expression {
     Expression::new_string(text_of_bytes(bytes))
 }
 
-fn context<'a>(reads: &'a Reads, action: &Action, facts: &Facts, now: Moment) -> Result<Pairs<'a>, Obstacle> {
+fn context<'a>(
+    reads: &'a Reads,
+    action: &Action,
+    facts: &Facts,
+    now: Moment,
+    approvals: BTreeSet<String>,
+) -> Result<Pairs<'a>, Obstacle> {
     let mut context = Pairs::shared(reads, action, facts, now)?;
-    if let Action::Exec(exec) = action {
-        put_exec(&mut context, exec, facts)?;
+    match action {
+        Action::Exec(exec) => {
+            put_exec(&mut context, exec, facts)?;
+            context.put("approvals", || Expression::new_set(approvals.into_iter().map(Expression::new_string)));
+        }
+        Action::Order(Order { command: Command::Answer(..), .. }) => {
+            let answered = facts.answers.as_ref().ok_or_else(|| Obstacle::error("an answer needs what it is about"))?;
+            let groups = answered.groups.iter().map(|group| Expression::new_string(group.to_string()));
+            let groups = Expression::new_set(groups);
+            context.put("groups", || groups);
+        }
+        Action::Order(Order { command: Command::Revoke(_) | Command::Halt | Command::Publish(_), .. }) => {}
     }
     Ok(context)
 }

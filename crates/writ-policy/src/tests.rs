@@ -1,5 +1,6 @@
 //! What the engine would let pass, and what we make of it.
 
+mod approvals;
 mod encodings;
 mod examples;
 mod explain;

@@ -85,6 +85,7 @@ impl WritVerifier {
             | Body::Denial(_)
             | Body::Policy(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Spend(_)

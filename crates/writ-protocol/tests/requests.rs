@@ -95,7 +95,7 @@ fn ask() -> impl Strategy<Value = (Action, Ask)> {
     let authorize =
         (prop_oneof![exec(), order()], audience, surroundings).prop_map(|(action, (audience, admit), surroundings)| {
             let holder = key("holder").1;
-            (action, Ask::Authorize(Authorize { admit, holder, audience, surroundings }))
+            (action, Ask::Authorize(Authorize { hold: None, admit, holder, audience, surroundings }))
         });
     prop_oneof![authorize, shadow, order().prop_map(|action| (action, Ask::Order))]
 }
@@ -271,6 +271,7 @@ fn a_request_is_for_an_action_that_can_be_decided() {
 #[test]
 fn only_a_gateway_can_be_asked_to_begin_at_once() {
     let ask = |audience| Authorize {
+        hold: None,
         admit: Some(Admitted { nonce: sha256(b"nonce"), execution: ExecutionId::from_bytes([1; 16]) }),
         holder: key("holder").1,
         audience,

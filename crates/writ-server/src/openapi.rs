@@ -26,7 +26,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         pattern: "/v1/authorize",
         id: "authorize",
-        summary: "Ask for a writ. The answer is an entry of the ledger, permit or denial, with its proof.",
+        summary: "Ask for a writ. The answer is an entry of the ledger, permit, hold or denial, with its proof.",
         takes: Some("Asked"),
         gives: "Permit",
         query: &[],
@@ -44,7 +44,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         pattern: "/v1/orders",
         id: "order",
-        summary: "Give an order: revoke or halt. It must be signed by a principal's key.",
+        summary: "Give an order: revoke, halt, approve or reject. It must be signed by a principal's key.",
         takes: Some("Asked"),
         gives: "Recorded",
         query: &[],
@@ -102,6 +102,24 @@ const OPERATIONS: &[Operation] = &[
         takes: None,
         gives: "Gateway",
         query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/v1/holds",
+        id: "holds",
+        summary: "What waits for approval, the oldest first. Values are behind commitments, as everywhere.",
+        takes: None,
+        gives: "Holds",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/v1/holds/{index}",
+        id: "hold",
+        summary: "How far one hold has come.",
+        takes: None,
+        gives: "HoldState",
+        query: &[("wait_ms", "answer once it is no longer pending, or after so long, 20,000 at most")],
         denies: false,
     },
     Operation {
@@ -172,6 +190,9 @@ fn described(operation: &Operation) -> Value {
     }));
     let mut responses = Map::new();
     responses.insert("200".to_owned(), answer(operation.gives));
+    if operation.gives == "Permit" {
+        responses.insert("202".to_owned(), answer("Hold"));
+    }
     if operation.denies {
         responses.insert(
             "403".to_owned(),
@@ -311,6 +332,26 @@ fn schemas() -> Value {
         ]),
         "Receipt": object("A recorded statement.", &[
             ("index", index.clone()), ("repeated", boolean.clone()), ("proof", proof()),
+        ]),
+        "Hold": object("A request that waits for approval. Whoever asked asks again once it is approved, with another request that names the hold and has its action salt.", &[
+            ("outcome", constant("hold")), ("index", index.clone()), ("repeated", boolean.clone()),
+            ("approved", json!({ "type": "boolean", "description": "Whether enough have approved it." })),
+            ("needs", list(reference("Need"))), ("until_ms", index.clone()), ("why", text("Why, for a person.")),
+            ("policies", list(reference("Clause"))), ("action_salt", bytes("The salt of the action digest that is approved.")),
+            ("next", text("What to do.")), ("proof", proof()),
+        ]),
+        "Need": object("So many approvals of a group.", &[("group", reference("Name")), ("count", index.clone())]),
+        "Holds": object("What waits.", &[("holds", list(reference("HoldState")))]),
+        "HoldState": object("A hold as it is recorded.", &[
+            ("index", index.clone()), ("id", text("Its id.")),
+            ("state", json!({ "enum": ["pending", "approved", "rejected", "lapsed", "resolved"] })),
+            ("principal", text("Who waits.")), ("needs", list(reference("Need"))), ("policies", list(reference("Name"))),
+            ("answers", list(reference("HoldAnswer"))), ("asked_ms", index.clone()), ("until_ms", index.clone()),
+            ("resolved", json!({ "type": ["integer", "null"], "description": "The grant or denial that came of it." })),
+        ]),
+        "HoldAnswer": object("What somebody answered.", &[
+            ("by", text("Who.")), ("verdict", json!({ "enum": ["approve", "reject"] })),
+            ("groups", list(reference("Name"))), ("index", index.clone()),
         ]),
         "Entry": object("An entry.", &[("index", index.clone()), ("proof", proof())]),
         "Control": object("The control chain.", &[

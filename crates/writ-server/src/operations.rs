@@ -83,6 +83,15 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
             query.end()?;
             feed(node.clone(), from)
         }
+        "/v1/holds" => {
+            query.end()?;
+            api::holds::all(node).await
+        }
+        "/v1/holds/{index}" => {
+            let wait_ms = query.optional_u64("wait_ms")?.unwrap_or(0);
+            query.end()?;
+            api::holds::one(node, index()?, wait_ms).await
+        }
         "/v1/entries/{index}" => {
             query.end()?;
             api::entry(node, index()?).await

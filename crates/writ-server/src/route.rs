@@ -73,6 +73,8 @@ pub const NODE_ROUTES: &[Route] = &[
     Route::get("/v1/feed"),
     Route::get("/v1/status"),
     Route::get("/v1/gateways/{*name}"),
+    Route::get("/v1/holds"),
+    Route::get("/v1/holds/{index}"),
     Route::get("/v1/entries/{index}"),
     Route::get("/v1/entries/{index}/bundle"),
 ];

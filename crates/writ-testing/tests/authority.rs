@@ -21,6 +21,8 @@ mod decisions;
 mod explained;
 #[path = "authority/history.rs"]
 mod history;
+#[path = "authority/holds.rs"]
+mod holds;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]

@@ -15,7 +15,7 @@ use writ_protocol::action::{Action, Exec, ExecFields, Interpreter, Stdin, Variab
 use writ_protocol::cbor::ShapeError;
 use writ_protocol::entry::{Admitted, Audience, Positive, PrincipalRef};
 use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request};
-use writ_protocol::{Ed25519Key, ExecutionId, Key, Name, Refusal, RequestKey, Verified, Writ, WritVerifier};
+use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Name, Refusal, RequestKey, Verified, Writ, WritVerifier};
 use writ_tlog::{Algorithm, SigningKey, sha256};
 
 /// The key of a seed.
@@ -49,6 +49,7 @@ impl Wish {
     pub(super) fn new(stage: &Stage, argv: Vec<String>) -> Result<Self, CliError> {
         let seed = random()?;
         let ask = Authorize {
+            hold: None,
             admit: None,
             holder: public(&key(&seed))?,
             audience: Audience::Group(name("process")?),
@@ -90,7 +91,7 @@ impl Wish {
     pub(super) fn granted(&self, stage: &Stage, name: &str) -> Result<String, CliError> {
         match self.bare(stage)? {
             Answer::Permit(permit) => stage.keep_writ(name, permit.writ.as_bytes(), &self.seed),
-            answer @ (Answer::Deny(_) | Answer::Refused(_)) => {
+            answer @ (Answer::Hold(_) | Answer::Deny(_) | Answer::Refused(_)) => {
                 Err(CliError::Failed(format!("no writ for {name}: {answer:?}")))
             }
         }
@@ -105,6 +106,9 @@ fn asked(stage: &Stage, asked: &Asked) -> Result<Answer, CliError> {
 pub(super) fn outcome(answer: &Answer) -> Found {
     match answer {
         Answer::Permit(_) => Found::Done,
+        Answer::Hold(held) => {
+            Found::Refused { code: Code::ApprovalPending.as_str().to_owned(), index: Some(held.index) }
+        }
         Answer::Deny(denial) => Found::Refused { code: denial.code.as_str().to_owned(), index: Some(denial.index) },
         Answer::Refused(refused) => Found::Refused { code: refused.code.as_str().to_owned(), index: None },
     }

@@ -248,6 +248,7 @@ fn a_request_signed_for_one_route_is_refused_by_the_other() {
     };
     let gateway = Name::new("process/01").unwrap();
     let authorize = Ask::Authorize(Authorize {
+        hold: None,
         admit: None,
         holder: Ed25519Key::new(Key::from(key.verifying_key())).unwrap(),
         audience: Audience::Gateway { gateway: gateway.clone(), epoch: Positive::ONE },

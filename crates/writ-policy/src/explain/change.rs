@@ -52,7 +52,7 @@ pub struct Change {
     pub permits: Vec<Name>,
 }
 
-/// What to say of a decision; nothing of a permit.
+/// What to say of a decision; nothing of a permit, and of a hold its own approvals say it.
 pub(super) fn remedy(
     set: &PolicySet,
     action: &Action,
@@ -127,7 +127,7 @@ impl Search<'_> {
                 let edits = edits.iter().map(|edit| (*edit).clone()).collect();
                 Some(Change { edits, permits: permit.reasons })
             }
-            Decision::Deny(_) => None,
+            Decision::Hold(_) | Decision::Deny(_) => None,
         }
     }
 

@@ -3,9 +3,8 @@
 use super::reads::reads;
 use super::split::{Piece, Tree, split};
 use super::{Condition, Node, Part, Role, Told, Truth};
-use crate::clause::Clause;
 use crate::compile::short;
-use crate::policy_set::PolicySet;
+use crate::policy_set::{Compiled, PolicySet};
 use crate::request::Question;
 use cedar_policy::{EvalResult, Expression, eval_expression};
 use std::str::FromStr;
@@ -19,8 +18,9 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// A policy whose scope covers the request. Its role is given later.
-    pub(super) fn tell(&self, id: &Name, clause: &Clause) -> Told {
-        let parts = split(clause);
+    pub(super) fn tell(&self, id: &Name, policy: &Compiled) -> Told {
+        let clause = &policy.clause;
+        let parts = split(&policy.as_evaluated());
         let (mut truth, mut conditions) = (Truth::Holds, Vec::new());
         for written in parts.conditions {
             // The engine stops at the first condition that is not met, or fails.

@@ -212,14 +212,14 @@ pub fn explain(set: &PolicySet, action: &Action, facts: &Facts, depth: Depth) ->
         let Some(compiled) = set.policies.get(&id) else { continue };
         match (principal, verb, resource) {
             (true, true, true) if named.contains(&id) && told.policies.len() < depth.judged_max => {
-                told.policies.push(judge.tell(&id, &compiled.clause))
+                told.policies.push(judge.tell(&id, compiled))
             }
-            (true, true, true) => others.push((id, &compiled.clause)),
+            (true, true, true) => others.push((id, compiled)),
             (_, _, _) => told.miss(&id, &compiled.clause, [principal, verb, resource]),
         }
     }
     let unseen = others.len().saturating_sub(depth.judged_max);
-    told.policies.extend(others.into_iter().take(depth.judged_max).map(|(id, clause)| judge.tell(&id, clause)));
+    told.policies.extend(others.into_iter().take(depth.judged_max).map(|(id, compiled)| judge.tell(&id, compiled)));
     told.sort(depth.near_max);
     told.near_more += unseen;
     told.remedy = change::remedy(set, action, facts, &told, depth.tries_max);
@@ -236,6 +236,7 @@ fn obstructed(told: Explanation) -> Explanation {
 fn determining(decision: &Decision) -> Vec<Name> {
     match decision {
         Decision::Permit(permit) => permit.reasons.clone(),
+        Decision::Hold(hold) => hold.reasons.clone(),
         Decision::Deny(deny) => {
             deny.reasons.iter().chain(deny.errors.iter().filter_map(|(policy, _)| policy.as_ref())).cloned().collect()
         }
@@ -258,7 +259,7 @@ impl Explanation {
 
     /// Gives each policy its role, and keeps the nearest of those that are merely near.
     fn sort(&mut self, near_max: usize) {
-        let denied = matches!(self.decision, Decision::Deny(_));
+        let denied = matches!(self.decision, Decision::Deny(_) | Decision::Hold(_));
         // Also one that is not named by the decision, since it names the first of very many.
         let determines = if denied { Effect::Forbid } else { Effect::Permit };
         for told in &mut self.policies {

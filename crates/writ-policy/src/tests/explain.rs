@@ -37,6 +37,7 @@ fn agrees(set: &PolicySet, action: &Action, facts: &Facts, text: &str) -> Result
     prop_assert_eq!(told.decision.encode(), decided.encode());
     let (reasons, failed) = match &decided {
         Decision::Permit(permit) => (permit.reasons.clone(), Vec::new()),
+        Decision::Hold(hold) => (hold.reasons.clone(), Vec::new()),
         Decision::Deny(deny) => {
             (deny.reasons.clone(), deny.errors.iter().filter_map(|(policy, _)| policy.clone()).collect())
         }

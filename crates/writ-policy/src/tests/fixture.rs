@@ -97,6 +97,8 @@ pub(super) fn facts() -> Facts {
         auth: label("key"),
         principal: principal("Agent", "builder"),
         depth: 0,
+        approvals: vec![],
+        answers: None,
         gateway: Some(name("gateway/one")),
         surroundings: vec![(label("kernel"), "6.12".to_owned()), (label("uid"), "other".to_owned())],
     }
@@ -106,7 +108,7 @@ pub(super) fn facts() -> Facts {
 pub(super) fn permitted(decision: Decision) -> Permit {
     match decision {
         Decision::Permit(permit) => permit,
-        Decision::Deny(deny) => panic!("expected a permit, found {deny:?}"),
+        found @ (Decision::Hold(_) | Decision::Deny(_)) => panic!("expected a permit, found {found:?}"),
     }
 }
 
@@ -114,8 +116,9 @@ pub(super) fn permitted(decision: Decision) -> Permit {
 pub(super) fn denied(decision: Decision, code: Code) -> Deny {
     match decision {
         Decision::Deny(deny) if deny.code == code => deny,
-        Decision::Deny(deny) => panic!("expected {code}, found {deny:?}"),
-        Decision::Permit(permit) => panic!("expected {code}, found {permit:?}"),
+        found @ (Decision::Deny(_) | Decision::Hold(_) | Decision::Permit(_)) => {
+            panic!("expected {code}, found {found:?}")
+        }
     }
 }
 
@@ -127,6 +130,7 @@ pub(super) fn holds(condition: &str, action: &Action, facts: &Facts) -> bool {
     ));
     match decide(&set, action, facts) {
         Decision::Permit(_) => true,
+        Decision::Hold(hold) => panic!("{condition}: {hold:?}"),
         Decision::Deny(deny) => {
             assert_eq!(deny.code, Code::PolicyDenied, "{condition}: {deny:?}");
             false

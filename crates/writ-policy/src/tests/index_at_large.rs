@@ -162,6 +162,7 @@ fn the_index_decides_as_a_full_evaluation_over_a_hundred_thousand_questions() {
                     Decision::Permit(_) => compared.permitted += 1,
                     Decision::Deny(deny) if deny.errors.is_empty() => compared.denied += 1,
                     Decision::Deny(_) => compared.failed += 1,
+                    Decision::Hold(hold) => panic!("{hold:?}"),
                 }
             }
             Ok(())

@@ -143,7 +143,7 @@ fn annotations_of_another_form_are_refused() {
         let found = problems(&[("p.cedar", &permit("p", &format!(r#"@{annotation}("{value}")"#)))]);
         assert!(matches!(found[..], [Problem::AnnotationForm { .. }]), "{annotation} {value}: {found:?}");
     }
-    for annotation in ["budgt", "Window", "advice", "approval"] {
+    for annotation in ["budgt", "Window", "advice", "approvals"] {
         let found = problems(&[("p.cedar", &permit("p", &format!(r#"@{annotation}("1")"#)))]);
         assert_eq!(found, [Problem::AnnotationUnknown(annotation.to_owned())]);
     }

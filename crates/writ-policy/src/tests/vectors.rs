@@ -156,6 +156,7 @@ fn made(semantics: Semantics) -> Value {
         let decision = decide(&set, &action, &facts);
         let outcome = match &decision {
             Decision::Permit(_) => "permit",
+            Decision::Hold(_) => "hold",
             Decision::Deny(deny) => deny.code.as_str(),
         };
         json!({

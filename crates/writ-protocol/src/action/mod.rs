@@ -6,7 +6,7 @@ mod order;
 
 pub use commitment::{CommitmentKind, Committed, Opening};
 pub use exec::{Exec, ExecFields, Interpreter, Stdin, Variables};
-pub use order::{Command, Order};
+pub use order::{Command, Held, Order};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use crate::refusal::{Code, Refusal};

@@ -1,5 +1,5 @@
-use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
-use crate::entry::Target;
+use crate::cbor::{Decode, Encode, MapReader, Reader, ShapeError, Writer};
+use crate::entry::{EntryRef, Target, Verdict};
 use crate::name::Label;
 use writ_tlog::Hash;
 
@@ -19,14 +19,26 @@ pub enum Command {
     Revoke(Target),
     /// Everything stops.
     Halt,
+    /// An answer to a hold.
+    Answer(Verdict, Held),
     /// The policy set of this bundle comes into force: SHA-256 of the bundle's bytes.
     Publish(Hash),
+}
+
+/// A hold that is answered, and what it is about: whoever answers has computed the digest of what they were shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The hold.
+    pub hold: EntryRef,
+    /// The digest of the action that is held.
+    pub action: Hash,
 }
 
 impl Command {
     /// The stable string.
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::Answer(verdict, _) => verdict.as_str(),
             Self::Revoke(_) => "revoke",
             Self::Halt => "halt",
             Self::Publish(_) => "publish",
@@ -44,6 +56,12 @@ impl Encode for Order {
             }
             Command::Halt => {
                 writer.map(2);
+                writer.field("reason", &self.reason);
+            }
+            Command::Answer(_, held) => {
+                writer.map(4);
+                writer.field("hold", &held.hold);
+                writer.field("action", &held.action);
                 writer.field("reason", &self.reason);
             }
             Command::Publish(bundle) => {
@@ -72,15 +90,26 @@ impl Decode for Order {
                 map.constant("command", "halt")?;
                 (Command::Halt, reason)
             }
+            "approve" => Self::answer(Verdict::Approve, &mut map)?,
+            "reject" => Self::answer(Verdict::Reject, &mut map)?,
             "publish" => {
                 let bundle = map.required("bundle")?;
                 let reason = map.required("reason")?;
                 map.constant("command", "publish")?;
                 (Command::Publish(bundle), reason)
             }
-            _ => return Err(ShapeError::expected("a command: revoke, halt or publish")),
+            _ => return Err(ShapeError::expected("a command: revoke, halt, approve, reject or publish")),
         };
         map.end()?;
         Ok(Self { command, reason })
+    }
+}
+
+impl Order {
+    fn answer(verdict: Verdict, map: &mut MapReader<'_, '_>) -> Result<(Command, Label), ShapeError> {
+        let held = Held { hold: map.required("hold")?, action: map.required("action")? };
+        let reason = map.required("reason")?;
+        map.constant("command", verdict.as_str())?;
+        Ok((Command::Answer(verdict, held), reason))
     }
 }

@@ -1,7 +1,7 @@
-use crate::entry::{Grant, Hold, Positive};
+use crate::entry::{Grant, Positive};
 use crate::id::ExecutionId;
 use crate::name::Name;
-use crate::order::{Execution, Lookup, Records};
+use crate::order::{Execution, Lookup, OpenHold, Records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use writ_tlog::{Hash, LeafIndex};
@@ -12,6 +12,8 @@ pub(super) struct StoryRecords {
     /// Every index walked so far: what stands there is known, and if it is no grant there is none.
     pub(super) walked: BTreeSet<LeafIndex>,
     pub(super) grants: BTreeMap<LeafIndex, (Hash, Grant)>,
+    /// Holds that nothing in the story has resolved yet.
+    pub(super) holds: BTreeMap<LeafIndex, (Hash, OpenHold)>,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
     /// Executions in the order of their beginning.
     pub(super) order: Vec<ExecutionId>,
@@ -47,8 +49,13 @@ impl Records for StoryRecords {
         Ok(self.spent.get(&(grant, usage)).copied().map_or(Lookup::Unknown, Lookup::Found))
     }
 
-    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
-        Ok(Lookup::Unknown)
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
+        Ok(match self.holds.get(&at) {
+            Some((hash, open)) if hash == entry => Lookup::Found(open.clone()),
+            Some(_) => Lookup::Absent,
+            None if self.walked.contains(&at) => Lookup::Absent,
+            None => Lookup::Unknown,
+        })
     }
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {

@@ -4,7 +4,9 @@ use super::records::StoryRecords;
 use super::{Bundle, ProvedEntry, Story, StoryEntry, StoryExecution};
 use crate::action::Opening;
 use crate::entry::{Body, Control, Entry, Positive};
-use crate::order::{Accepted, ControlState, Execution, ExecutionState, OrderError, judge, revoked};
+use crate::order::{
+    Accepted, ControlState, Execution, ExecutionState, HoldAnswer, OpenHold, OrderError, judge, revoked,
+};
 use crate::refusal::{Code, Refusal};
 use crate::statement::Claim;
 use crate::trust_root::{PinnedLedger, TrustRoot};
@@ -159,7 +161,19 @@ impl Walk {
         if let Some(id) = body.own_id() {
             self.records.ids.insert(id);
         }
+        if let Some(resolved) = body.resolves() {
+            self.records.holds.remove(&LeafIndex::new(resolved.index));
+        }
         match (body, accepted) {
+            (Body::Hold(hold), _) => {
+                let open = OpenHold { hold: hold.clone(), answers: Vec::new() };
+                self.records.holds.insert(index, (hash, open));
+            }
+            (Body::Approval(approval), _) => {
+                if let Some((_, open)) = self.records.holds.get_mut(&LeafIndex::new(approval.hold.index)) {
+                    open.answers.push(HoldAnswer::of(approval));
+                }
+            }
             (Body::Grant(grant), _) => {
                 if let Some((execution, gateway)) = grant.admitted_execution() {
                     let state = ExecutionState::Spent;

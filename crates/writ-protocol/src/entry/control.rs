@@ -102,6 +102,13 @@ pub struct AssertedPrincipal {
     pub id: Name,
 }
 
+impl Principal {
+    /// Who it is, without how that was established.
+    pub fn asserted(&self) -> AssertedPrincipal {
+        AssertedPrincipal { kind: self.kind.clone(), id: self.id.clone() }
+    }
+}
+
 impl Encode for AssertedPrincipal {
     fn encode(&self, writer: &mut Writer) {
         PrincipalRef { id: self.id.clone(), kind: self.kind.clone() }.encode(writer);

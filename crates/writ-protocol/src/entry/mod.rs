@@ -3,12 +3,14 @@
 //! **A new entry type goes here**: a body in one of the submodules, a variant of [`Body`], a row in `spec/entry.md`, its CDDL, vectors,
 //! its rules in [`crate::order`], and the projection in `writ-ledger`; the compiler names each place that must decide about it.
 
+mod approval;
 mod control;
 mod decision;
 mod record;
 mod shadow;
 
 pub use crate::parts::*;
+pub use approval::*;
 pub use control::*;
 pub use decision::*;
 pub use record::*;
@@ -56,6 +58,8 @@ pub enum Body {
     Denial(Denial),
     /// A request waits.
     Hold(Hold),
+    /// Somebody answered a hold.
+    Approval(Approval),
     /// What policy would have answered, where nothing was enforced.
     Shadow(Shadow),
     /// Strangers were turned away.
@@ -89,6 +93,7 @@ pub enum EntryType {
     Grant,
     Denial,
     Hold,
+    Approval,
     Shadow,
     Tally,
     Spend,
@@ -111,6 +116,7 @@ impl EntryType {
         Self::Grant,
         Self::Denial,
         Self::Hold,
+        Self::Approval,
         Self::Shadow,
         Self::Tally,
         Self::Spend,
@@ -133,6 +139,7 @@ impl EntryType {
             Self::Grant => "grant",
             Self::Denial => "denial",
             Self::Hold => "hold",
+            Self::Approval => "approval",
             Self::Shadow => "shadow",
             Self::Tally => "tally",
             Self::Spend => "spend",
@@ -158,6 +165,7 @@ impl Body {
             Self::Grant(_) => EntryType::Grant,
             Self::Denial(_) => EntryType::Denial,
             Self::Hold(_) => EntryType::Hold,
+            Self::Approval(_) => EntryType::Approval,
             Self::Shadow(_) => EntryType::Shadow,
             Self::Tally(_) => EntryType::Tally,
             Self::Spend(_) => EntryType::Spend,
@@ -181,6 +189,7 @@ impl Body {
             Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
+            | Self::Approval(_)
             | Self::Shadow(_)
             | Self::Spend(_)
             | Self::Start(_)
@@ -202,6 +211,7 @@ impl Body {
             Self::Grant(body) => Some(&body.request),
             Self::Denial(body) => Some(&body.request),
             Self::Hold(body) => Some(&body.request),
+            Self::Approval(body) => Some(&body.request),
             Self::Shadow(body) => Some(&body.request),
             Self::Erasure(body) => Some(&body.request),
             Self::Genesis(_)
@@ -222,6 +232,7 @@ impl Body {
             Self::Halt(body) => Some(*body.id.as_bytes()),
             Self::Grant(body) => Some(*body.id.as_bytes()),
             Self::Denial(body) => Some(*body.id.as_bytes()),
+            Self::Approval(body) => Some(*body.id.as_bytes()),
             Self::Hold(body) => Some(*body.id.as_bytes()),
             Self::Erasure(body) => Some(*body.id.as_bytes()),
             Self::Genesis(_)
@@ -244,6 +255,7 @@ impl Body {
             Self::Grant(body) => Some(&body.principal),
             Self::Denial(body) => Some(&body.principal),
             Self::Hold(body) => Some(&body.principal),
+            Self::Approval(body) => Some(&body.by),
             Self::Shadow(body) => Some(&body.principal),
             Self::Genesis(_)
             | Self::Gateway(_)
@@ -272,6 +284,7 @@ impl Body {
             | Self::Halt(_)
             | Self::RootOrder(_)
             | Self::Hold(_)
+            | Self::Approval(_)
             | Self::Shadow(_)
             | Self::Spend(_)
             | Self::Start(_)
@@ -313,6 +326,7 @@ impl Body {
             | Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
+            | Self::Approval(_)
             | Self::Shadow(_)
             | Self::Tally(_)
             | Self::Spend(_)
@@ -330,6 +344,7 @@ impl Body {
             Self::Grant(body) => Some(&body.action),
             Self::Denial(body) => Some(&body.action),
             Self::Hold(body) => Some(&body.action),
+            Self::Approval(body) => Some(&body.action),
             Self::Shadow(body) => Some(&body.action),
             Self::Revocation(body) => Some(&body.action),
             Self::Halt(body) => Some(&body.action),
@@ -361,6 +376,10 @@ impl Body {
                 held.extend(body.text.map(|text| (CommitmentKind::Text, text)));
             }
             Self::Hold(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Approval(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
@@ -399,6 +418,7 @@ impl Body {
     pub fn statement(&self) -> Option<&[u8]> {
         match self {
             Self::RootOrder(body) => Some(&body.statement.0),
+            Self::Approval(body) => Some(&body.statement.0),
             Self::Spend(body) | Self::Start(body) | Self::Outcome(body) | Self::Report(body) => Some(&body.statement.0),
             Self::Genesis(_)
             | Self::Gateway(_)
@@ -473,6 +493,7 @@ fn decode_body(entry_type: EntryType, reader: &mut Reader<'_>) -> Result<Body, R
         EntryType::Denial => Body::Denial(Denial::decode(reader)?),
         EntryType::Policy => Body::Policy(Activation::decode(reader)?),
         EntryType::Hold => Body::Hold(Hold::decode(reader)?),
+        EntryType::Approval => Body::Approval(Approval::decode(reader)?),
         EntryType::Shadow => Body::Shadow(Shadow::decode(reader)?),
         EntryType::Tally => Body::Tally(Tally::decode(reader)?),
         EntryType::Spend => Body::Spend(Evidence::decode(reader)?),
@@ -501,6 +522,7 @@ impl Encode for Entry {
             Body::Denial(body) => body.encode(writer),
             Body::Policy(body) => body.encode(writer),
             Body::Hold(body) => body.encode(writer),
+            Body::Approval(body) => body.encode(writer),
             Body::Shadow(body) => body.encode(writer),
             Body::Tally(body) => body.encode(writer),
             Body::Spend(body) | Body::Start(body) | Body::Outcome(body) | Body::Report(body) => {

@@ -70,6 +70,8 @@ impl Decode for Shadow {
 pub enum Would {
     /// It would permit.
     Permit,
+    /// It would wait for approvals.
+    Hold,
     /// It would refuse: no policy permits it, or one forbids it.
     PolicyDenied,
     /// It would refuse, since a policy could not be evaluated.
@@ -80,7 +82,8 @@ pub enum Would {
 
 impl Would {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Permit, Self::PolicyDenied, Self::EvaluationError, Self::IntegrityFailure];
+    pub const ALL: [Self; 5] =
+        [Self::Permit, Self::Hold, Self::PolicyDenied, Self::EvaluationError, Self::IntegrityFailure];
 
     /// The refusal with this code, if policy refuses with it.
     pub fn refuse(code: Code) -> Option<Self> {
@@ -90,18 +93,21 @@ impl Would {
     /// The code with which it would refuse.
     pub const fn refusal(self) -> Option<Code> {
         match self {
-            Self::Permit => None,
+            Self::Permit | Self::Hold => None,
             Self::PolicyDenied => Some(Code::PolicyDenied),
             Self::EvaluationError => Some(Code::EvaluationError),
             Self::IntegrityFailure => Some(Code::IntegrityFailure),
         }
     }
 
-    /// The stable string: `permit`, or the code of the refusal.
+    /// The stable string: `permit`, `hold`, or the code of the refusal.
     pub const fn as_str(self) -> &'static str {
-        match self.refusal() {
-            None => "permit",
-            Some(code) => code.as_str(),
+        match self {
+            Self::Permit => "permit",
+            Self::Hold => "hold",
+            Self::PolicyDenied => Code::PolicyDenied.as_str(),
+            Self::EvaluationError => Code::EvaluationError.as_str(),
+            Self::IntegrityFailure => Code::IntegrityFailure.as_str(),
         }
     }
 
@@ -119,7 +125,8 @@ impl Encode for Would {
 
 impl Decode for Would {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
-        Self::from_str_exact(reader.text()?)
-            .ok_or_else(|| ShapeError::expected("`permit`, `policy_denied`, `evaluation_error` or `integrity_failure`"))
+        Self::from_str_exact(reader.text()?).ok_or_else(|| {
+            ShapeError::expected("`permit`, `hold`, `policy_denied`, `evaluation_error` or `integrity_failure`")
+        })
     }
 }

@@ -215,6 +215,7 @@ impl ControlState {
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Spend(_)

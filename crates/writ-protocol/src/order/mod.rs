@@ -9,11 +9,13 @@ mod rules;
 pub use control::{ActivePolicy, ControlState, GatewayRecord};
 pub use rules::{judge, judge_manifest, revoked};
 
-use crate::entry::{Grant, Hold, Positive};
+use crate::entry::{Approval, AssertedPrincipal, Grant, Hold, Positive, Verdict};
 use crate::id::ExecutionId;
+use crate::key::Fingerprint;
 use crate::name::Name;
 use crate::refusal::Refusal;
 use crate::statement::{Ending, GatewayStatement, RootStatement};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use writ_tlog::{Hash, LeafIndex};
 
@@ -39,8 +41,8 @@ pub trait Records {
     fn execution(&self, id: &ExecutionId) -> Result<Lookup<Execution>, Self::Error>;
     /// The execution for which this use of the grant at this index was spent.
     fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, Self::Error>;
-    /// The hold at this index, if it has this entry hash and nothing has resolved it yet.
-    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, Self::Error>;
+    /// The hold at this index, if it has this entry hash and nothing has resolved it yet, with what was answered.
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Self::Error>;
     /// How much was drawn from a counter.
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Self::Error>;
     /// The last statement number of a gateway's epoch.
@@ -70,7 +72,7 @@ impl Records for NoRecords {
         Ok(Lookup::Unknown)
     }
 
-    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
+    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
         Ok(Lookup::Unknown)
     }
 
@@ -88,6 +90,59 @@ impl Records for NoRecords {
 
     fn commitment(&self, _at: LeafIndex, _commitment: &Hash) -> Result<Lookup<()>, Infallible> {
         Ok(Lookup::Unknown)
+    }
+}
+
+/// A hold that nothing has resolved yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenHold {
+    /// What waits.
+    pub hold: Hold,
+    /// What was answered so far, in the order of the ledger.
+    pub answers: Vec<HoldAnswer>,
+}
+
+impl OpenHold {
+    /// Whether somebody has said no.
+    pub fn is_rejected(&self) -> bool {
+        self.answers.iter().any(|answer| answer.verdict == Verdict::Reject)
+    }
+
+    /// The first group that has not approved often enough, counting the approvers whose word still stands, each once.
+    pub fn lacks(&self, stands: impl Fn(&HoldAnswer) -> bool) -> Option<&Name> {
+        let approvers = |group: &Name| {
+            let approves = |answer: &&HoldAnswer| {
+                answer.verdict == Verdict::Approve && answer.groups.contains(group) && stands(answer)
+            };
+            let by: BTreeSet<_> = self.answers.iter().filter(approves).map(|answer| &answer.by).collect();
+            u64::try_from(by.len()).unwrap_or(u64::MAX)
+        };
+        self.hold.needs.iter().find(|need| approvers(&need.group) < need.count.get()).map(|need| &need.group)
+    }
+}
+
+/// One answer to a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldAnswer {
+    /// Whose.
+    pub by: AssertedPrincipal,
+    /// By which key.
+    pub key: Fingerprint,
+    /// For which groups it counts.
+    pub groups: Vec<Name>,
+    /// Yes or no.
+    pub verdict: Verdict,
+}
+
+impl HoldAnswer {
+    /// What an entry says.
+    pub fn of(approval: &Approval) -> Self {
+        Self {
+            by: approval.by.asserted(),
+            key: approval.key().key().fingerprint(),
+            groups: approval.groups.as_slice().to_vec(),
+            verdict: approval.verdict,
+        }
     }
 }
 

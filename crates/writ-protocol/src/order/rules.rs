@@ -1,3 +1,5 @@
+mod holds;
+
 use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
 use crate::entry::{
@@ -5,6 +7,7 @@ use crate::entry::{
     EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
 };
 use crate::id::OrderId;
+use crate::key::{Fingerprint, Key};
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Claim, Ending, GatewayStatement, Manifest, RootCommand, RootStatement, Signed};
@@ -27,15 +30,16 @@ pub fn judge<R: Records>(
         Body::Genesis(_) => Err(refuse(Code::ControlChainBroken, "a second genesis"))?,
         Body::Gateway(enrolment) => rules.enrolment(enrolment).map(|()| Accepted::AsItStands),
         Body::Revocation(revocation) => {
-            let Revocation { id, action, policy, .. } = revocation;
-            rules.order(id, action, policy).map(|()| Accepted::AsItStands)
+            let Revocation { by, id, action, policy, .. } = revocation;
+            rules.order(by, id, action, policy).map(|()| Accepted::AsItStands)
         }
-        Body::Halt(halt) => rules.order(&halt.id, &halt.action, &halt.policy).map(|()| Accepted::AsItStands),
+        Body::Halt(halt) => rules.order(&halt.by, &halt.id, &halt.action, &halt.policy).map(|()| Accepted::AsItStands),
         Body::RootOrder(order) => rules.root_order(&order.statement.0).map(Accepted::Root),
         Body::Grant(grant) => rules.grant(grant).map(|()| Accepted::AsItStands),
         Body::Policy(activation) => rules.activation(activation).map(|()| Accepted::AsItStands),
         Body::Denial(denial) => rules.denial(denial).map(|()| Accepted::AsItStands),
-        Body::Hold(hold) => rules.new_id(hold.id.as_bytes()).map(|()| Accepted::AsItStands),
+        Body::Hold(hold) => rules.held(hold).map(|()| Accepted::AsItStands),
+        Body::Approval(approval) => rules.approval(approval).map(|()| Accepted::AsItStands),
         Body::Shadow(shadow) => rules.shadow(shadow).map(|()| Accepted::AsItStands),
         Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
             rules.evidence(entry.body.entry_type(), &evidence.statement.0).map(Accepted::Evidence)
@@ -84,7 +88,7 @@ fn own_revocation(control: &ControlState, writ: Option<&Hash>, grant: &Grant) ->
     let principal = &grant.principal;
     let mut targets = vec![
         Target::Key(grant.holder.key().fingerprint()),
-        Target::Principal(AssertedPrincipal { kind: principal.kind.clone(), id: principal.id.clone() }),
+        Target::Principal(principal.asserted()),
         Target::Policy(grant.policy.set),
     ];
     targets.extend(principal.key.as_ref().map(|key| Target::Key(key.fingerprint())));
@@ -163,13 +167,28 @@ impl<R: Records> Rules<'_, R> {
         }
     }
 
-    /// What was ordered was decided as what was granted is.
-    fn order(&self, id: &OrderId, action: &ActionRef, policy: &Policy) -> Result<(), OrderError<R::Error>> {
+    /// What was ordered was decided as what was granted is, and whoever ordered it was trusted.
+    fn order(
+        &self,
+        by: &Principal,
+        id: &OrderId,
+        action: &ActionRef,
+        policy: &Policy,
+    ) -> Result<(), OrderError<R::Error>> {
         self.new_id(id.as_bytes())?;
+        if let Some(at) = self.no_longer_trusted(&by.asserted(), by.key.as_ref().map(Key::fingerprint)) {
+            Err(refuse(Code::Revoked, format!("who orders it is revoked by entry {at}")))?;
+        }
         if action.kind != ActionKind::Order {
             Err(Refusal::malformed("expected an order as the action, found an execution"))?;
         }
         Ok(self.policy(policy)?)
+    }
+
+    /// The entry that revokes a principal or its key.
+    fn no_longer_trusted(&self, who: &AssertedPrincipal, key: Option<Fingerprint>) -> Option<LeafIndex> {
+        let by_key = key.and_then(|key| self.control.revoked(&Target::Key(key)));
+        earlier(self.control.revoked(&Target::Principal(who.clone())), by_key)
     }
 
     fn enrolment(&self, enrolment: &Enrolment) -> Result<(), OrderError<R::Error>> {
@@ -230,7 +249,7 @@ impl<R: Records> Rules<'_, R> {
         self.cause(&grant.cause)?;
         self.budgets(grant)?;
         if let Some(hold) = &grant.hold {
-            self.hold(hold, &grant.principal, &grant.action.digest, Some(grant.time_ms))?;
+            self.approved(grant, &self.hold(hold, &grant.principal, &grant.action.digest)?)?;
         }
         if let Some(admitted) = &grant.admitted {
             self.within(grant, grant.time_ms)?;
@@ -366,7 +385,7 @@ impl<R: Records> Rules<'_, R> {
     fn denial(&self, denial: &Denial) -> Result<(), OrderError<R::Error>> {
         self.new_id(denial.id.as_bytes())?;
         match &denial.hold {
-            Some(hold) => self.hold(hold, &denial.principal, &denial.action.digest, None),
+            Some(hold) => self.hold(hold, &denial.principal, &denial.action.digest).map(drop),
             None => Ok(()),
         }
     }
@@ -377,32 +396,6 @@ impl<R: Records> Rules<'_, R> {
         self.as_of(&shadow.as_of)?;
         self.policy(&shadow.policy)?;
         self.cause(&shadow.cause)
-    }
-
-    /// A hold is resolved once, for the same principal and action; a grant must come before it lapses.
-    fn hold(
-        &self,
-        hold: &EntryRef,
-        principal: &Principal,
-        action: &Hash,
-        granted_ms: Option<u64>,
-    ) -> Result<(), OrderError<R::Error>> {
-        if hold.ledger != *self.control.origin() {
-            Err(refuse(Code::ApprovalRejected, "the hold is of another ledger"))?;
-        }
-        let hold = match Self::read(self.records.open_hold(LeafIndex::new(hold.index), &hold.entry))? {
-            Lookup::Unknown => return Ok(()),
-            Lookup::Absent => Err(refuse(Code::ApprovalRejected, "there is no such open hold"))?,
-            Lookup::Found(hold) => hold,
-        };
-        let same = hold.principal.kind == principal.kind && hold.principal.id == principal.id;
-        if !same || hold.action.digest != *action {
-            Err(refuse(Code::ApprovalRejected, "the hold is of another principal or action"))?;
-        }
-        match granted_ms {
-            Some(time_ms) if time_ms >= hold.until_ms => Err(refuse(Code::ApprovalRejected, "the hold has lapsed"))?,
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn new_execution(&self, id: &crate::id::ExecutionId) -> Result<(), OrderError<R::Error>> {

@@ -4,7 +4,7 @@ use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::entry::Audience;
 use crate::id::RequestKey;
 use crate::name::{Label, Name};
-use crate::parts::{Admitted, HolderKey, PrincipalRef};
+use crate::parts::{Admitted, EntryRef, HolderKey, PrincipalRef};
 use crate::refusal::Refusal;
 use writ_tlog::{Hash, Origin, SigningKey};
 
@@ -29,6 +29,7 @@ pub struct Request {
 
 /// The kinds of request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most requests are for a writ, and one is read at a time")]
 pub enum Ask {
     /// A writ for the action.
     Authorize(Authorize),
@@ -41,6 +42,8 @@ pub enum Ask {
 /// What a writ is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorize {
+    /// The hold of the same action that was answered meanwhile.
+    pub hold: Option<EntryRef>,
     /// Spend it at once, for the asker.
     pub admit: Option<Admitted>,
     /// Who will present it.
@@ -67,6 +70,16 @@ pub struct Component {
     pub name: Label,
     /// What was measured.
     pub value: String,
+}
+
+impl Authorize {
+    /// The gateway, or group of gateways, that it is asked for.
+    pub fn gateway(&self) -> &Name {
+        match &self.audience {
+            Audience::Gateway { gateway, .. } => gateway,
+            Audience::Group(group) => group,
+        }
+    }
 }
 
 impl Encode for Component {
@@ -111,6 +124,7 @@ record! {
     /// As in `spec/statement.md`.
     AuthorizeFields {
         key: ! RequestKey,
+        hold: ? EntryRef,
         salt: ! [u8; 32],
         admit: ? Admitted,
         action: ! Bytes,
@@ -153,11 +167,12 @@ impl Request {
         let Self { key, salt, time_ms, principal, action_salt, action, ask } = self.clone();
         let action = Bytes(action);
         match ask {
-            Ask::Authorize(Authorize { admit, holder, audience, surroundings }) => payload(
+            Ask::Authorize(Authorize { hold, admit, holder, audience, surroundings }) => payload(
                 "authorize",
                 origin,
                 &AuthorizeFields {
                     key,
+                    hold,
                     salt,
                     admit,
                     action,
@@ -224,8 +239,9 @@ impl Request {
                 if fields.admit.is_some() && matches!(fields.audience, Audience::Group(_)) {
                     return Err(ShapeError::expected("`admit` only with a gateway audience"));
                 }
-                let AuthorizeFields { key, salt, admit, action, holder, time_ms, audience, .. } = fields;
-                let ask = Ask::Authorize(Authorize { admit, holder, audience, surroundings: fields.surroundings });
+                let AuthorizeFields { key, hold, salt, admit, action, holder, time_ms, audience, .. } = fields;
+                let ask =
+                    Ask::Authorize(Authorize { hold, admit, holder, audience, surroundings: fields.surroundings });
                 let (principal, action_salt) = (fields.principal, fields.action_salt);
                 Self { key, salt, time_ms, principal, action_salt, action: action.0, ask }
             }

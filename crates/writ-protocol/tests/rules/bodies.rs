@@ -1,6 +1,6 @@
 //! What an entry says of itself, for whoever records it.
 
-use crate::domain::{Domain, NOW_MS, action, entry_at, hash_at, ordered, principal};
+use crate::domain::{Domain, NOW_MS, action, approver, entry_at, hash_at, ordered, principal};
 use writ_protocol::action::{CommitmentKind, Opening};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{Body, Denial, Erased, Evidence, Grant, GrantFields, Positive, Seal, Target};
@@ -23,6 +23,7 @@ fn bodies(domain: &Domain) -> Vec<Body> {
         Body::Grant(Grant::new(GrantFields { hold: hold.clone(), ..domain.terms() }).unwrap()),
         Body::Denial(Denial { facts, ..domain.denial(hold) }),
         Body::Hold(domain.hold(NOW_MS)),
+        Body::Approval(domain.approval()),
         Body::Shadow(domain.shadow()),
         Body::Spend(evidence()),
         Body::Start(evidence()),
@@ -39,11 +40,14 @@ fn a_body_says_whose_it_is_and_what_it_holds() {
     let domain = Domain::new();
     for body in bodies(&domain) {
         let of = body.entry_type();
-        let decision = matches!(of, Grant | Denial | Hold | Shadow);
+        let decision = matches!(of, Grant | Denial | Hold | Approval | Shadow);
         assert_eq!(body.control().is_some(), matches!(of, Gateway | Revocation | Halt | RootOrder | Policy), "{of:?}");
         let asked = decision || matches!(of, Gateway | Revocation | Halt | Policy | Erasure);
-        assert_eq!(body.request().map(|request| request.digest), asked.then(|| sha256(b"request")), "{of:?}");
-        assert_eq!(body.asked_by(), decision.then(principal).as_ref(), "{of:?}");
+        let found = body.request().map(|request| request.digest);
+        assert_eq!(found.is_some(), asked, "{of:?}");
+        assert!(of == Approval || found.is_none_or(|digest| digest == sha256(b"request")), "{of:?}");
+        let by = if of == Approval { approver() } else { principal() };
+        assert_eq!(body.asked_by(), decision.then_some(by).as_ref(), "{of:?}");
         assert_eq!(body.resolves(), matches!(of, Grant | Denial).then(|| entry_at(4)).as_ref(), "{of:?}");
         // The ids of these bodies: one byte, repeated.
         let id = match of {
@@ -52,13 +56,17 @@ fn a_body_says_whose_it_is_and_what_it_holds() {
             Grant => Some(6),
             Denial => Some(7),
             Hold => Some(8),
+            Approval => Some(2),
             Erasure => Some(9),
             Genesis | Gateway | RootOrder | Policy | Shadow | Tally | Spend | Start | Outcome | Report | Seal => None,
         };
         assert_eq!(body.own_id(), id.map(|byte| [byte; 16]), "{of:?}");
-        let carries = matches!(of, RootOrder | Spend | Start | Outcome | Report);
+        let carries = matches!(of, RootOrder | Approval | Spend | Start | Outcome | Report);
         assert_eq!(body.statement().is_some(), carries, "{of:?}");
-        assert!(body.statement().is_none_or(|statement| of == RootOrder || statement == b"statement"), "{of:?}");
+        assert!(
+            body.statement().is_none_or(|statement| matches!(of, RootOrder | Approval) || statement == b"statement"),
+            "{of:?}"
+        );
     }
 }
 
@@ -70,6 +78,12 @@ fn a_body_tells_what_it_commits_to() {
         let expected = match body.entry_type() {
             EntryType::Grant | EntryType::Denial | EntryType::Hold | EntryType::Shadow => vec![action, facts, request],
             EntryType::Policy => vec![(CommitmentKind::Policy, sha256(b"content")), request],
+            // Its request and order are those that were signed.
+            EntryType::Approval => {
+                let Body::Approval(approval) = &body else { panic!("an approval") };
+                let signed = (CommitmentKind::Request, approval.request.digest);
+                vec![(CommitmentKind::Action, approval.action.digest), facts, signed]
+            }
             EntryType::Revocation | EntryType::Halt => {
                 vec![(CommitmentKind::Action, ordered().digest), facts, request]
             }

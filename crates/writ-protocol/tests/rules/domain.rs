@@ -1,16 +1,16 @@
 //! A domain at one moment: its control state, everything that was recorded, and parts of entries that fit it.
 
 use crate::known::Known;
-use writ_protocol::action::ActionKind;
+use writ_protocol::action::{Action, ActionKind, Command, Held, Order};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
-    ActionRef, Activation, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, EntryRef,
-    Erased, Erasure, ErasureFields, Gates, Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits,
-    Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder, Scope, Shadow,
-    ShadowFields, Surroundings, Target, Window, Would,
+    ActionRef, Activation, Approval, ApprovalFields, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial,
+    Enrolment, EntryRef, Erased, Erasure, ErasureFields, Gates, Genesis, Grant, GrantFields, Halt, Hold, HoldFields,
+    Lease, Level, Limits, Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder,
+    Scope, Shadow, ShadowFields, Surroundings, Target, Verdict, Window, Would,
 };
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
-use writ_protocol::statement::{RootCommand, RootStatement};
+use writ_protocol::statement::{Ask, Request, RootCommand, RootStatement};
 use writ_protocol::{
     ClusterId, Code, DenialId, DomainId, Ed25519Key, Entry, HoldId, Key, KeyPair, Label, Name, OrderId, RequestKey,
     WritId,
@@ -260,6 +260,42 @@ impl Domain {
         Hold::new(fields).unwrap()
     }
 
+    /// An approval of the hold at index 4, by one of its owners: accepted while that is open.
+    pub(crate) fn approval(&self) -> Approval {
+        self.answer(Verdict::Approve, |_| {})
+    }
+
+    /// What an owner has signed about the hold at index 4, with an entry that says something else.
+    pub(crate) fn answer(&self, verdict: Verdict, change: impl FnOnce(&mut ApprovalFields)) -> Approval {
+        let held = Held { hold: entry_at(4), action: action().digest };
+        let order = Action::Order(Order { command: Command::Answer(verdict, held), reason: label("seen") });
+        let request = Request {
+            key: RequestKey::from_bytes([1; 16]),
+            salt: [2; 32],
+            time_ms: NOW_MS,
+            principal: None,
+            action_salt: [3; 32],
+            action: order.encode().unwrap(),
+            ask: Ask::Order,
+        };
+        let signed = request.sign(&origin(), &key(Algorithm::Ed25519, "owner"));
+        let mut fields = ApprovalFields {
+            by: approver(),
+            id: OrderId::from_bytes([2; 16]),
+            hold: entry_at(4),
+            facts: sha256(b"facts"),
+            action: ActionRef { kind: ActionKind::Order, digest: request.action().unwrap().1.commitment() },
+            groups: Ascending::new([name("owners")]),
+            policy: policy(),
+            request: RequestRef { key: request.key, digest: request.opening(&signed).commitment() },
+            time_ms: NOW_MS,
+            verdict,
+            statement: Bytes(signed),
+        };
+        change(&mut fields);
+        Approval::new(fields).unwrap()
+    }
+
     /// A shadow that is accepted.
     pub(crate) fn shadow(&self) -> Shadow {
         let GrantFields { as_of, cause, facts, action, policy, request, time_ms, principal, .. } = self.terms();
@@ -296,6 +332,11 @@ pub(crate) fn principal() -> Principal {
         auth: label("key"),
         kind: name("Agent"),
     }
+}
+
+/// One of the owners.
+pub(crate) fn approver() -> Principal {
+    Principal { id: name("owner"), key: Some(Key::clone(public("owner").key())), ..alice() }
 }
 
 pub(crate) fn ordered() -> ActionRef {

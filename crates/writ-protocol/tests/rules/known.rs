@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use writ_protocol::entry::{Grant, Hold, Positive};
-use writ_protocol::order::{Execution, Lookup, Records};
+use writ_protocol::entry::{Grant, Positive};
+use writ_protocol::order::{Execution, Lookup, OpenHold, Records};
 use writ_protocol::{ExecutionId, Name};
 use writ_tlog::{Hash, LeafIndex};
 
@@ -13,7 +13,7 @@ pub(crate) struct Known {
     pub(crate) grants: BTreeMap<(LeafIndex, Hash), Grant>,
     pub(crate) executions: BTreeMap<ExecutionId, Execution>,
     pub(crate) spent: BTreeMap<(LeafIndex, Positive), ExecutionId>,
-    pub(crate) holds: BTreeMap<(LeafIndex, Hash), Hold>,
+    pub(crate) holds: BTreeMap<(LeafIndex, Hash), OpenHold>,
     pub(crate) drawn: BTreeMap<Name, u64>,
     pub(crate) last_seq: BTreeMap<(Name, Positive), u64>,
     pub(crate) ids: BTreeSet<[u8; 16]>,
@@ -39,7 +39,7 @@ impl Records for Known {
         found(self.spent.get(&(grant, usage)))
     }
 
-    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, Infallible> {
+    fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
         found(self.holds.get(&(at, *entry)))
     }
 
@@ -78,7 +78,7 @@ impl Records for Unreadable {
         Err("spent")
     }
 
-    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Hold>, &'static str> {
+    fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<OpenHold>, &'static str> {
         Err("open_hold")
     }
 

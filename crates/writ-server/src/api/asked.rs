@@ -1,11 +1,13 @@
-use super::{next_step, proof_text, refused};
+use super::{holds, next_step, proof_text, refused};
 use crate::authority_node::AuthorityNode;
 use crate::exchange::Reply;
 use crate::explained::explanation_json;
 use crate::json::Fields;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use writ_authority::{Answer, Caller, Clause, Denied, Effect, Received, Shadowed};
+use writ_authority::{Answer, Caller, Clause, Denied, Effect, Held, Received, Shadowed};
 use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
@@ -127,6 +129,23 @@ fn answered(
             "repeated": receipt.repeated,
             "writ": proof_text(receipt.to_writ())?,
         })),
+        Answer::Hold(held) => {
+            let Held { receipt, needs, until_ms, why, clauses, salt, approved } = *held;
+            let json = json!({
+                "outcome": "hold",
+                "index": receipt.index.get(),
+                "repeated": receipt.repeated,
+                "approved": approved,
+                "needs": holds::needs(&needs),
+                "until_ms": until_ms,
+                "why": why,
+                "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
+                "action_salt": STANDARD.encode(salt),
+                "next": next(Code::ApprovalPending),
+                "proof": proof_text(receipt.to_writ())?,
+            });
+            Ok(Reply::json(StatusCode::ACCEPTED, &json).counted_as(Refusal::new(Code::ApprovalPending, why)))
+        }
         Answer::Done(receipt) => ok(json!({
             "outcome": "recorded",
             "index": receipt.index.get(),

@@ -10,7 +10,7 @@ use writ_ledger::{Disclosure, LedgerError, Reader, View};
 use writ_protocol::{Code, Name, Refusal};
 use writ_tlog::{LeafIndex, TreeSize};
 
-fn refusal(error: &LedgerError) -> Refusal {
+pub(super) fn refusal(error: &LedgerError) -> Refusal {
     if let LedgerError::NoEntry(index) = error {
         return Refusal::new(Code::MissingWrit, format!("there is no entry {index}"));
     }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod evidence;
+pub(crate) mod holds;
 mod state;
 mod status;
 
@@ -93,6 +94,12 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         }
         Code::Expired | Code::NotYetValid => "see that the clocks agree, then make a new request",
         Code::RateLimited => "slow down",
+        Code::ApprovalPending => {
+            "wait until enough have approved it: `writ holds` shows what waits, and `--wait` waits for it"
+        }
+        Code::ApprovalRejected => {
+            "ask whoever was asked for their approval why; what has changed, or was approved once, is asked anew"
+        }
         Code::LedgerUnavailable => "nothing can be recorded, so nothing may run; look at the node's log and its disk",
         Code::ClockUntrusted => "set the node's clock right",
         Code::Malformed | Code::UnsupportedVersion => "use a client of the same release as the node",
@@ -114,8 +121,6 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         | Code::UsesExhausted
         | Code::ScopeWidened
         | Code::ViewStale
-        | Code::ApprovalPending
-        | Code::ApprovalRejected
         | Code::FactsChanged => "ask for a new writ",
         Code::AuthorityUnreachable | Code::Internal => "look at the node's log",
     }

@@ -22,7 +22,7 @@ const SEEDS_MAX: usize = 60;
 /// Time of the story, as in the vectors.
 const BASE_MS: u64 = 1_700_000_000_000;
 /// Entries at which a story is cut, so that mutations of each step are tried with little before it.
-const CUTS: [u64; 7] = [4, 8, 16, 22, 36, 54, 80];
+const CUTS: [u64; 7] = [4, 8, 16, 22, 40, 58, 84];
 
 /// Target, directory of vectors, check, and the input field that holds the bytes.
 const FROM_VECTORS: &[(&str, &str, &str, &str)] = &[

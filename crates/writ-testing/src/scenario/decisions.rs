@@ -3,8 +3,9 @@ use super::recorded::{Recorded, Standing};
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    ActionRef, Admitted, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Hold, HoldFields,
-    Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Shadow, ShadowFields, Surroundings, Window, Would,
+    ActionRef, Admitted, Approval, ApprovalFields, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant,
+    GrantFields, Hold, HoldFields, Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Shadow,
+    ShadowFields, Surroundings, Window, Would,
 };
 use writ_protocol::statement::surroundings_digest;
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
@@ -37,6 +38,15 @@ pub struct HoldDraft {
     /// Its fields, to be changed at will.
     pub fields: HoldFields,
     /// What opens its action and its facts.
+    pub openings: Vec<Opening>,
+}
+
+/// An answer to a hold, with what opens its commitments.
+#[derive(Clone, Debug)]
+pub struct ApprovalDraft {
+    /// Its fields, to be changed at will.
+    pub fields: ApprovalFields,
+    /// What opens its order and its facts.
     pub openings: Vec<Opening>,
 }
 
@@ -259,6 +269,13 @@ impl ShadowDraft {
     /// As a ledger takes it.
     pub fn proposal(self) -> Proposal {
         Proposal::new(Draft::Shadow(Shadow::new(self.fields).unwrap())).with_openings(self.openings)
+    }
+}
+
+impl ApprovalDraft {
+    /// As a ledger takes it.
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(Draft::Approval(Approval::new(self.fields).unwrap())).with_openings(self.openings)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything follows from labels and a base time, so two runs with the same base time make the same entries. Nothing here is a
 //! secret, and none of these keys may ever protect anything.
 
+mod approvals;
 mod authors;
 mod decisions;
 mod domain;
@@ -15,7 +16,7 @@ mod secrets;
 mod statements;
 
 pub use authors::{author, authors, set_digest, set_files};
-pub use decisions::{DenialDraft, GrantDraft, HoldDraft, ShadowDraft};
+pub use decisions::{ApprovalDraft, DenialDraft, GrantDraft, HoldDraft, ShadowDraft};
 pub use domain::{Domain, ORIGIN, SEMANTICS, digest};
 pub use recorded::{Recorded, Standing, Told};
 pub use script::{Step, run_script, script};

@@ -15,6 +15,7 @@ impl Domain {
     /// A request for a writ for a build, at gateway 0 in epoch 1.
     pub fn asked(&self) -> Request {
         let ask = Authorize {
+            hold: None,
             admit: None,
             holder: self.holder_key(),
             audience: Audience::Gateway { gateway: self.gateway_name(0), epoch: Positive::ONE },

@@ -4,7 +4,7 @@ use super::domain::Domain;
 use super::recorded::{Recorded, Standing, Told};
 use writ_ledger::{Ledger, Proposal, Receipt};
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{Target, Would};
+use writ_protocol::entry::{Target, Verdict, Would};
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{Code, ExecutionId};
 
@@ -93,6 +93,12 @@ fn refused_and_held(domain: &Domain) -> Vec<Step> {
         Step::new("a removal is denied", |domain, told| domain.denial(&told.standing).proposal()),
         Step::new("an order to halt is denied", |domain, told| domain.denied_order(&told.standing).proposal()),
         Step::new("a deployment is held", |domain, told| domain.hold(&told.standing).proposal()),
+        Step::new("an owner approves it", |domain, told| {
+            domain.answer(told.entry("a deployment is held"), 1, Verdict::Approve).proposal()
+        }),
+        Step::new("another owner approves it", |domain, told| {
+            domain.answer(told.entry("a deployment is held"), 2, Verdict::Approve).proposal()
+        }),
         Step::new(GRANT, |domain, told| {
             let grant = domain.grant(&told.standing).resolving(told.entry("a deployment is held"));
             grant.to_group(domain.group()).proposal()

@@ -191,6 +191,7 @@ impl Gateway {
         let sent = world.clock.boot();
         let own = Own::new(world.chance.bytes(), world.domain.execution_id(), opening.salt, sent);
         let ask = Authorize {
+            hold: None,
             admit: Some(own.admitted()),
             holder: world.domain.holder_key(),
             audience: Audience::Gateway { gateway: identity.gateway, epoch: identity.epoch },

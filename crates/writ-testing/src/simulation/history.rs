@@ -110,6 +110,7 @@ impl<'a> History<'a> {
             Body::Genesis(_)
             | Body::Denial(_)
             | Body::Hold(_)
+            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
             | Body::Report(_)

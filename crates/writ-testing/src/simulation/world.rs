@@ -187,6 +187,7 @@ impl World {
             }
         };
         let ask = Authorize {
+            hold: None,
             admit: None,
             holder: self.domain.holder_key(),
             audience,
@@ -307,6 +308,10 @@ impl World {
                 let (writ, hash) = (receipt.to_writ(), receipt.hash());
                 let action = self.asked[signed].clone();
                 self.writs.push(Handed { writ, hash, action });
+            }
+            Answer::Hold(held) => {
+                self.heard(to, signed, &held.receipt);
+                self.note(format_args!("held {}", held.receipt.index));
             }
             Answer::Done(receipt) => {
                 self.heard(to, signed, receipt);

@@ -5,10 +5,10 @@ use crate::scenario::{Domain, ORIGIN, digest};
 use serde_json::{Value, json};
 use writ_protocol::Code::{self, CommitmentMismatch, Malformed, UnsupportedVersion};
 use writ_protocol::action::{
-    Action, Command, CommitmentKind, Exec, ExecFields, Interpreter, Opening, Order, Stdin, Variables,
+    Action, Command, CommitmentKind, Exec, ExecFields, Held, Interpreter, Opening, Order, Stdin, Variables,
 };
 use writ_protocol::cbor::{Encode, Value as Item};
-use writ_protocol::entry::Target;
+use writ_protocol::entry::{EntryRef, Target, Verdict};
 use writ_protocol::{Fingerprint, Label, Name};
 use writ_tlog::Origin;
 
@@ -143,6 +143,14 @@ fn orders() -> Vec<Case> {
     good("order_halt", "An order to stop everything.", &order(Command::Halt));
     good("order_publish", "An order to publish a policy set.", &order(Command::Publish(digest("policy bundle"))));
     let ledger = Origin::new(ORIGIN).unwrap();
+    let hold = EntryRef { entry: digest("hold"), index: 7, ledger: ledger.clone() };
+    let held = Held { hold, action: digest("action") };
+    for (name, about, verdict) in [
+        ("order_approve", "An order to approve what is held.", Verdict::Approve),
+        ("order_reject", "An order to reject what is held.", Verdict::Reject),
+    ] {
+        good(name, about, &order(Command::Answer(verdict, held.clone())));
+    }
     for (kind, target) in [
         ("writ", Target::Writ(digest("writ"))),
         ("key", Target::Key(Fingerprint(digest("key")))),

@@ -155,6 +155,7 @@ impl<'d> Assembly<'d> {
             Draft::Grant(body) => Body::Grant(body),
             Draft::Denial(body) => Body::Denial(body),
             Draft::Hold(body) => Body::Hold(body),
+            Draft::Approval(body) => Body::Approval(body),
             Draft::Shadow(body) => Body::Shadow(body),
             Draft::Tally(body) => Body::Tally(body),
             Draft::Erasure(body) => Body::Erasure(body),

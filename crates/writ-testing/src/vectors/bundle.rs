@@ -115,14 +115,6 @@ fn decisions(maker: &mut Maker) {
     let hold = story.tell(domain.hold(&story.ledger.standing()).proposal());
     let shown = Shown { openings: 2, ..nothing(hold.index.get(), "hold") };
     maker.accept("hold", "A hold, opened.", story.input(&story.opened(hold.index.get())), shown.to_value());
-    let grant = story.tell(domain.grant(&story.ledger.standing()).resolving(&hold).proposal());
-    let shown = nothing(grant.index.get(), "grant");
-    maker.accept(
-        "hold_resolved",
-        "A grant with the hold that it resolves.",
-        story.input(&story.bundle(grant.index.get())),
-        shown.to_value(),
-    );
     let enrolment = Story::new(&domain);
     let shown = nothing(2, "gateway");
     maker.accept(

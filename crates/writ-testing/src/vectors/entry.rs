@@ -7,7 +7,7 @@ use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, CommitmentKind};
 use writ_protocol::entry::{
     Activation, Ascending, Body, Cause, Count, Denial, Draw, Draws, EntryRef, Erased, Erasure, ErasureFields, Need,
-    Obligation, Place, Positive, RootMembers, Surroundings, Tally, TallyFields,
+    Obligation, Place, Positive, RootMembers, Surroundings, Tally, TallyFields, Verdict,
 };
 use writ_protocol::statement::RootCommand;
 use writ_protocol::{Code, EntryType, Name};
@@ -209,6 +209,8 @@ fn others(maker: &mut Maker, samples: &Samples) {
         &samples.encoded(hold.proposal()),
     );
     let mut fields: ErasureFields = (*domain.erasure(&samples.grant, CommitmentKind::Facts)).clone();
+    let no = samples.encoded(domain.answer(&samples.hold, 1, Verdict::Reject).proposal());
+    good(maker, "approval_rejecting", "Somebody says no.", EntryType::Approval, &no);
     let erased = |index, label: &str| Erased { index, commitment: digest(label) };
     fields.erased = Ascending::new([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
     let erasure = Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()));

@@ -6,7 +6,7 @@ use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN};
 use serde_json::json;
 use writ_protocol::Code::Malformed;
-use writ_protocol::EntryType::{Denial, Erasure, Grant, Hold, Policy, Seal, Shadow, Spend, Tally};
+use writ_protocol::EntryType::{Approval, Denial, Erasure, Grant, Hold, Policy, Seal, Shadow, Spend, Tally};
 use writ_protocol::cbor::Value::{self, Bool, Uint};
 
 pub(super) fn budgets(faults: &mut Faults) {
@@ -54,7 +54,7 @@ pub(super) fn decisions(faults: &mut Faults) {
     faults.set("denial_code_number", "A refusal code as a number.", Denial, "code", Uint(403));
     for (name, about, would) in [
         ("shadow_would_other_code", "A code with which policy never refuses.", text("budget_exceeded")),
-        ("shadow_would_hold", "A word that is neither `permit` nor a code.", text("hold")),
+        ("shadow_would_pending", "A code of which policy has another word.", text("approval_pending")),
         ("shadow_would_deny", "A refusal without its code.", text("deny")),
         ("shadow_would_bool", "An answer that is true.", Bool(true)),
         ("shadow_would_map", "An answer as a map.", map([("kind", text("permit"))])),
@@ -66,6 +66,12 @@ pub(super) fn decisions(faults: &mut Faults) {
     faults.bad("shadow_audience", "A shadow is for nobody.", Shadow, Malformed, |entry| {
         entry.add("4", "audience", map([("group", text("builders"))]))
     });
+    faults.set("approval_verdict", "An answer that is neither yes nor no.", Approval, "verdict", text("abstain"));
+    faults.set("approval_no_group", "An answer for no group.", Approval, "groups", array([]));
+    faults.set("approval_exec", "An answer that is no order.", Approval, "action/kind", text("exec"));
+    faults
+        .bad("approval_by_no_key", "An answer by nobody's key.", Approval, Malformed, |entry| entry.remove("4/by/key"));
+    faults.set("approval_statement_text", "An answer as text.", Approval, "statement", text("yes"));
     faults.set("needs_none", "A hold that needs nobody.", Hold, "needs", array([]));
     let need = |group: &str, count| map([("group", text(group)), ("count", Uint(count))]);
     faults.set("needs_unsorted", "Needs that do not ascend.", Hold, "needs", array([need("b", 1), need("a", 1)]));

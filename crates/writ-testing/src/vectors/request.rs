@@ -4,13 +4,13 @@ use super::BASE_MS;
 use super::case::{Case, Maker, hex};
 use super::mutation::{Structure, array, bytes, flipped, map, text};
 use super::statement::{signatures, signed};
-use crate::scenario::{Domain, ORIGIN, Secret, envelope, payload_of, statement_message};
+use crate::scenario::{Domain, ORIGIN, Secret, digest, envelope, payload_of, statement_message};
 use serde_json::{Value as Json, json};
 use writ_protocol::Code::{self, Malformed, SignatureInvalid, UnknownAuthority, UnsupportedVersion};
 use writ_protocol::action::{Command, CommitmentKind, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::cbor::Value::{self, Null, Uint};
-use writ_protocol::entry::{Admitted, Audience, PrincipalRef, Target};
+use writ_protocol::entry::{Admitted, Audience, EntryRef, PrincipalRef, Target};
 use writ_protocol::statement::{Ask, Authorize, Claim, Request, RootCommand, Shadowing};
 use writ_protocol::{Label, Name};
 use writ_tlog::sha256;
@@ -96,6 +96,11 @@ fn requests(domain: &Domain) -> Vec<Case> {
             "A request of a principal.",
             Request { principal: Some(alice), ..domain.asked() },
         ),
+        ("request_resumed", "A request that goes on with what was held.", {
+            let hold = EntryRef { entry: digest("hold"), index: 7, ledger: domain.origin().clone() };
+            let Ask::Authorize(ask) = domain.asked().ask else { panic!("it asks for a writ") };
+            Request { ask: Ask::Authorize(Authorize { hold: Some(hold), ..ask }), ..domain.asked() }
+        }),
         ("request_shadow", "A request in shadow.", domain.asked_in_shadow()),
         ("request_shadow_nowhere", "A request in shadow that states no surroundings.", {
             let ask = Ask::Shadow(Shadowing { gateway: domain.group(), surroundings: Vec::new() });

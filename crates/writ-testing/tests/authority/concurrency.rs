@@ -31,7 +31,7 @@ fn sixty_four_requests_at_once_draw_ten_of_ten() {
         let what = match answer {
             Answer::Permit(_) => "permit",
             Answer::Deny(denied) => denied.code.as_str(),
-            Answer::Done(_) | Answer::Shadow(_) | Answer::TurnedAway(_) => panic!("{answer:?}"),
+            Answer::Hold(_) | Answer::Done(_) | Answer::Shadow(_) | Answer::TurnedAway(_) => panic!("{answer:?}"),
         };
         *counts.entry(what).or_insert(0) += 1;
     }

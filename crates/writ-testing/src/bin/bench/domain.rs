@@ -148,6 +148,7 @@ impl Node {
             action_salt: salt,
             action: Action::Exec(exec).encode().unwrap(),
             ask: Ask::Authorize(Authorize {
+                hold: None,
                 admit: None,
                 holder: Ed25519Key::new(Key::from(holder.verifying_key())).unwrap(),
                 audience: Audience::Gateway { gateway, epoch: Positive::ONE },

@@ -54,6 +54,8 @@ fn decide_growth(home: &Path) -> Row {
         })
         .collect();
     let facts = Facts {
+        approvals: Vec::new(),
+        answers: None,
         now_ms: super::domain::now_ms(),
         auth: Label::new("peer").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("bench").unwrap() },

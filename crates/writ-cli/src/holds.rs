@@ -1,0 +1,318 @@
+//! `writ holds`, `writ approve` and `writ reject`: what waits for approval, shown to whoever is asked from what they have verified themselves.
+
+use crate::args::{As, Reach};
+use crate::domain::{Domain, read, read_trust_root};
+use crate::error::{CliError, json_line, line};
+use crate::orders::Office;
+use crate::render::{counted, hex, would_run};
+use crate::time::{left, utc};
+use crate::who::connect;
+use clap::Args as ClapArgs;
+use serde_json::{Value as Json, json};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use writ_client::Held;
+use writ_protocol::action::{Action, Command, CommitmentKind, Held as Answered, Opening};
+use writ_protocol::bundle::{BUNDLE_BYTES_MAX, Story};
+use writ_protocol::cbor::{Decode, Value};
+use writ_protocol::entry::{EntryRef, Hold, Need, Verdict};
+use writ_protocol::{Body, Bundle, Code, Refusal};
+
+const ANSWER_HELP: &str = "The hold is fetched with the values behind its commitments, proved against the trust root, and shown; what is signed is the \
+digest that was computed from what was shown. Those values are given to the node's own user. Elsewhere, have somebody send the file that \
+`writ log bundle INDEX --disclose` writes, and give it with --bundle. The order needs a key, from outside every governed execution.";
+
+#[derive(ClapArgs)]
+pub(crate) struct Holds {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// Show this hold, proved, with what would run if this user may see it
+    pub(crate) index: Option<u64>,
+    /// Show it from this bundle
+    #[arg(long, value_name = "FILE", requires = "index")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = ANSWER_HELP)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    /// The hold: the index of its entry, as `writ holds` shows it
+    pub(crate) index: u64,
+    /// Take the hold from this bundle, as `writ log bundle INDEX --disclose` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Do not ask whether this is meant
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Why, as a word: a-z 0-9 . _ -
+    #[arg(long, default_value = "unspecified", value_name = "WORD")]
+    pub(crate) reason: String,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Waiting {
+    /// Where it is held, wait for its approval, for so long at most: 30s, 10m, 1h
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = WAIT_DEFAULT, value_parser = wait)]
+    pub(crate) wait: Option<std::time::Duration>,
+}
+
+/// Shows what waits.
+pub(crate) fn run(args: &Holds, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let Some(index) = args.index else { return all(args, &domain, as_json) };
+    let shown = Shown::of(&args.reach, &domain, index, args.bundle.as_deref())?;
+    if as_json { json_line(&shown.json()) } else { shown.tell() }
+}
+
+fn all(args: &Holds, domain: &Domain, as_json: bool) -> Result<(), CliError> {
+    let told = connect(&args.reach, domain)?.holds().map_err(|error| CliError::Refused(error.refusal()))?;
+    if as_json {
+        return json_line(&told);
+    }
+    let holds = told.get("holds").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    if holds.is_empty() {
+        return line("nothing waits for approval");
+    }
+    for hold in holds {
+        let text = |name: &str| hold.get(name).and_then(Json::as_str).unwrap_or_default();
+        let number = |name: &str| hold.get(name).and_then(Json::as_u64).unwrap_or_default();
+        let needs = hold.get("needs").and_then(Json::as_array).into_iter().flatten().map(need_of);
+        let needs = needs.collect::<Vec<_>>().join(", ");
+        let answers = hold.get("answers").and_then(Json::as_array).into_iter().flatten().map(answer_of);
+        let answers = answers.collect::<Vec<_>>();
+        let answered = if answers.is_empty() { "nobody yet".to_owned() } else { answers.join(", ") };
+        line(format_args!("{:>8}  {:<9} {}", number("index"), text("state"), text("principal")))?;
+        line(format_args!("          needs {needs}; answered: {answered}; lapses {}", left(number("until_ms"))))?;
+    }
+    line("  next    `writ holds INDEX` shows one, `writ approve INDEX` and `writ reject INDEX` answer it")
+}
+
+fn need_of(need: &Json) -> String {
+    let count = need.get("count").and_then(Json::as_u64).unwrap_or_default();
+    format!("{count} of {}", need.get("group").and_then(Json::as_str).unwrap_or_default())
+}
+
+fn answer_of(answer: &Json) -> String {
+    let text = |name: &str| answer.get(name).and_then(Json::as_str).unwrap_or_default();
+    let verb = if text("verdict") == Verdict::Approve.as_str() { "approved" } else { "rejected" };
+    format!("{verb} by {}", text("by"))
+}
+
+/// Answers one.
+pub(crate) fn answer(args: &Answer, verdict: Verdict, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let shown = Shown::of(&args.reach, &domain, args.index, args.bundle.as_deref())?;
+    let Some((action, _)) = &shown.action else {
+        let why = "what would run is not in the bundle, and nobody answers what they have not seen";
+        return Err(CliError::Refused(Refusal::new(Code::EvidenceIncomplete, why)));
+    };
+    // Computed here, from the bytes that are shown; the verification has compared it with the hold's.
+    let held = Answered { hold: shown.hold_ref(), action: action.commitment() };
+    if !args.yes {
+        shown.tell()?;
+        confirmed(verdict)?;
+    }
+    Office { reach: &args.reach, who: &args.who, domain }.order(Command::Answer(verdict, held), &args.reason, as_json)
+}
+
+fn confirmed(verdict: Verdict) -> Result<(), CliError> {
+    let verb = verdict.as_str();
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::Usage(format!("nobody can be asked here whether to {verb}; say --yes")));
+    }
+    let failed = |error: std::io::Error| CliError::Failed(format!("the terminal: {error}"));
+    write!(std::io::stderr(), "{verb} just this? type {verb}: ").map_err(failed)?;
+    let mut typed = String::new();
+    std::io::stdin().lock().read_line(&mut typed).map_err(failed)?;
+    if typed.trim() == verb { Ok(()) } else { Err(CliError::Usage(format!("nothing was done: {verb} was not typed"))) }
+}
+
+/// A hold as this process has verified it.
+struct Shown {
+    story: Story,
+    hold: Hold,
+    /// What opens its action, and the action; nothing where values were not disclosed.
+    action: Option<(Opening, Action)>,
+}
+
+impl Shown {
+    fn of(reach: &Reach, domain: &Domain, index: u64, file: Option<&std::path::Path>) -> Result<Self, CliError> {
+        let bytes = match file {
+            Some(file) => read(file, BUNDLE_BYTES_MAX)?,
+            None => {
+                let client = connect(reach, domain)?;
+                // Whoever may not see the values gets the hold without them.
+                let bundle = client.bundle(index, true).or_else(|_| client.bundle(index, false));
+                bundle.map_err(|error| CliError::Refused(error.refusal()))?.to_vec()
+            }
+        };
+        let story = Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
+        let story = Story::clone(&story);
+        let subject = story.entries.iter().find(|one| one.index == story.subject && story.subject.get() == index);
+        let Some(Body::Hold(hold)) = subject.map(|one| one.entry.body.clone()) else {
+            return Err(CliError::Usage(format!("entry {index} is no hold; `writ holds` shows those that are open")));
+        };
+        let action = story.openings.iter().find(|opening| opening.kind == CommitmentKind::Action);
+        let action = action.map(|opening| Ok((opening.clone(), Action::decode(&opening.value)?))).transpose();
+        Ok(Self { action: action.map_err(CliError::Refused)?, hold, story })
+    }
+
+    fn hold_ref(&self) -> EntryRef {
+        let found = self.story.entries.iter().find(|one| one.index == self.story.subject);
+        let (entry, ledger) = found.map_or_else(
+            || (writ_tlog::Hash::from_bytes([0; 32]), self.hold.as_of.ledger.clone()),
+            |one| (one.hash, one.entry.origin.clone()),
+        );
+        EntryRef { entry, index: self.story.subject.get(), ledger }
+    }
+
+    /// What was measured, as a person reads it.
+    fn facts(&self) -> Vec<(String, String)> {
+        let facts = self.story.openings.iter().find(|opening| opening.kind == CommitmentKind::Facts);
+        let Some(Value::Map(fields)) = facts.and_then(|facts| Value::from_cbor(&facts.value).ok()) else {
+            return Vec::new();
+        };
+        let mut told = Vec::new();
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("gateway", Value::Text(gateway)) => told.push((name, gateway)),
+                ("surroundings", Value::Array(pairs)) => {
+                    let pairs = pairs.iter().filter_map(component);
+                    told.push((name, pairs.collect::<Vec<_>>().join(" ")));
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+
+    fn tell(&self) -> Result<(), CliError> {
+        let hold = &self.hold;
+        line(format_args!(
+            "hold: entry {}, asked {}, lapses {}",
+            self.story.subject,
+            utc(hold.time_ms),
+            left(hold.until_ms)
+        ))?;
+        let principal = &hold.principal;
+        line(format_args!("  asked by  {}::{} (by {})", principal.kind, principal.id, principal.auth))?;
+        match &self.action {
+            Some((opening, action)) => {
+                for (name, value) in would_run(action) {
+                    line(format_args!("  {name:<9} {value}"))?;
+                }
+                line(format_args!("  digest    {}   computed here", hex(opening.commitment().as_bytes())))?;
+            }
+            None => line("  action    not shown: values are for the node's own user; see `writ help approve`")?,
+        }
+        for (name, value) in self.facts() {
+            line(format_args!("  {:<9} {value}", if name == "surroundings" { "where" } else { &name }))?;
+        }
+        let depth = hold.cause.depth();
+        if depth > 0 {
+            line(format_args!("  caused    {} below what began it", counted(depth, "step", "steps")))?;
+        }
+        let policies: Vec<&str> = hold.policy.reasons.as_slice().iter().map(writ_protocol::Name::as_str).collect();
+        line(format_args!("  held by   {}", policies.join(", ")))?;
+        line(format_args!("  needs     {}", needs(&hold.needs)))?;
+        for one in &self.story.entries {
+            if let Body::Approval(answer) = &one.entry.body {
+                let verb = if answer.verdict == Verdict::Approve { "approved" } else { "rejected" };
+                line(format_args!("  {verb:<9} by {}::{}, entry {}", answer.by.kind, answer.by.id, one.index))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Json {
+        let hold = &self.hold;
+        let answers = self.story.entries.iter().filter_map(|one| {
+            let Body::Approval(answer) = &one.entry.body else { return None };
+            Some(json!({
+                "by": format!("{}::{}", answer.by.kind, answer.by.id),
+                "verdict": answer.verdict.as_str(),
+                "index": one.index.get(),
+            }))
+        });
+        let action = self.action.as_ref().map(|(opening, action)| {
+            let told: serde_json::Map<String, Json> =
+                would_run(action).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            json!({ "digest": hex(opening.commitment().as_bytes()), "told": told })
+        });
+        json!({
+            "index": self.story.subject.get(),
+            "principal": format!("{}::{}", hold.principal.kind, hold.principal.id),
+            "action": action,
+            "facts": self.facts().into_iter().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>(),
+            "depth": hold.cause.depth(),
+            "policies": hold.policy.reasons.as_slice().iter().map(writ_protocol::Name::as_str).collect::<Vec<_>>(),
+            "needs": hold.needs.iter().map(|need| json!({ "group": need.group.as_str(), "count": need.count.get() })).collect::<Vec<_>>(),
+            "answers": answers.collect::<Vec<_>>(),
+            "asked_ms": hold.time_ms,
+            "until_ms": hold.until_ms,
+        })
+    }
+}
+
+/// One of the surroundings, as `label=value`.
+fn component(pair: &Value) -> Option<String> {
+    let Value::Array(pair) = pair else { return None };
+    let [Value::Text(label), Value::Text(value)] = pair.as_slice() else { return None };
+    Some(format!("{label}={value}"))
+}
+
+fn needs(needs: &[Need]) -> String {
+    needs.iter().map(|need| format!("{} of {}", need.count.get(), need.group)).collect::<Vec<_>>().join(", ")
+}
+
+/// What whoever asked is told of a hold.
+pub(crate) fn told(held: &Held) -> Vec<String> {
+    let mut lines = vec![format!("  lapses  {}", left(held.until_ms))];
+    lines.extend(held.policies.iter().map(|policy| format!("  policy  {}", policy.id)));
+    lines.push(format!("  entry   {}", held.index));
+    lines.push("  next    ask again once it is approved, or say --wait; `writ holds` shows how far it is".to_owned());
+    lines
+}
+
+/// The same for programs.
+pub(crate) fn told_json(held: &Held) -> Json {
+    json!({
+        "outcome": "hold",
+        "code": Code::ApprovalPending.as_str(),
+        "why": held.why,
+        "index": held.index,
+        "until_ms": held.until_ms,
+        "policies": held.policies.iter().map(crate::render::policy_json).collect::<Vec<_>>(),
+        "next": "ask again once it is approved",
+    })
+}
+
+/// How long `--wait` waits where it does not say.
+pub(crate) const WAIT_DEFAULT: &str = "1h";
+
+/// `30s`, `10m`, `1h`.
+pub(crate) fn wait(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "expected a time such as 30s, 10m or 1h".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    seconds
+        .filter(|seconds| (1..=7 * 24 * 3600).contains(seconds))
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(wrong)
+}
+
+/// Tells a person, once, that this process waits.
+pub(crate) fn waiting(held: &Held) {
+    let lapses = left(held.until_ms);
+    crate::run::say(&format!("writ: {}; entry {}, lapses {lapses}; waiting", held.why, held.index));
+}

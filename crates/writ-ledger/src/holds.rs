@@ -1,0 +1,62 @@
+//! Holds as a reader sees them: what waits, what was answered, what came of it.
+
+use crate::error::LedgerError;
+use crate::reader::Reader;
+use crate::records::{answers_to, held, shown};
+use crate::store::{self, sql, unsql};
+use rusqlite::OptionalExtension;
+use writ_protocol::entry::AssertedPrincipal;
+use writ_protocol::order::OpenHold;
+use writ_tlog::{Hash, LeafIndex};
+
+/// A hold, and how far it has come.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Its index.
+    pub index: LeafIndex,
+    /// Its entry hash.
+    pub entry: Hash,
+    /// What waits, and what was answered.
+    pub waiting: OpenHold,
+    /// The entries of these answers.
+    pub answered_at: Vec<LeafIndex>,
+    /// The grant or denial that has resolved it.
+    pub resolved_at: Option<LeafIndex>,
+}
+
+impl Reader {
+    /// The hold at an index; nothing where there is none.
+    pub fn held(&self, index: LeafIndex) -> Result<Option<Held>, LedgerError> {
+        let resolved: Option<Option<i64>> = self
+            .connection()
+            .prepare_cached("SELECT resolved_idx FROM hold WHERE idx = ?1")?
+            .query_row([sql(index.get())], |row| row.get(0))
+            .optional()?;
+        let Some(resolved) = resolved else { return Ok(None) };
+        let resolved_at = resolved.map(|at| Ok::<_, LedgerError>(LeafIndex::new(unsql(at)?))).transpose()?;
+        let stored = store::entry_in_tree(self.connection(), index)?.ok_or(LedgerError::NoEntry(index))?;
+        let waiting = held(self.connection(), self.connection(), self.origin(), index, &stored.hash)?;
+        let waiting = waiting
+            .ok_or_else(|| LedgerError::inconsistent(format!("entry {index} is no hold, a projection says so")))?;
+        let answered_at = answers_to(self.connection(), index)?;
+        Ok(Some(Held { index, entry: stored.hash, waiting, answered_at, resolved_at }))
+    }
+
+    /// The holds that nothing has resolved and that have not lapsed, the oldest first, `most` of them at most: all, or those of one principal.
+    pub fn open_holds(
+        &self,
+        now_ms: u64,
+        of: Option<&AssertedPrincipal>,
+        most: u64,
+    ) -> Result<Vec<LeafIndex>, LedgerError> {
+        let query =
+            "SELECT idx FROM hold WHERE resolved_idx IS NULL AND until_ms > ?1 AND (?2 IS NULL OR principal = ?2)
+                     ORDER BY idx LIMIT ?3";
+        let found = self
+            .connection()
+            .prepare_cached(query)?
+            .query_map((sql(now_ms), of.map(shown), sql(most)), |row| row.get::<_, i64>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(|index| Ok(LeafIndex::new(unsql(index)?))).collect()
+    }
+}

@@ -1,0 +1,47 @@
+use super::decisions::ApprovalDraft;
+use super::domain::Domain;
+use super::recorded::Recorded;
+use super::secrets::Secret;
+use writ_protocol::Name;
+use writ_protocol::action::{ActionKind, Command, CommitmentKind, Held};
+use writ_protocol::cbor::Bytes;
+use writ_protocol::entry::{ActionRef, ApprovalFields, Ascending, Principal, RequestRef, Verdict};
+use writ_tlog::Algorithm;
+
+impl Domain {
+    /// One of the owners, who are asked for approvals, and the key that proves it.
+    pub fn owner(&self, number: usize) -> (Principal, Secret) {
+        let key = Secret::new(Algorithm::Ed25519, &format!("{} owner-{number}", self.origin()));
+        let name = Name::new(format!("owner-{number}")).unwrap();
+        (Principal { id: name, key: Some(key.public()), ..self.alice() }, key)
+    }
+
+    /// What an owner answers to a hold.
+    pub fn answer(&self, hold: &Recorded, owner: usize, verdict: Verdict) -> ApprovalDraft {
+        let action = hold.opening(CommitmentKind::Action).commitment();
+        self.answer_with(owner, Held { hold: hold.entry_ref(), action }, verdict)
+    }
+
+    /// What an owner signs, whatever they say.
+    pub fn answer_with(&self, owner: usize, held: Held, verdict: Verdict) -> ApprovalDraft {
+        let (by, key) = self.owner(owner);
+        let asked = self.asked_order(Command::Answer(verdict, held.clone()));
+        let (_, action) = asked.action().unwrap();
+        let signed = asked.sign(self.origin(), key.signing_key());
+        let facts = self.facts();
+        let fields = ApprovalFields {
+            by,
+            id: self.order_id(),
+            hold: held.hold,
+            facts: facts.commitment(),
+            action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+            groups: Ascending::new([Name::new("owners").unwrap()]),
+            policy: self.policy(),
+            request: RequestRef { key: asked.key, digest: asked.opening(&signed).commitment() },
+            time_ms: self.now_ms(),
+            verdict,
+            statement: Bytes(signed),
+        };
+        ApprovalDraft { fields, openings: vec![action, facts] }
+    }
+}
