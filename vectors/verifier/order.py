@@ -205,9 +205,19 @@ def accept_grant(state: State, at: Recorded) -> None:
     judge_policy(state, body["policy"])
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
+    judge_labels(state, body)
     if "admitted" in body:
         judge_window(body, body["time_ms"])
         begin(state, writ, audience["gateway"], body["admitted"]["execution"], 1)
+
+
+def judge_labels(state: State, grant: dict) -> None:
+    """Rules 4 and 5: what is caused has the labels of its parent; what else its lineage carries, a bundle does not decide."""
+    parent = grant["cause"].get("parent")
+    known = state.grant(parent["entry"]) if parent and parent["ledger"] == state.origin else None
+    for one in known["labels"] if known else ():
+        if one not in grant["labels"]:
+            raise Refused("labels_missing", f"the parent carries `{one}`")
 
 
 def judge_window(grant: dict, spent_ms: int) -> None:
@@ -272,6 +282,7 @@ def accept_spend(state: State, at: Recorded) -> None:
     if body["use"] > grant["uses"]:
         raise Refused("uses_exhausted", f"use {body['use']} of {grant['uses']}")
     begin(state, body["writ"], body["gateway"], body["execution"], body["use"])
+    judge_labels(state, grant)
     judge_window(grant, body["time_ms"])
 
 
@@ -321,8 +332,10 @@ def accept_outcome(state: State, at: Recorded) -> None:
 
 
 def accept_report(state: State, at: Recorded) -> None:
-    """Rule 6, report: only its signature."""
+    """Rule 6, report: its signature, and of labels an execution under way."""
     judge_gateway(state, at.statement)
+    if at.statement.kind == "labelled" and known_execution(state, at.statement.body).result:
+        raise Refused("lineage_broken", "labels of an execution that has ended")
 
 
 def accept_root_order(state: State, at: Recorded) -> None:

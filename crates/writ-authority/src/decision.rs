@@ -5,11 +5,12 @@ use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
+use crate::lineage::{Inherited, LineageRead, carried};
 use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
 use std::sync::Arc;
-use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
+use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt};
 use writ_policy::{Clause, Decision, Facts, Permit, SURROUNDINGS_MAX, decide, text_of_bytes};
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
 use writ_protocol::cbor::Encode;
@@ -17,7 +18,6 @@ use writ_protocol::entry::{
     ActionRef, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant, GrantFields, Lease, Level, Limits,
     Obligation, Place, Positive, RequestRef, Scope, Surroundings, Window,
 };
-use writ_protocol::order::{ControlState, ExecutionState, Lookup, Records};
 use writ_protocol::statement::{Ask, Authorize, Component, Request, surroundings_digest};
 use writ_protocol::{Code, DenialId, Name, Refusal, WritId};
 
@@ -97,7 +97,10 @@ impl Authority {
                 Audience::Gateway { gateway, .. } => gateway,
                 Audience::Group(group) => group,
             };
-            let facts = self.facts(case, gateway, &ask.surroundings);
+            let facts = self.facts(case, gateway, &ask.surroundings)?;
+            if let Err(refusal) = carried(&facts.labels, &[]) {
+                return self.deny(case, None, Ruling::of(&refusal)).await;
+            }
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 Decision::Deny(deny) => {
@@ -107,6 +110,9 @@ impl Authority {
                         .map(|answer| answer.because(&active, case, &facts));
                 }
             };
+            if let Err(refusal) = carried(&facts.labels, &permit.terms.labels) {
+                return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
+            }
             let proposal = self.grant(case, ask, &active, &facts, permit)?;
             match self.record(proposal).await {
                 Ok(receipt) => return self.told(case, receipt),
@@ -126,15 +132,23 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
-    pub(crate) fn facts(&self, case: &Case<'_>, gateway: &Name, surroundings: &[Component]) -> Facts {
-        Facts {
+    pub(crate) fn facts(
+        &self,
+        case: &Case<'_>,
+        gateway: &Name,
+        surroundings: &[Component],
+    ) -> Result<Facts, AuthorityError> {
+        let Inherited { labels, caused } = self.inherited(case.asker)?;
+        Ok(Facts {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: case.cause().depth(),
+            labels,
+            caused,
             gateway: Some(gateway.clone()),
             surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
-        }
+        })
     }
 
     fn grant(
@@ -147,6 +161,7 @@ impl Authority {
     ) -> Result<Proposal, AuthorityError> {
         let published = self.ledger.published();
         let now_ms = facts.now_ms;
+        let (labels, inherited) = (carried(&facts.labels, &permit.terms.labels)?, facts.labels.clone());
         let facts = opening(CommitmentKind::Facts, facts.to_cbor())?;
         let Terms { lease, window, obligations } = Terms::of(&permit, published.control.limits(), now_ms)?;
         let fields = GrantFields {
@@ -160,6 +175,7 @@ impl Authority {
             scope: Scope::One,
             action: case.action_ref(),
             holder: ask.holder.clone(),
+            labels,
             policy: active.decided_by(permit.reasons)?,
             window,
             request: case.request_ref(),
@@ -178,7 +194,7 @@ impl Authority {
         let openings = vec![case.action_opening.clone(), facts, case.request_opening.clone()];
         Ok(Proposal::new(Draft::Grant(grant))
             .with_openings(openings)
-            .with_reads(ParentRuns { governed: case.asker.governed.clone() }))
+            .with_reads(LineageRead::new(case.asker, inherited)))
     }
 
     /// Records a refusal and tells it.
@@ -361,33 +377,6 @@ impl Terms {
         }
         obligations.extend(terms.sandbox.clone().map(Obligation::Sandbox));
         Ok(Self { lease: Lease { kill_after_ms, freeze_after_ms }, window, obligations })
-    }
-}
-
-/// What a decision reads besides what the rules of order hold by themselves: that the execution which asks is still running.
-struct ParentRuns {
-    governed: Option<Governed>,
-}
-
-impl Recheck for ParentRuns {
-    fn recheck(
-        &self,
-        _state: &ControlState,
-        records: &dyn Records<Error = LedgerError>,
-    ) -> Result<Result<(), Refusal>, LedgerError> {
-        let Some(governed) = &self.governed else { return Ok(Ok(())) };
-        let broken = |why: &str| {
-            let execution = governed.execution;
-            Ok(Err(Refusal::new(Code::LineageBroken, format!("{execution}, which asks, {why}"))))
-        };
-        match records.execution(&governed.execution)? {
-            Lookup::Found(found) => match found.state {
-                ExecutionState::Started => Ok(Ok(())),
-                ExecutionState::Spent => broken("was never started"),
-                ExecutionState::Ended(_) => broken("has ended"),
-            },
-            Lookup::Absent | Lookup::Unknown => broken("is not recorded"),
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod folder;
 mod history;
 mod lately;
 mod learn;
+mod lineage;
 mod orders;
 mod policies;
 mod publish;

@@ -5,6 +5,7 @@
 
 use crate::decision::Terms;
 use crate::error::known;
+use crate::lineage::carried;
 use crate::shadow::would;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,7 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal, Revocation, Shadow,
+    Activation, Audience, Body, Cause, Denial, Grant, Halt, Hold, Limits, Place, Policy, Principal, Revocation, Shadow,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -214,7 +215,7 @@ impl Run {
                 action: action.digest,
                 principal: by,
                 // Orders come from outside every governed tree.
-                depth: 0,
+                cause: None,
                 time_ms: *time_ms,
             })),
             Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
@@ -283,7 +284,7 @@ impl Run {
             facts: grant.facts,
             action: grant.action.digest,
             principal: &grant.principal,
-            depth: grant.cause.depth(),
+            cause: Some(&grant.cause),
             time_ms: grant.time_ms,
         })?;
         let permit = match &derived.decision {
@@ -299,6 +300,9 @@ impl Run {
         let same = terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations;
         if !same {
             return Err(Verdict::differs("lease, window or obligations are not those that policy gives"));
+        }
+        if carried(&derived.facts.labels, &permit.terms.labels).as_ref() != Ok(&grant.labels) {
+            return Err(Verdict::differs("its labels are not those that were inherited and those that policy gives"));
         }
         agrees_on_place(grant, &derived.facts)?;
         Ok(derived)
@@ -326,7 +330,7 @@ impl Run {
             facts,
             action: denial.action.digest,
             principal: &denial.principal,
-            depth: denial.cause.depth(),
+            cause: Some(&denial.cause),
             time_ms: denial.time_ms,
         })?;
         let by_policy = matches!(denial.code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure);
@@ -352,7 +356,7 @@ impl Run {
             facts: hold.facts,
             action: hold.action.digest,
             principal: &hold.principal,
-            depth: hold.cause.depth(),
+            cause: Some(&hold.cause),
             time_ms: hold.time_ms,
         })?;
         match &derived.decision {
@@ -368,7 +372,7 @@ impl Run {
             facts: shadow.facts,
             action: shadow.action.digest,
             principal: &shadow.principal,
-            depth: shadow.cause.depth(),
+            cause: Some(&shadow.cause),
             time_ms: shadow.time_ms,
         })?;
         if would(&derived.decision) != Some(shadow.would) {
@@ -420,7 +424,8 @@ struct Subject<'a> {
     facts: Hash,
     action: Hash,
     principal: &'a Principal,
-    depth: u64,
+    /// Nothing for an order.
+    cause: Option<&'a Cause>,
     time_ms: u64,
 }
 
@@ -452,7 +457,18 @@ impl Subject<'_> {
             && facts.principal.id == self.principal.id
             && facts.auth == self.principal.auth
             && facts.now_ms == self.time_ms
-            && facts.depth == self.depth
+            && facts.depth == self.cause.map_or(0, Cause::depth)
+            && self.agrees_on_cause(facts)
+    }
+
+    fn agrees_on_cause(&self, facts: &Facts) -> bool {
+        match (self.cause.map(|cause| &cause.place), &facts.caused) {
+            (Some(Place::Caused { parent, origin, .. }), Some(caused)) => {
+                parent.entry == caused.parent && origin.entry == caused.origin
+            }
+            (Some(Place::Origin) | None, None) => true,
+            (Some(Place::Caused { .. }), None) | (Some(Place::Origin) | None, Some(_)) => false,
+        }
     }
 }
 

@@ -238,7 +238,7 @@ impl Problem {
             Self::IdRepeated { .. } => "give each policy its own id",
             Self::IdLong { .. } => "choose a shorter one: as `policy:<id>` its authors could not accept it by name",
             Self::AnnotationUnknown(_) => {
-                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox or @budget, or remove it"
+                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget or @label, or remove it"
             }
             Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id and @description only",
             Self::AnnotationForm { .. } => "write it in that form",

@@ -1,6 +1,10 @@
 use writ_protocol::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use writ_protocol::entry::{AssertedPrincipal, PrincipalRef};
 use writ_protocol::{Label, Name, Refusal};
+use writ_tlog::Hash;
+
+/// An execution carries at most this many labels: an entry can record no more.
+pub const LABELS_MAX: usize = 256;
 
 /// A decision reads at most this many surroundings.
 pub const SURROUNDINGS_MAX: usize = 256;
@@ -19,10 +23,25 @@ pub struct Facts {
     pub principal: AssertedPrincipal,
     /// Steps from the origin of the lineage.
     pub depth: u64,
+    /// The labels that it would carry, whatever policy adds to them: ascending, each once.
+    pub labels: Vec<Label>,
+    /// What caused it; nothing for an origin.
+    pub caused: Option<Caused>,
     /// The gateway that the writ is for.
     pub gateway: Option<Name>,
     /// What was measured where it would run: ascending by label, each label once.
     pub surroundings: Vec<(Label, String)>,
+}
+
+/// What caused a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caused {
+    /// Entry hash of the grant of the execution that asks.
+    pub parent: Hash,
+    /// Entry hash of the grant at the beginning of the lineage.
+    pub origin: Hash,
+    /// Who acts there.
+    pub by: AssertedPrincipal,
 }
 
 impl Facts {
@@ -42,8 +61,21 @@ impl Facts {
         self.surroundings.iter().find(|(found, _)| found.as_str() == label).map(|(_, value)| value.as_str())
     }
 
+    /// Who acts at the beginning of the lineage.
+    pub(crate) fn origin(&self) -> &AssertedPrincipal {
+        self.caused.as_ref().map_or(&self.principal, |caused| &caused.by)
+    }
+
+    /// Whether surroundings and labels have the one form that the encoding allows.
+    pub(crate) fn judge_form(&self) -> Result<(), ShapeError> {
+        if self.labels.len() > LABELS_MAX || !self.labels.is_sorted_by(|left, right| left < right) {
+            return Err(ShapeError::expected(format!("at most {LABELS_MAX} labels, ascending, each once")));
+        }
+        self.judge_surroundings()
+    }
+
     /// Whether the surroundings have the one form that the encoding allows.
-    pub(crate) fn judge_surroundings(&self) -> Result<(), ShapeError> {
+    fn judge_surroundings(&self) -> Result<(), ShapeError> {
         if self.surroundings.len() > SURROUNDINGS_MAX {
             return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} surroundings")));
         }
@@ -56,9 +88,16 @@ impl Facts {
 
 impl Encode for Facts {
     fn encode(&self, writer: &mut Writer) {
-        writer.map(5 + usize::from(self.gateway.is_some()));
+        let there = [self.caused.is_some(), !self.labels.is_empty(), self.gateway.is_some()];
+        writer.map(5 + there.into_iter().map(usize::from).sum::<usize>());
         writer.field("auth", &self.auth);
         writer.field("depth", &self.depth);
+        if let Some(caused) = &self.caused {
+            writer.field("caused", caused);
+        }
+        if !self.labels.is_empty() {
+            writer.field("labels", &self.labels);
+        }
         writer.field("now_ms", &self.now_ms);
         if let Some(gateway) = &self.gateway {
             writer.field("gateway", gateway);
@@ -79,15 +118,41 @@ impl Decode for Facts {
         let mut map = reader.map()?;
         let auth = map.required("auth")?;
         let depth = map.required("depth")?;
+        let caused = map.optional("caused")?;
+        let labels: Option<Vec<Label>> = map.optional("labels")?;
+        if labels.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ShapeError::expected("no `labels` where there are none"));
+        }
+        let labels = labels.unwrap_or_default();
         let now_ms = map.required("now_ms")?;
         let gateway = map.optional("gateway")?;
         let PrincipalRef { id, kind } = map.required("principal")?;
         let pairs: Vec<Surrounding> = map.required("surroundings")?;
         map.end()?;
         let surroundings = pairs.into_iter().map(|Surrounding(label, value)| (label, value)).collect();
-        let facts = Self { now_ms, auth, principal: AssertedPrincipal { kind, id }, depth, gateway, surroundings };
-        facts.judge_surroundings()?;
+        let principal = AssertedPrincipal { kind, id };
+        let facts = Self { now_ms, auth, principal, depth, labels, caused, gateway, surroundings };
+        facts.judge_form()?;
         Ok(facts)
+    }
+}
+
+impl Encode for Caused {
+    fn encode(&self, writer: &mut Writer) {
+        writer.map(3);
+        writer.field("by", &self.by);
+        writer.field("origin", &self.origin);
+        writer.field("parent", &self.parent);
+    }
+}
+
+impl Decode for Caused {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let PrincipalRef { id, kind } = map.required("by")?;
+        let (origin, parent) = (map.required("origin")?, map.required("parent")?);
+        map.end()?;
+        Ok(Self { parent, origin, by: AssertedPrincipal { kind, id } })
     }
 }
 

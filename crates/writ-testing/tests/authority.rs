@@ -21,12 +21,16 @@ mod decisions;
 mod explained;
 #[path = "authority/history.rs"]
 mod history;
+#[path = "authority/lineage.rs"]
+mod lineage;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]
 mod policy;
 #[path = "authority/replay.rs"]
 mod replay;
+#[path = "authority/running.rs"]
+mod running;
 #[path = "authority/semantics.rs"]
 mod semantics;
 #[path = "authority/shadow.rs"]

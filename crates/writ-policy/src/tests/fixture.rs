@@ -97,6 +97,8 @@ pub(super) fn facts() -> Facts {
         auth: label("key"),
         principal: principal("Agent", "builder"),
         depth: 0,
+        labels: Vec::new(),
+        caused: None,
         gateway: Some(name("gateway/one")),
         surroundings: vec![(label("kernel"), "6.12".to_owned()), (label("uid"), "other".to_owned())],
     }

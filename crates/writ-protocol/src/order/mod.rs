@@ -4,14 +4,16 @@
 //! verifier of bundles. They differ in where they look things up, which is all that [`Records`] says.
 
 mod control;
+mod revoked;
 mod rules;
 
 pub use control::{ActivePolicy, ControlState, GatewayRecord};
-pub use rules::{judge, judge_manifest, revoked};
+pub use revoked::revoked;
+pub use rules::{judge, judge_manifest};
 
-use crate::entry::{Grant, Hold, Positive};
+use crate::entry::{AssertedPrincipal, Grant, Hold, Positive};
 use crate::id::ExecutionId;
-use crate::name::Name;
+use crate::name::{Label, Name};
 use crate::refusal::Refusal;
 use crate::statement::{Ending, GatewayStatement, RootStatement};
 use std::convert::Infallible;
@@ -26,6 +28,15 @@ pub enum Lookup<T> {
     Absent,
     /// These records cannot say: a bundle holds one story, not the ledger.
     Unknown,
+}
+
+/// What carries labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// Everything that one grant of depth 0 has begun: its entry hash.
+    Lineage(Hash),
+    /// The lineages in which a principal has executions that have not ended.
+    OpenWorkOf(AssertedPrincipal),
 }
 
 /// What was recorded before the entry that is judged.
@@ -43,6 +54,8 @@ pub trait Records {
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Hold>, Self::Error>;
     /// How much was drawn from a counter.
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Self::Error>;
+    /// The labels that something carries, ascending.
+    fn labels(&self, of: &Carrier) -> Result<Lookup<Vec<Label>>, Self::Error>;
     /// The last statement number of a gateway's epoch.
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, Self::Error>;
     /// Whether an id, of any kind but request keys, was recorded before.
@@ -75,6 +88,10 @@ impl Records for NoRecords {
     }
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn labels(&self, _of: &Carrier) -> Result<Lookup<Vec<Label>>, Infallible> {
         Ok(Lookup::Unknown)
     }
 

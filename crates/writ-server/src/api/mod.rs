@@ -60,6 +60,7 @@ fn status_of(code: Code) -> StatusCode {
         | Code::Revoked
         | Code::Halted
         | Code::ScopeWidened
+        | Code::LabelsMissing
         | Code::ViewStale
         | Code::BudgetExceeded
         | Code::PolicyDenied
@@ -87,6 +88,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::IntegrityFailure => {
             "the file is not the one that policy knows; restore it, or have its new digest accepted"
         }
+        Code::LabelsMissing => "its lineage has learnt more since it was granted; ask for a new writ",
         Code::LineageBroken => "ask from an execution that is still running",
         Code::Unauthenticated | Code::UnknownAuthority | Code::SignatureInvalid => {
             "see that your key or user is in principals.json and that you sign with that key"

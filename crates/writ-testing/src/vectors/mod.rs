@@ -7,6 +7,7 @@ mod action;
 mod assembly;
 mod bundle;
 mod bundle_faults;
+mod bundle_labels;
 mod bundle_orders;
 mod bundle_policy;
 mod bundle_shadow;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Case> {
         bundle_steps::cases(),
         bundle_orders::cases(),
         bundle_policy::cases(),
+        bundle_labels::cases(),
         bundle_shadow::cases(),
         trust_root::cases(),
         policy_bundle::cases(),
