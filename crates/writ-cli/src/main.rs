@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod keys;
 mod learn;
+mod lineage;
 mod log;
 mod orders;
 mod policy;
@@ -124,6 +125,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Verify(verify) => verify::run(&verify, json),
         Command::Audit(audit) => audit::run(&audit, json),
+        Command::Lineage(lineage) => lineage::run(&lineage, json),
         Command::Replay(replay) => replay::run(&replay, json),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());

@@ -3,6 +3,8 @@
 
 #[path = "governed/explained.rs"]
 mod explained;
+#[path = "governed/lineage.rs"]
+mod lineage;
 #[path = "governed/orders.rs"]
 mod orders;
 #[path = "governed/principals.rs"]
