@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::render::{hex, listed};
+use crate::render::listed;
 use crate::replay::index;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
@@ -11,8 +11,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use writ_ledger::{Kept, Kin, LedgerError, Lineage, Reader};
 use writ_protocol::action::{Action, CommitmentKind};
-use writ_protocol::order::{Execution, ExecutionState};
+use writ_protocol::order::ExecutionState;
 use writ_protocol::{Body, Label, Name};
+use writ_server::lineage_json;
 use writ_tlog::LeafIndex;
 
 const HELP: &str = "Reads the store alone, beside a node or without one. From the origin of the lineage down to the execution, marked with `*`, and then \
@@ -72,19 +73,8 @@ fn grant_of(reader: &Reader, at: LeafIndex) -> Result<LeafIndex, CliError> {
     }
 }
 
-/// The members with how many steps each is below the first, and whether it is the one that was asked for.
-fn members(lineage: &Lineage) -> Vec<(u64, bool, &Kin)> {
-    let (mut all, last) = (Vec::new(), lineage.path.len().saturating_sub(1));
-    for ((at, kin), below) in lineage.path.iter().enumerate().zip(0..) {
-        all.push((below, at == last, kin));
-    }
-    let subject = all.last().map_or(0, |(below, ..)| *below);
-    all.extend(lineage.caused.iter().map(|(below, kin)| (subject + below, false, kin)));
-    all
-}
-
 fn told(reader: &Reader, lineage: &Lineage, discloses: bool) -> Result<(), CliError> {
-    let members = members(lineage);
+    let members: Vec<_> = lineage.members().collect();
     let depths: Vec<u64> = members.iter().map(|(below, ..)| *below).collect();
     let mut rows = Vec::with_capacity(members.len());
     for (at, (_, is_subject, kin)) in members.iter().enumerate() {
@@ -189,53 +179,13 @@ fn command(reader: &Reader, kin: &Kin) -> Result<Option<String>, CliError> {
 }
 
 fn told_json(reader: &Reader, lineage: &Lineage, discloses: bool) -> Result<Value, CliError> {
-    let mut members = Vec::new();
-    for (_, is_subject, kin) in self::members(lineage) {
-        let mut told = json!({
-            "index": kin.index.get(),
-            "writ": hex(kin.hash.as_bytes()),
-            "id": kin.grant.id.to_string(),
-            "subject": is_subject,
-            "depth": kin.grant.cause.depth(),
-            "parent": parent(kin),
-            "principal": format!("{}::{}", kin.grant.principal.kind, kin.grant.principal.id),
-            "auth": kin.grant.principal.auth.as_str(),
-            "policies": texts(kin.grant.policy.reasons.as_slice(), Name::as_str),
-            "epoch": kin.grant.policy.epoch,
-            "labels": texts(kin.grant.labels.as_slice(), Label::as_str),
-            "gained": kin.gained.iter().map(|(at, labels)| json!({ "index": at.get(), "labels": texts(labels, Label::as_str) })).collect::<Vec<_>>(),
-            "executions": kin.executions.iter().map(execution_json).collect::<Vec<_>>(),
-            "caused": kin.caused,
-        });
-        if discloses && let Some(fields) = told.as_object_mut() {
-            fields.insert("command".to_owned(), json!(command(reader, kin)?));
+    let mut told = lineage_json(lineage);
+    if discloses && let Some(members) = told.get_mut("members").and_then(Value::as_array_mut) {
+        for (member, (_, _, kin)) in members.iter_mut().filter_map(Value::as_object_mut).zip(lineage.members()) {
+            member.insert("command".to_owned(), json!(command(reader, kin)?));
         }
-        members.push(told);
     }
-    Ok(json!({
-        "members": members,
-        "left_out": lineage.left_out,
-        "carries": texts(&lineage.carries, Label::as_str),
-    }))
-}
-
-fn parent(kin: &Kin) -> Option<u64> {
-    match &kin.grant.cause.place {
-        writ_protocol::entry::Place::Origin => None,
-        writ_protocol::entry::Place::Caused { parent, .. } => Some(parent.index),
-    }
-}
-
-fn execution_json(execution: &Execution) -> Value {
-    let result = match execution.state {
-        ExecutionState::Ended(result) => Some(result.to_string()),
-        ExecutionState::Spent | ExecutionState::Started => None,
-    };
-    json!({ "id": execution.id.to_string(), "state": execution.state.as_str(), "result": result })
-}
-
-fn texts<T>(all: &[T], text: impl Fn(&T) -> &str) -> Vec<&str> {
-    all.iter().map(text).collect()
+    Ok(told)
 }
 
 #[cfg(test)]

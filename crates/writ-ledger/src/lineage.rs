@@ -39,6 +39,16 @@ pub struct Lineage {
     pub carries: Vec<Label>,
 }
 
+impl Lineage {
+    /// All that are shown: each with how many steps it is below the first, and whether it is the one that was asked for.
+    pub fn members(&self) -> impl Iterator<Item = (u64, bool, &Kin)> {
+        let last = self.path.len().saturating_sub(1);
+        let path = self.path.iter().enumerate().zip(0..).map(move |((at, kin), below)| (below, at == last, kin));
+        let subject = u64::try_from(last).unwrap_or(u64::MAX);
+        path.chain(self.caused.iter().map(move |(below, kin)| (subject.saturating_add(*below), false, kin)))
+    }
+}
+
 impl Reader {
     /// The lineage around the grant at an index, with so many descendants at most; nothing, if there is no grant.
     pub fn lineage(&self, at: LeafIndex, descendants_max: usize) -> Result<Option<Lineage>, LedgerError> {

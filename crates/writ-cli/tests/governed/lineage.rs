@@ -1,7 +1,10 @@
 //! Labels and lineages from outside: `writ run --label`, policies that read it, and `writ lineage`.
 
 use super::site::{Site, json, stderr, stdout};
+use serde_json::Value as Json;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 const FORBID: &str = r#"
 @id("no-leak")
@@ -51,6 +54,7 @@ fn a_lineage_is_shown_from_each_of_its_members_without_a_node() {
     assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
     let used = site.writ(&["run", "--label", "late", "--writ", "two", "--", "sh", "-c", "exit 3"]);
     assert_eq!(used.status.code(), Some(3), "{}", stderr(&used));
+    let (status, at_node) = asked(&site, &format!("{}/lineage", execution_of(&site)));
     site.kill_node();
     let grants: Vec<String> = site
         .entries()
@@ -59,6 +63,8 @@ fn a_lineage_is_shown_from_each_of_its_members_without_a_node() {
         .map(|entry| entry["index"].to_string())
         .collect();
     let [first, second, third] = grants.as_slice() else { panic!("{grants:?}") };
+    // The node tells the same.
+    assert_eq!((status, &at_node), (200, &json(&site.writ(&["--json", "lineage", first]))));
     let told = stdout(&site.writ(&["lineage", first]));
     let drawn: Vec<&str> = told.lines().map(|line| line.split("  ").next().unwrap()).collect();
     let (two, three) = (format!("├─ {second}"), format!("└─ {third}"));
@@ -85,6 +91,47 @@ fn a_lineage_is_shown_from_each_of_its_members_without_a_node() {
         assert_eq!(site.writ(&["lineage", nothing]).status.code(), Some(2));
     }
     site.audit();
+}
+
+/// The execution of the first grant.
+fn execution_of(site: &Site) -> String {
+    let entries = site.entries();
+    let first = entries.iter().find(|entry| entry["type"] == "grant").unwrap()["index"].to_string();
+    let lineage = json(&site.writ(&["--json", "lineage", &first]));
+    lineage["members"][0]["executions"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// What the node answers about an execution: status and JSON.
+fn asked(site: &Site, of: &str) -> (u16, Json) {
+    let mut stream = UnixStream::connect(site.path("acme/run/node.sock")).unwrap();
+    let request = format!("GET /v1/executions/{of} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+#[test]
+fn a_node_tells_no_lineage_of_what_it_does_not_know_and_no_more_than_was_asked_for() {
+    let site = site();
+    let writ = env!("CARGO_BIN_EXE_writ");
+    let twice = "\"$0\" authorize -o one -- true && \"$0\" authorize -o two -- true";
+    assert_eq!(site.run(&["sh", "-c", twice, writ]).status.code(), Some(0));
+    let execution = execution_of(&site);
+    let (status, short) = asked(&site, &format!("{execution}/lineage?descendants=1"));
+    let shown = short["members"].as_array().unwrap().len();
+    assert_eq!((status, shown, short["left_out"].as_u64()), (200, 2, Some(1)), "{short}");
+    assert!(!short.to_string().contains("authorize"), "values stay in the vault: {short}");
+    let unknown = execution.replace(&execution[execution.len() - 4..], "0000");
+    for (of, expected, code) in [
+        (format!("{unknown}/lineage"), 404, "missing_writ"),
+        ("7/lineage".to_owned(), 400, "malformed"),
+        (format!("{execution}/lineage?disclose=1"), 400, "malformed"),
+    ] {
+        let (status, refused) = asked(&site, &of);
+        assert_eq!((status, refused["code"].as_str()), (expected, Some(code)), "{of}: {refused}");
+    }
 }
 
 #[test]

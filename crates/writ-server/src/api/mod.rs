@@ -6,7 +6,7 @@ mod state;
 mod status;
 
 pub(crate) use asked::{authorize, order, publish, shadow};
-pub(crate) use evidence::{bundle, control, control_json, entry, gateway};
+pub(crate) use evidence::{bundle, control, control_json, entry, gateway, lineage};
 pub(crate) use state::state;
 pub(crate) use status::status;
 
