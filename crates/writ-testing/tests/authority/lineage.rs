@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use writ_authority::Answer;
-use writ_protocol::entry::{Grant, Place, Positive};
+use writ_protocol::entry::{Grant, Place, Positive, Target};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Code, ExecutionId, Label};
 use writ_testing::governed::{GovernedDomain, PolicyFiles};
@@ -183,6 +183,48 @@ fn one_execution_causes_no_more_than_its_budget_however_many_ask_at_once() {
         permitted(&running.domain, running.domain.asks("builder", &running.domain.asked(&["/usr/bin/child"])));
     }
     running.clean();
+}
+
+#[test]
+fn a_chain_with_a_revoked_member_causes_nothing_more_wherever_it_stands() {
+    type Revoked = fn(&GovernedDomain, Hash) -> Target;
+    let lineage: Revoked = |domain, entry| Target::Lineage { ledger: domain.domain.origin().clone(), entry };
+    for target in [lineage, |_, entry| Target::Writ(entry)] {
+        for place in 0..3 {
+            let origin = Running::of(domain(), "/usr/bin/make");
+            let mut chain = vec![origin.writ.hash()];
+            let middle = origin.deeper();
+            chain.push(middle.writ.hash());
+            let last = middle.deeper();
+            chain.push(last.writ.hash());
+            let (_, grant) = permitted(&last.domain, last.asks(&last.domain.asked_to_build()));
+            assert_eq!(grant.cause.depth(), 3);
+            last.domain.revoke(target(&last.domain, chain[place]));
+            denied(&last.domain, last.asks(&last.domain.asked_to_build()), Code::Revoked);
+            last.clean();
+        }
+    }
+}
+
+/// No grant of this domain is deeper than four steps.
+#[test]
+fn nothing_passes_the_greatest_depth_however_many_ask_at_once() {
+    let third = Running::of(domain(), "/usr/bin/make").deeper().deeper().deeper();
+    assert_eq!(together(&third, 8, "/usr/bin/make"), BTreeMap::from([("permit".to_owned(), 8)]));
+    let fourth = third.deeper();
+    assert_eq!(together(&fourth, 8, "/usr/bin/make"), BTreeMap::from([("scope_widened".to_owned(), 8)]));
+    fourth.clean();
+}
+
+/// Labels of an execution far below are those of all of its lineage, whoever there has learnt them.
+#[test]
+fn what_is_learnt_far_below_is_known_above_and_aside() {
+    let deep = Running::of(domain(), "/usr/bin/make").deeper().deeper();
+    deep.gains(&["secret-read"]).unwrap();
+    denied(&deep.domain, deep.asks(&deep.domain.asked(&[SEND])), Code::PolicyDenied);
+    let (_, grant) = permitted(&deep.domain, deep.asks(&deep.domain.asked_to_build()));
+    assert_eq!(labels(&grant), ["secret-read"]);
+    deep.clean();
 }
 
 /// What each lineage must carry, told from the entries alone.

@@ -4,7 +4,7 @@ use crate::answers::permitted;
 use std::process::{Child, Command, Stdio};
 use writ_authority::{Answer, Received};
 use writ_ledger::Receipt;
-use writ_protocol::entry::{Admitted, Ascending};
+use writ_protocol::entry::{Admitted, Ascending, Grant};
 use writ_protocol::statement::{Claim, Ending, Request};
 use writ_protocol::{ExecutionId, Label, Refusal};
 use writ_testing::governed::{GovernedDomain, Myself, wait};
@@ -19,12 +19,24 @@ pub(crate) fn admitted(domain: &GovernedDomain, program: &str) -> (ExecutionId, 
     (execution, asked)
 }
 
+/// A child of this process as the whole tree of an execution, from here on.
+fn started(domain: &GovernedDomain, writ: &Receipt, execution: ExecutionId, grant: &Grant) -> Child {
+    let tree = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
+    let statement = domain.statement(0, Claim::Started { writ: writ.hash(), execution, action, surroundings });
+    let gateway = Myself::now();
+    wait(domain.authority().state(&gateway.as_user(0), &statement, Some(tree.id()))).unwrap();
+    tree
+}
+
 /// An execution under this process as its gateway, with a child as its whole tree.
 pub(crate) struct Running {
     pub(crate) domain: GovernedDomain,
     pub(crate) tree: Child,
     pub(crate) writ: Receipt,
     pub(crate) execution: ExecutionId,
+    /// The trees of the executions that have caused it.
+    above: Vec<Child>,
 }
 
 impl Running {
@@ -36,18 +48,19 @@ impl Running {
     pub(crate) fn of(domain: GovernedDomain, program: &str) -> Self {
         let (execution, asked) = admitted(&domain, program);
         let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
-        let tree = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-        let started = Claim::Started {
-            writ: writ.hash(),
-            execution,
-            action: grant.action.digest,
-            surroundings: grant.surroundings.digest,
-        };
-        let statement = domain.statement(0, started);
-        let gateway = Myself::now();
-        wait(domain.authority().state(&gateway.as_user(0), &statement, Some(tree.id()))).unwrap();
+        let tree = started(&domain, &writ, execution, &grant);
         assert_eq!(domain.authority().running(), 1);
-        Self { domain, tree, writ, execution }
+        Self { domain, tree, writ, execution, above: Vec::new() }
+    }
+
+    /// An execution that this one has caused; this one goes on above it.
+    pub(crate) fn deeper(mut self) -> Self {
+        let (execution, asked) = admitted(&self.domain, "/usr/bin/make");
+        let (writ, grant) = permitted(&self.domain, self.asks(&asked));
+        let tree = started(&self.domain, &writ, execution, &grant);
+        self.above.push(std::mem::replace(&mut self.tree, tree));
+        (self.writ, self.execution) = (writ, execution);
+        self
     }
 
     /// Something in the tree asks for a writ.
@@ -80,7 +93,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.tree.kill().ok();
-        self.tree.wait().ok();
+        for tree in self.above.iter_mut().chain([&mut self.tree]) {
+            tree.kill().ok();
+            tree.wait().ok();
+        }
     }
 }
