@@ -199,6 +199,7 @@ class World:
             "uses": self.uses,
             "lease": {"freeze_after_ms": 5, "kill_after_ms": 5},
             "obligations": [{"kind": "sandbox", "profile": "tight"}],
+            "labels": [],
             "holder": HOLDER.bytes,
             "time_ms": 90,
         }

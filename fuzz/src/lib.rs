@@ -34,6 +34,8 @@ pub fn asked() -> (Action, Facts) {
         auth: Label::new("key").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("ada").unwrap() },
         depth: 0,
+        labels: Vec::new(),
+        caused: None,
         gateway: None,
         surroundings: Vec::new(),
     };

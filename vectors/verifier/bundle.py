@@ -137,8 +137,13 @@ def judge_seals(entries: list[Recorded], chain: list[Recorded], origin: str) -> 
             raise Refused("control_chain_broken", f"the seal at index {seal.index} names another control head")
 
 
+def is_of_one_writ(at: Recorded) -> bool:
+    """Whether it is a grant, or a step of an execution; of reports, one of labels."""
+    return at.entry.type in OF_ONE_WRIT or (at.entry.type == "report" and at.statement.kind == "labelled")
+
+
 def writ_of(at: Recorded) -> bytes:
-    """The writ that a grant is, or that a spend, start or outcome belongs to."""
+    """The writ that a grant is, or that a spend, start, outcome or report of labels belongs to."""
     return at.statement.body["writ"] if at.statement else at.entry.hash
 
 
@@ -148,8 +153,8 @@ def judge_subject(entries: list[Recorded], index: int) -> tuple[Recorded, bytes 
     if not found or found[0].entry.type == "seal":
         raise Refused("evidence_incomplete", "the subject is not one of the entries, or it is a seal")
     subject = found[0]
-    writs = {writ_of(at) for at in entries if at.entry.type in OF_ONE_WRIT}
-    if subject.entry.type not in OF_ONE_WRIT:
+    writs = {writ_of(at) for at in entries if is_of_one_writ(at)}
+    if not is_of_one_writ(subject):
         if writs:
             raise Refused("evidence_invalid", "a grant or execution that does not belong to the subject")
         return subject, None

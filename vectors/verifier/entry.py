@@ -29,7 +29,7 @@ STATEMENT_KINDS = {
     "spend": ("spent",),
     "start": ("started",),
     "outcome": ("ended",),
-    "report": ("refused", "heartbeat"),
+    "report": ("labelled", "refused", "heartbeat"),
     "approval": ("order",),
     "root-order": tuple(ROOT_KINDS),
 }
@@ -159,6 +159,7 @@ GRANT = both(
             "uses": uint(1),
             "lease": record({"freeze_after_ms": uint(1), "kill_after_ms": uint(1)}),
             "obligations": array(OBLIGATION, ascending=of("kind")),
+            "labels": array(label, ascending=itself),
             "holder": ed25519_key,
         },
         {"hold": ENTRY_REF, "admitted": ADMITTED},

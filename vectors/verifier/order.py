@@ -221,6 +221,7 @@ def accept_grant(state: State, at: Recorded) -> None:
     judge_policy(state, body["policy"])
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
+    judge_labels(state, body)
     if "hold" in body:
         judge_approved(state, body, resolved_hold(state, body))
     if "admitted" in body:
@@ -351,6 +352,15 @@ def accept_approval(state: State, at: Recorded) -> None:
     found.answers.append(body)
 
 
+def judge_labels(state: State, grant: dict) -> None:
+    """Rules 4 and 5: what is caused has the labels of its parent; what else its lineage carries, a bundle does not decide."""
+    parent = grant["cause"].get("parent")
+    known = state.grant(parent["entry"]) if parent and parent["ledger"] == state.origin else None
+    for one in known["labels"] if known else ():
+        if one not in grant["labels"]:
+            raise Refused("labels_missing", f"the parent carries `{one}`")
+
+
 def judge_window(grant: dict, spent_ms: int) -> None:
     """A use is spent within the window, by a statement or by the grant itself."""
     if spent_ms < grant["window"]["from_ms"]:
@@ -413,6 +423,7 @@ def accept_spend(state: State, at: Recorded) -> None:
     if body["use"] > grant["uses"]:
         raise Refused("uses_exhausted", f"use {body['use']} of {grant['uses']}")
     begin(state, body["writ"], body["gateway"], body["execution"], body["use"])
+    judge_labels(state, grant)
     judge_window(grant, body["time_ms"])
 
 
@@ -462,8 +473,10 @@ def accept_outcome(state: State, at: Recorded) -> None:
 
 
 def accept_report(state: State, at: Recorded) -> None:
-    """Rule 6, report: only its signature."""
+    """Rule 6, report: its signature, and of labels an execution under way."""
     judge_gateway(state, at.statement)
+    if at.statement.kind == "labelled" and known_execution(state, at.statement.body).result:
+        raise Refused("lineage_broken", "labels of an execution that has ended")
 
 
 def accept_root_order(state: State, at: Recorded) -> None:

@@ -8,7 +8,7 @@ PROOF = (
 USE = (
     "wrong_audience not_yet_valid expired action_mismatch policy_mismatch policy_stale "
     "surroundings_mismatch integrity_failure identity_mismatch holder_proof_invalid replayed "
-    "uses_exhausted revoked halted lineage_broken scope_widened view_stale clock_untrusted budget_exceeded"
+    "uses_exhausted revoked halted lineage_broken scope_widened labels_missing view_stale clock_untrusted budget_exceeded"
 )
 DECISION = (
     "policy_denied evaluation_error gate_failed approval_pending approval_rejected unauthenticated rate_limited "

@@ -36,6 +36,9 @@ GATEWAY_KINDS = {
         GATEWAY_COMMON | {"writ": hash32, "execution": id16, "action": hash32, "surroundings": hash32}
     ),
     "ended": record(GATEWAY_COMMON | {"writ": hash32, "execution": id16, "result": RESULT}),
+    "labelled": record(
+        GATEWAY_COMMON | {"writ": hash32, "execution": id16, "labels": array(label, 1, ascending=itself)}
+    ),
     "refused": record(GATEWAY_COMMON | {"code": refusal_code}, {"writ": hash32, "action": hash32}),
     "heartbeat": record(GATEWAY_COMMON | {"size": uint(), "root": hash32}),
 }

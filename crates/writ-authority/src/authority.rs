@@ -9,19 +9,19 @@ use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt, StoredEntry};
 use writ_policy::{GateResult, Gated, PolicyError, PolicySet, Semantics, Snapshot, gate};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Gate, Gates, Genesis, Place, Positive,
+    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Gate, Gates, Genesis, Grant, Place, Positive,
     Principal, RequestRef,
 };
 use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Label, Name, Refusal, RequestKey};
 use writ_prover::{SolverCommand, SolverLimits, prove};
-use writ_tlog::sha256;
+use writ_tlog::{LeafIndex, sha256};
 
 /// How an authority runs.
 pub struct Setting {
@@ -152,20 +152,30 @@ impl Authority {
 
     fn begin_tree(&self, gateway: &Local<'_>, watcher: u32, execution: ExecutionId) -> Result<(), Refusal> {
         let unknown = || Refusal::new(Code::LineageBroken, format!("{execution} is not recorded"));
-        let reader = self.reader();
-        let found = reader.execution(&execution).map_err(|error| error.refusal())?.ok_or_else(unknown)?;
-        let stored = reader.entry(found.grant).map_err(|error| error.refusal())?.ok_or_else(unknown)?;
-        drop(reader);
-        let Body::Grant(grant) = stored.decode(self.ledger.origin()).map_err(|error| error.refusal())?.body else {
-            return Err(unknown());
-        };
+        let found = self.reader().execution(&execution).map_err(|error| error.refusal())?.ok_or_else(unknown)?;
+        let (stored, grant) = self.granted_at(found.grant)?.ok_or_else(unknown)?;
         let parent = EntryRef { entry: stored.hash, index: stored.index.get(), ledger: self.ledger.origin().clone() };
-        let (depth, origin) = match &grant.cause.place {
-            Place::Origin => (0, parent.clone()),
-            Place::Caused { depth, origin, .. } => (*depth, origin.clone()),
-        };
         let principal = AssertedPrincipal { kind: grant.principal.kind.clone(), id: grant.principal.id.clone() };
-        self.trees.begin(gateway, watcher, Governed { execution, parent, origin, depth, principal })
+        let (depth, origin, by) = match &grant.cause.place {
+            Place::Origin => (0, parent.clone(), principal.clone()),
+            Place::Caused { depth, origin, .. } => {
+                let (_, first) = self.granted_at(LeafIndex::new(origin.index))?.ok_or_else(unknown)?;
+                let Principal { kind, id, .. } = first.principal.clone();
+                (*depth, origin.clone(), AssertedPrincipal { kind, id })
+            }
+        };
+        self.trees.begin(gateway, watcher, Governed { execution, parent, origin, by, depth, principal })
+    }
+
+    fn granted_at(&self, at: LeafIndex) -> Result<Option<(StoredEntry, Grant)>, Refusal> {
+        let stored = self.reader().entry(at).map_err(|error| error.refusal())?;
+        let Some(stored) = stored else { return Ok(None) };
+        let body = stored.decode(self.ledger.origin()).map_err(|error| error.refusal())?.body;
+        Ok(if let Body::Grant(grant) = body { Some((stored, grant)) } else { None })
+    }
+
+    pub(crate) fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records how many strangers were turned away since the last time, if any were.

@@ -6,6 +6,7 @@
 
 use crate::decision::Terms;
 use crate::error::AuthorityError;
+use crate::lineage::carried;
 use crate::replay::Replayed;
 use crate::retold::Recorded;
 use std::collections::BTreeMap;
@@ -350,8 +351,10 @@ impl Run<'_> {
     }
 
     fn same_terms(&self, grant: &Grant, permit: &Permit, facts: &Facts) -> bool {
+        let same_labels = carried(&facts.labels, &permit.terms.labels).is_ok_and(|labels| labels == grant.labels);
         Terms::of(permit, self.limits, facts.now_ms).is_ok_and(|terms| {
-            terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations
+            let same_lease = terms.lease == grant.lease && terms.window == grant.window;
+            same_labels && same_lease && terms.obligations == grant.obligations
         })
     }
 }

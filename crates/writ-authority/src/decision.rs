@@ -6,11 +6,12 @@ use crate::caller::{Caller, Received};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::hold::{Resumed, Resumption, asks};
+use crate::lineage::{Inherited, LineageRead, carried};
 use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
 use std::sync::Arc;
-use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt, Recheck};
+use writ_ledger::{Draft, LedgerError, Proposal, Published, Receipt};
 use writ_policy::{Clause, Decision, Facts, Permit, SURROUNDINGS_MAX, decide, text_of_bytes};
 use writ_protocol::action::{Action, ActionKind, CommitmentKind, Committed, Opening};
 use writ_protocol::cbor::Encode;
@@ -18,7 +19,6 @@ use writ_protocol::entry::{
     ActionRef, AsOf, Ascending, Body, Cause, Denial, Draw, Draws, EntryRef, Grant, GrantFields, Lease, Level, Limits,
     Obligation, Place, Positive, RequestRef, Scope, Surroundings, Window,
 };
-use writ_protocol::order::{ControlState, ExecutionState, Lookup, Records};
 use writ_protocol::statement::{Ask, Authorize, Component, Request, surroundings_digest};
 use writ_protocol::{Code, DenialId, Name, Refusal, WritId};
 
@@ -94,7 +94,10 @@ impl Authority {
         let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let mut facts = self.facts(case, ask.gateway(), &ask.surroundings);
+            let mut facts = self.facts(case, ask.gateway(), &ask.surroundings)?;
+            if let Err(refusal) = carried(&facts.labels, &[]) {
+                return self.deny(case, None, Ruling::of(&refusal)).await;
+            }
             let mut hold = None;
             match self.resumption(case, ask)? {
                 Resumption::Fresh => {}
@@ -108,6 +111,9 @@ impl Authority {
             }
             let recorded = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => {
+                    if let Err(refusal) = carried(&facts.labels, &permit.terms.labels) {
+                        return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
+                    }
                     match self.record(self.grant(case, ask, &active, (&facts, hold), permit)?).await {
                         Ok(receipt) => return self.told(case, receipt),
                         Err(error) => error,
@@ -146,17 +152,25 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
-    pub(crate) fn facts(&self, case: &Case<'_>, gateway: &Name, surroundings: &[Component]) -> Facts {
-        Facts {
+    pub(crate) fn facts(
+        &self,
+        case: &Case<'_>,
+        gateway: &Name,
+        surroundings: &[Component],
+    ) -> Result<Facts, AuthorityError> {
+        let Inherited { labels, caused } = self.inherited(case.asker)?;
+        Ok(Facts {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
             depth: case.cause().depth(),
             approvals: Vec::new(),
             answers: None,
+            labels,
+            caused,
             gateway: Some(gateway.clone()),
             surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
-        }
+        })
     }
 
     fn grant(
@@ -169,6 +183,7 @@ impl Authority {
     ) -> Result<Proposal, AuthorityError> {
         let published = self.ledger.published();
         let now_ms = facts.now_ms;
+        let (labels, inherited) = (carried(&facts.labels, &permit.terms.labels)?, facts.labels.clone());
         let facts = opening(CommitmentKind::Facts, facts.to_cbor())?;
         let Terms { lease, window, obligations } = Terms::of(&permit, published.control.limits(), now_ms)?;
         let fields = GrantFields {
@@ -182,6 +197,7 @@ impl Authority {
             scope: Scope::One,
             action: case.action_ref(),
             holder: ask.holder.clone(),
+            labels,
             policy: active.decided_by(permit.reasons)?,
             window,
             request: case.request_ref(),
@@ -200,7 +216,7 @@ impl Authority {
         let openings = vec![case.action_opening.clone(), facts, case.request_opening.clone()];
         Ok(Proposal::new(Draft::Grant(grant))
             .with_openings(openings)
-            .with_reads(ParentRuns { governed: case.asker.governed.clone() }))
+            .with_reads(LineageRead::new(case.asker, inherited)))
     }
 
     /// Records a refusal and tells it.
@@ -398,33 +414,6 @@ impl Terms {
         }
         obligations.extend(terms.sandbox.clone().map(Obligation::Sandbox));
         Ok(Self { lease: Lease { kill_after_ms, freeze_after_ms }, window, obligations })
-    }
-}
-
-/// What a decision reads besides what the rules of order hold by themselves: that the execution which asks is still running.
-struct ParentRuns {
-    governed: Option<Governed>,
-}
-
-impl Recheck for ParentRuns {
-    fn recheck(
-        &self,
-        _state: &ControlState,
-        records: &dyn Records<Error = LedgerError>,
-    ) -> Result<Result<(), Refusal>, LedgerError> {
-        let Some(governed) = &self.governed else { return Ok(Ok(())) };
-        let broken = |why: &str| {
-            let execution = governed.execution;
-            Ok(Err(Refusal::new(Code::LineageBroken, format!("{execution}, which asks, {why}"))))
-        };
-        match records.execution(&governed.execution)? {
-            Lookup::Found(found) => match found.state {
-                ExecutionState::Started => Ok(Ok(())),
-                ExecutionState::Spent => broken("was never started"),
-                ExecutionState::Ended(_) => broken("has ended"),
-            },
-            Lookup::Absent | Lookup::Unknown => broken("is not recorded"),
-        }
     }
 }
 

@@ -8,7 +8,6 @@ use crate::authority::{Authority, random};
 use crate::decision::{Case, Ruling, as_of, opening};
 use crate::error::AuthorityError;
 use crate::policies::ActiveSet;
-use std::sync::PoisonError;
 use writ_ledger::{Draft, Held, Kept, LedgerError, Proposal, Receipt};
 use writ_policy::{Answered, Facts, Hold as Wait};
 use writ_protocol::action::{Action, Command, CommitmentKind, Held as Named, Opening, Order};
@@ -127,8 +126,13 @@ impl Authority {
             return not(Code::ApprovalRejected, "the hold is of another place in the lineage");
         }
         match self.facts_of(&held)? {
-            Some(facts) if self.is_there(&facts, case, ask) => {}
-            Some(_) => return not(Code::SurroundingsMismatch, "it was held for another gateway or other surroundings"),
+            Some(facts) if self.is_there(&facts, case, ask)? => {}
+            Some(_) => {
+                return not(
+                    Code::SurroundingsMismatch,
+                    "it was held for another gateway, other surroundings or other labels",
+                );
+            }
             None => return not(Code::ApprovalRejected, "what the hold stood on is erased"),
         }
         Ok(match self.waiting(&held) {
@@ -154,17 +158,18 @@ impl Authority {
         })
     }
 
-    /// Whether a request is for the surroundings that were decided on, and for that gateway or another slot of its machine: one that is
-    /// in the same groups.
-    fn is_there(&self, facts: &Facts, case: &Case<'_>, ask: &Authorize) -> bool {
-        let now = self.facts(case, ask.gateway(), &ask.surroundings);
+    /// Whether a request is for the surroundings and with the labels that were decided on, and for that gateway or another slot of its
+    /// machine: one that is in the same groups.
+    fn is_there(&self, facts: &Facts, case: &Case<'_>, ask: &Authorize) -> Result<bool, AuthorityError> {
+        let now = self.facts(case, ask.gateway(), &ask.surroundings)?;
         let control = self.ledger.published().control;
         let groups = |gateway: &Option<Name>| {
             gateway.as_ref().and_then(|name| control.gateway(name)).map(|known| known.groups.clone())
         };
         let slots = groups(&facts.gateway).filter(|groups| !groups.is_empty());
         let gateway = facts.gateway == now.gateway || slots.is_some() && slots == groups(&now.gateway);
-        gateway && facts.surroundings == now.surroundings
+        // Whoever approved has not approved of what the lineage has learnt since.
+        Ok(gateway && facts.surroundings == now.surroundings && facts.labels == now.labels)
     }
 
     /// Has a request wait; where the same waits already, it waits with that.
@@ -265,7 +270,8 @@ impl Authority {
         let Kept::Value(action) = self.reader().kept(index, CommitmentKind::Action, &hold.action.digest)? else {
             return Ok(None);
         };
-        let there = self.facts_of(&held)?.is_some_and(|facts| self.is_there(&facts, case, ask));
+        let Some(facts) = self.facts_of(&held)? else { return Ok(None) };
+        let there = self.is_there(&facts, case, ask)?;
         Ok((action.value == case.request.action && there).then_some((held, action)))
     }
 
@@ -324,10 +330,6 @@ impl Authority {
             statement: writ_protocol::cbor::Bytes(case.request_opening.value.clone()),
         };
         Ok(Draft::Approval(Approval::new(fields).map_err(Refusal::from)?))
-    }
-
-    pub(crate) fn reader(&self) -> std::sync::MutexGuard<'_, writ_ledger::Reader> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,6 +17,7 @@ mod history;
 mod hold;
 mod lately;
 mod learn;
+mod lineage;
 mod orders;
 mod policies;
 mod publish;

@@ -98,9 +98,12 @@ impl Authority {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
             principal: case.asker.name(),
+            // Orders come from outside every lineage.
             depth: 0,
             approvals: Vec::new(),
             answers: None,
+            labels: Vec::new(),
+            caused: None,
             gateway: None,
             surroundings: Vec::new(),
         }

@@ -6,6 +6,7 @@ use crate::policies::ActiveSet;
 use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
+use writ_protocol::order::Carrier;
 use writ_protocol::statement::{Request, Signed};
 use writ_protocol::{Code, Ed25519Key, Label, Refusal};
 
@@ -17,6 +18,8 @@ const SIGNED_WITHIN_MS: u64 = 60_000;
 pub(crate) struct Asker {
     pub(crate) principal: Principal,
     pub(crate) governed: Option<Governed>,
+    /// Whose labels whatever it asks for inherits; nothing for a process of this machine that descends from no execution.
+    pub(crate) inherits: Option<Carrier>,
     /// They are known, and yet may not ask this: recorded as a denial.
     pub(crate) fault: Option<Refusal>,
 }
@@ -99,6 +102,12 @@ impl Authority {
                 format!("inside an execution of {}::{} nobody can be {}::{}", is.kind, is.id, own.kind, own.id),
             ));
         }
+        asker.inherits = match (&governed, caller) {
+            (Some(governed), _) => Some(Carrier::Lineage(governed.origin.entry)),
+            // Nobody can say what it descends from: it may be anything that is under way in its name.
+            (None, Caller::Remote) => Some(Carrier::OpenWorkOf(own)),
+            (None, Caller::Local(_)) => None,
+        };
         asker.governed = governed;
         Ok((asker, request))
     }
@@ -163,5 +172,5 @@ fn known(name: &AssertedPrincipal, auth: &'static str, key: Option<&Ed25519Key>)
         auth: Label::new(auth)?,
         kind: name.kind.clone(),
     };
-    Ok(Asker { principal, governed: None, fault: None })
+    Ok(Asker { principal, governed: None, inherits: None, fault: None })
 }

@@ -5,6 +5,7 @@
 
 use crate::decision::Terms;
 use crate::error::known;
+use crate::lineage::carried;
 use crate::shadow::would;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,8 +15,8 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Approval, AssertedPrincipal, Audience, Body, Denial, Grant, Halt, Hold, Limits, Policy, Principal,
-    Revocation, Shadow, Verdict as Answer,
+    Activation, Approval, AssertedPrincipal, Audience, Body, Cause, Denial, Grant, Halt, Hold, Limits, Place, Policy,
+    Principal, Revocation, Shadow, Verdict as Answer,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -229,7 +230,7 @@ impl Run {
                 action: action.digest,
                 principal: by,
                 // Orders come from outside every governed tree.
-                depth: 0,
+                cause: None,
                 time_ms: *time_ms,
             })),
             Body::Approval(approval) => Some(self.approval(approval, values)),
@@ -299,7 +300,7 @@ impl Run {
             facts: grant.facts,
             action: grant.action.digest,
             principal: &grant.principal,
-            depth: grant.cause.depth(),
+            cause: Some(&grant.cause),
             time_ms: grant.time_ms,
         })?;
         let permit = match &derived.decision {
@@ -315,6 +316,9 @@ impl Run {
         let same = terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations;
         if !same {
             return Err(Verdict::differs("lease, window or obligations are not those that policy gives"));
+        }
+        if carried(&derived.facts.labels, &permit.terms.labels).as_ref() != Ok(&grant.labels) {
+            return Err(Verdict::differs("its labels are not those that were inherited and those that policy gives"));
         }
         agrees_on_place(grant, &derived.facts)?;
         self.agrees_on_approvals(grant, &derived.facts)?;
@@ -343,7 +347,7 @@ impl Run {
             facts,
             action: denial.action.digest,
             principal: &denial.principal,
-            depth: denial.cause.depth(),
+            cause: Some(&denial.cause),
             time_ms: denial.time_ms,
         })?;
         let by_policy = matches!(denial.code, Code::PolicyDenied | Code::EvaluationError | Code::IntegrityFailure);
@@ -370,7 +374,7 @@ impl Run {
             facts: hold.facts,
             action: hold.action.digest,
             principal: &hold.principal,
-            depth: hold.cause.depth(),
+            cause: Some(&hold.cause),
             time_ms: hold.time_ms,
         })?;
         match &derived.decision {
@@ -397,7 +401,7 @@ impl Run {
             action: approval.action.digest,
             principal: &approval.by,
             // Orders come from outside every governed tree.
-            depth: 0,
+            cause: None,
             time_ms: approval.time_ms,
         })?;
         let set = self.set(&approval.policy).ok_or_else(|| Verdict::differs("its policy set is not there"))?;
@@ -426,7 +430,7 @@ impl Run {
             facts: shadow.facts,
             action: shadow.action.digest,
             principal: &shadow.principal,
-            depth: shadow.cause.depth(),
+            cause: Some(&shadow.cause),
             time_ms: shadow.time_ms,
         })?;
         if would(&derived.decision) != Some(shadow.would) {
@@ -478,7 +482,8 @@ struct Subject<'a> {
     facts: Hash,
     action: Hash,
     principal: &'a Principal,
-    depth: u64,
+    /// Nothing for an order.
+    cause: Option<&'a Cause>,
     time_ms: u64,
 }
 
@@ -510,7 +515,18 @@ impl Subject<'_> {
             && facts.principal.id == self.principal.id
             && facts.auth == self.principal.auth
             && facts.now_ms == self.time_ms
-            && facts.depth == self.depth
+            && facts.depth == self.cause.map_or(0, Cause::depth)
+            && self.agrees_on_cause(facts)
+    }
+
+    fn agrees_on_cause(&self, facts: &Facts) -> bool {
+        match (self.cause.map(|cause| &cause.place), &facts.caused) {
+            (Some(Place::Caused { parent, origin, .. }), Some(caused)) => {
+                parent.entry == caused.parent && origin.entry == caused.origin
+            }
+            (Some(Place::Origin) | None, None) => true,
+            (Some(Place::Caused { .. }), None) | (Some(Place::Origin) | None, Some(_)) => false,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::decision::{Case, Ruling, as_of, can_be_recorded, opening};
 use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::hold::asks;
+use crate::lineage::carried;
 use crate::policies::ActiveSet;
 use std::sync::Arc;
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
@@ -57,7 +58,10 @@ impl Authority {
         let mut last = Refusal::new(Code::PolicyMismatch, "other policy sets kept coming into force; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let facts = self.facts(case, &ask.gateway, &ask.surroundings);
+            let facts = self.facts(case, &ask.gateway, &ask.surroundings)?;
+            if let Err(refusal) = carried(&facts.labels, &[]) {
+                return self.deny(case, None, Ruling::of(&refusal)).await;
+            }
             let decision = decide(&active.set, &case.action, &facts);
             match self.record(self.shadow_of(case, &active, &facts, &decision)?).await {
                 Ok(receipt) if receipt.repeated => return self.told(case, receipt),

@@ -26,6 +26,8 @@ pub(crate) struct Governed {
     pub(crate) parent: EntryRef,
     /// The grant at the beginning of its lineage.
     pub(crate) origin: EntryRef,
+    /// Who acts there.
+    pub(crate) by: AssertedPrincipal,
     /// How deep it is itself.
     pub(crate) depth: u64,
     /// Who it acts as.

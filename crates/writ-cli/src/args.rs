@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Show it live in a folder of its own: what is permitted runs, some forty attacks are refused, the evidence verifies
     Demo(Demo),
+    /// Show where an execution comes from, what it has caused, and what it carries
+    Lineage(crate::lineage::Args),
     /// Print shell completions
     Completions(Completions),
 }
@@ -343,6 +345,9 @@ pub(crate) struct Run {
     /// The key of the writ's holder [default: the writ's file with .key]
     #[arg(long, value_name = "FILE", requires = "writ")]
     pub(crate) holder: Option<PathBuf>,
+    /// What it carries from its beginning, and whatever it causes with it, beside what policy says; once for each
+    #[arg(long, value_name = "LABEL", value_parser = crate::lineage::label, conflicts_with = "shadow")]
+    pub(crate) label: Vec<writ_protocol::Label>,
     /// Enforce nothing: record what policy would answer, say it if that is a refusal, and become the command, unconfined, whatever came of
     /// it; also if the node cannot be reached, for which it waits five seconds at most
     #[arg(long, conflicts_with_all = ["writ", "holder"])]

@@ -13,6 +13,7 @@ mod init;
 mod key;
 mod keys;
 mod learn;
+mod lineage;
 mod log;
 mod orders;
 mod policy;
@@ -129,6 +130,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Verify(verify) => verify::run(&verify, json),
         Command::Audit(audit) => audit::run(&audit, json),
+        Command::Lineage(lineage) => lineage::run(&lineage, json),
         Command::Replay(replay) => replay::run(&replay, json),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());

@@ -77,6 +77,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::Revoked => "nothing that rests on this will run again; ask for a new key, principal or writ",
         Code::Halted => "wait until the root members end the halt, with `writ root resume`",
         Code::LineageBroken => "start it from outside, or from an execution that is still running",
+        Code::LabelsMissing => "its lineage has learnt more since it was granted; ask for a new writ",
         Code::ScopeWidened => "ask for no more than what caused this may have",
         Code::ViewStale => "start it once more; if this comes again, the node is slower than the policy allows",
         Code::ClockUntrusted => "set the clocks of this machine and of the node right",

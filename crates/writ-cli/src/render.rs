@@ -7,7 +7,7 @@ use writ_protocol::action::Action;
 use writ_protocol::cbor::{Decode, Value};
 use writ_protocol::entry::{Audience, Target, Verdict, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
-use writ_protocol::{Body, Entry};
+use writ_protocol::{Body, Entry, Label};
 use writ_tlog::Origin;
 
 /// An entry as JSON: the envelope's parts by name, bytes as hex, nested statements read.
@@ -158,7 +158,11 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
                 Audience::Gateway { gateway, epoch } => format!("{gateway} epoch {}", epoch.get()),
                 Audience::Group(group) => format!("any of {group}"),
             };
-            format!("{} {} for {audience}", body.id, who(&body.principal))
+            let carrying = match body.labels.as_slice() {
+                [] => String::new(),
+                labels => format!(" carrying {}", listed(labels)),
+            };
+            format!("{} {} for {audience}{carrying}", body.id, who(&body.principal))
         }
         Body::Denial(body) => format!("{} {} {}", body.id, who(&body.principal), body.code),
         Body::Approval(body) => {
@@ -248,10 +252,16 @@ fn statement(signed: &[u8], origin: &Origin) -> String {
         Claim::Spent { execution, usage, .. } => format!("{execution} use {}", usage.get()),
         Claim::Started { execution, .. } => execution.to_string(),
         Claim::Ended { execution, result, .. } => format!("{execution} {result}"),
+        Claim::Labelled { execution, labels, .. } => format!("{execution} carries {}", listed(labels.as_slice())),
         Claim::Refused { code, .. } => format!("refused {code}"),
         Claim::Heartbeat { size, .. } => format!("follows {size} entries"),
     };
     format!("{said} by {} epoch {}", claims.gateway, claims.epoch.get())
+}
+
+/// Labels, separated by commas.
+pub(crate) fn listed(labels: &[Label]) -> String {
+    labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A policy that decided, for programs.

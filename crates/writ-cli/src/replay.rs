@@ -36,7 +36,7 @@ pub(crate) fn run(args: &args::Replay, as_json: bool) -> Result<(), CliError> {
 }
 
 /// An index, or the index of what has this id.
-fn index(reader: &Reader, decision: &str) -> Result<LeafIndex, CliError> {
+pub(crate) fn index(reader: &Reader, decision: &str) -> Result<LeafIndex, CliError> {
     if let Ok(index) = decision.parse() {
         return Ok(LeafIndex::new(index));
     }

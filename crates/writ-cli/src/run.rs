@@ -89,6 +89,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
         argv: args.argv.clone(),
         principal,
         writ,
+        labels: args.label.clone(),
         endpoint: endpoint(&args.reach, &domain)?,
         origin: origin_of(&trust)?,
         trust,

@@ -5,6 +5,8 @@
 mod explained;
 #[path = "governed/holds.rs"]
 mod holds;
+#[path = "governed/lineage.rs"]
+mod lineage;
 #[path = "governed/orders.rs"]
 mod orders;
 #[path = "governed/principals.rs"]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, yield_now};
+use writ_protocol::ExecutionId;
 
 /// How often whoever is ready gets its turn, until a request is on its way: whoever asks, and the connection that it asks on.
 const TURNS: usize = 4;
@@ -127,6 +128,11 @@ impl Client {
     /// The evidence bundle of an entry.
     pub fn bundle(&self, index: u64, disclose: bool) -> Result<Bytes, ClientError> {
         self.runtime.block_on(self.client.bundle(index, disclose))
+    }
+
+    /// Where an execution comes from, what it has caused and what it carries, as the node tells it.
+    pub fn lineage(&self, execution: &ExecutionId) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.lineage(execution))
     }
 
     /// A page for people or their tools, with its status.

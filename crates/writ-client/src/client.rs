@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use writ_protocol::ExecutionId;
 
 pub(crate) const JSON: &str = "application/json";
 /// What a node takes in one request.
@@ -206,6 +207,13 @@ impl Client {
     pub async fn bundle(&self, index: u64, disclose: bool) -> Result<Bytes, ClientError> {
         let query = if disclose { "?disclose=1" } else { "" };
         self.get_found(&format!("/v1/entries/{index}/bundle{query}"), writ_protocol::bundle::BUNDLE_BYTES_MAX).await
+    }
+
+    /// Where an execution comes from, what it has caused and what it carries, as the node tells it.
+    pub async fn lineage(&self, execution: &ExecutionId) -> Result<Value, ClientError> {
+        let path = format!("/v1/executions/{execution}/lineage");
+        let body = self.get_found(&path, writ_protocol::bundle::BUNDLE_BYTES_MAX).await?;
+        self.read(Fields::read(&body)).map(Fields::into_value)
     }
 
     /// A page for people or their tools, such as `/healthz`, with its status.

@@ -1,7 +1,7 @@
 use crate::time::BootTime;
-use writ_protocol::entry::Positive;
+use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Claim, Ending};
-use writ_protocol::{Code, ExecutionId, Refusal, Verified, Writ};
+use writ_protocol::{Code, ExecutionId, Label, Refusal, Verified, Writ};
 use writ_tlog::Hash;
 
 /// The right to start one execution, once: starting consumes it (Invariant 6).
@@ -85,6 +85,11 @@ impl Admission {
         };
         let freeze_after_ms = self.writ.grant().lease.freeze_after_ms;
         (claim, Running { writ: *self.writ.entry(), execution: self.execution, freeze_after_ms })
+    }
+
+    /// That it carries more than it was granted with.
+    pub fn labelled(&self, labels: Ascending<Label>) -> Claim {
+        Claim::Labelled { writ: *self.writ.entry(), execution: self.execution, labels }
     }
 
     /// Gives it up before anything ran.

@@ -291,6 +291,7 @@ impl Examined {
             Claim::Spent { .. }
             | Claim::Started { .. }
             | Claim::Ended { .. }
+            | Claim::Labelled { .. }
             | Claim::Refused { .. }
             | Claim::Heartbeat { .. } => {
                 return Err(Refusal::new(Code::ProofInvalid, "the receipt is for a spend of another use"));

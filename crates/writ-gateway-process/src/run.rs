@@ -19,9 +19,9 @@ use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
-use writ_protocol::entry::{Audience, Positive, PrincipalRef};
+use writ_protocol::entry::{Ascending, Audience, Positive, PrincipalRef};
 use writ_protocol::statement::{Ask, Authorize, Claim, Component, Ending, Presentation, Request};
-use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Refusal, RequestKey, TrustRoot};
+use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Label, Refusal, RequestKey, TrustRoot};
 use writ_tlog::{Origin, SigningKey};
 
 /// What is to be run, and on whose behalf.
@@ -32,6 +32,8 @@ pub struct Run {
     pub principal: Option<Signer>,
     /// A writ that was handed over; otherwise one is asked for.
     pub writ: Option<HandedOver>,
+    /// What it carries from its beginning, beside what policy says.
+    pub labels: Vec<Label>,
     /// Where the node is.
     pub endpoint: Endpoint,
     /// What to believe.
@@ -374,12 +376,26 @@ impl Gateway {
         Ran::Refused(refused)
     }
 
+    /// Before its first instruction, so that nothing it causes is decided without.
+    fn label(&mut self, admission: &Admission) -> Result<(), Refusal> {
+        if self.run.labels.is_empty() {
+            return Ok(());
+        }
+        let statement = self.voice.sign(admission.labelled(Ascending::new(self.run.labels.iter().cloned())));
+        let recorded = self.voice.record(&statement, None).map_err(|error| error.refusal())?;
+        proved(&mut self.enforcer, &statement, &recorded)
+    }
+
     fn start(&mut self, preparing: Preparing, held: &Held, measured: &Measured, admission: Admission) -> Ran {
         let grant = admission.writ().index().get();
         let poised = match preparing.poised(held, &measured.executable) {
             Ok(poised) => poised,
             Err(error) => return self.not_brought(&error, admission),
         };
+        if let Err(refusal) = self.label(&admission) {
+            drop(poised);
+            return Ran::Refused(self.refuse_and_close(refusal));
+        }
         let (claim, begun) = admission.start();
         let statement = self.voice.sign(claim);
         let sent = boot_time();

@@ -138,7 +138,7 @@ impl<'a> Batch<'a> {
             hash.as_bytes(),
             bytes,
         ))?;
-        project(self.connection, at, body, accepted)?;
+        project(&self.records(), at, &hash, body, accepted)?;
         self.head.tree.push(hash);
         if body.control().is_some() {
             Arc::make_mut(&mut self.head.control).apply(at, hash, body, accepted.root());

@@ -42,7 +42,8 @@ impl Reader {
         let body = self.require(subject)?.decode(self.origin())?.body;
         let grant = match &body {
             Body::Grant(_) => Some(subject),
-            Body::Spend(_) | Body::Start(_) | Body::Outcome(_) => self.grant_of(&body)?,
+            // Of reports, those of labels are of a writ.
+            Body::Spend(_) | Body::Start(_) | Body::Outcome(_) | Body::Report(_) => self.grant_of(&body)?,
             Body::Genesis(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
@@ -54,7 +55,6 @@ impl Reader {
             | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
-            | Body::Report(_)
             | Body::Erasure(_)
             | Body::Seal(_) => None,
         };
@@ -64,7 +64,8 @@ impl Reader {
             // A grant that admits its asker is itself the beginning of its execution.
             let steps = "SELECT begun_idx FROM execution WHERE grant_idx = ?1
                 UNION SELECT started_idx FROM execution WHERE grant_idx = ?1 AND started_idx IS NOT NULL
-                UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL ORDER BY 1";
+                UNION SELECT ended_idx FROM execution WHERE grant_idx = ?1 AND ended_idx IS NOT NULL
+                UNION SELECT idx FROM labelled WHERE grant_idx = ?1 ORDER BY 1";
             indices.extend(self.indices(steps, grant.get())?);
         }
         let body = if decision == subject { body } else { self.require(decision)?.decode(self.origin())?.body };
@@ -82,12 +83,17 @@ impl Reader {
         Ok(Told { decision, indices })
     }
 
+    /// The grant of the execution that the entry at an index is a step of, if it is one.
+    pub fn grant_at(&self, at: LeafIndex) -> Result<Option<LeafIndex>, LedgerError> {
+        self.grant_of(&self.require(at)?.decode(self.origin())?.body)
+    }
+
     fn grant_of(&self, body: &Body) -> Result<Option<LeafIndex>, LedgerError> {
         let statement = body.statement().unwrap_or_default();
         let claims = Signed::decode(statement)?.gateway_claims(self.origin())?;
         match claims.claim {
             Claim::Spent { index, .. } => Ok(Some(LeafIndex::new(index))),
-            Claim::Started { execution, .. } | Claim::Ended { execution, .. } => {
+            Claim::Started { execution, .. } | Claim::Ended { execution, .. } | Claim::Labelled { execution, .. } => {
                 Ok(self.execution(&execution)?.map(|found| found.grant))
             }
             Claim::Refused { .. } | Claim::Heartbeat { .. } => Ok(None),

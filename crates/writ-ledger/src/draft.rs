@@ -67,7 +67,7 @@ impl Draft {
                     Claim::Spent { .. } => Body::Spend(evidence),
                     Claim::Started { .. } => Body::Start(evidence),
                     Claim::Ended { .. } => Body::Outcome(evidence),
-                    Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(evidence),
+                    Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(evidence),
                 }
             }
             Self::Erasure(body) => Body::Erasure(body),

@@ -9,7 +9,7 @@ use crate::mark::{Mark, MarkFile, sync_parent};
 use crate::phase::{Observer, Phase};
 use crate::place::{Place, require_store};
 use crate::receipt::Receipt;
-use crate::records::project;
+use crate::records::{StoredRecords, project};
 use crate::schema;
 use crate::sequencer::{Clock, Message, Published, Sequencer};
 use crate::store::{self, sql};
@@ -222,7 +222,8 @@ fn begin(connection: &Connection, genesis: &Genesis, signer: &LedgerSigner) -> R
             "INSERT INTO entry (idx, hash, bytes) VALUES (?1, ?2, ?3)",
             (sql(at.get()), hash.as_bytes(), &bytes),
         )?;
-        project(connection, at, &one.body, &Accepted::AsItStands)?;
+        let records = StoredRecords { projections: connection, entries: connection, origin };
+        project(&records, at, &hash, &one.body, &Accepted::AsItStands)?;
         tree.push(hash);
     }
     store_full_tiles(connection, &tree)?;

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::Positive;
-use writ_protocol::order::{ControlState, Execution, Lookup, Records};
-use writ_protocol::{ExecutionId, Name};
+use writ_protocol::order::{Carrier, ControlState, Execution, Lookup, Records};
+use writ_protocol::{ExecutionId, Label, Name};
 use writ_tlog::{
     ConsistencyProof, Hash, LeafIndex, Origin, Resource, TileReader, TreeSize, VerifiedCheckpoint, encode_bundle,
     encode_tile, prove_consistency, prove_inclusion, tile_width,
@@ -116,6 +116,14 @@ impl Reader {
                 Some(published) if width <= published => self.entry_bundle(index, width).map(Some),
                 Some(_) | None => Ok(None),
             },
+        }
+    }
+
+    /// The labels that something carries.
+    pub fn labels(&self, of: &Carrier) -> Result<Vec<Label>, LedgerError> {
+        match self.records().labels(of)? {
+            Lookup::Found(labels) => Ok(labels),
+            Lookup::Absent | Lookup::Unknown => Ok(Vec::new()),
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::error::LedgerError;
 use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Grant, Positive};
-use writ_protocol::order::{Accepted, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Grant, Place, Positive};
+use writ_protocol::order::{Accepted, Carrier, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
-use writ_protocol::{Body, Code, ExecutionId, Name};
+use writ_protocol::{Body, Code, ExecutionId, Label, Name};
 use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// Looks things up in the projections (`index`) and, for what they point to, in the entries (`entries`). They are the same database,
@@ -25,6 +25,12 @@ impl StoredRecords<'_> {
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, LedgerError> {
         Ok(self.projections.prepare_cached(query)?.query_row(params, read).optional()?)
+    }
+
+    fn texts(&self, query: &str, params: impl Params) -> Result<Vec<String>, LedgerError> {
+        let mut query = self.projections.prepare_cached(query)?;
+        let found = query.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(found)
     }
 }
 
@@ -114,6 +120,18 @@ impl Records for StoredRecords<'_> {
         drawn.map(unsql).transpose().map(lookup)
     }
 
+    fn labels(&self, of: &Carrier) -> Result<Lookup<Vec<Label>>, LedgerError> {
+        let of_lineage = "SELECT label FROM label WHERE lineage = ?1 ORDER BY label";
+        let of_open_work = "SELECT DISTINCT label.label FROM execution JOIN label ON label.lineage = execution.lineage
+             WHERE execution.principal = ?1 AND execution.kind = ?2 AND execution.state != 'ended' ORDER BY 1";
+        let found = match of {
+            Carrier::Lineage(origin) => self.texts(of_lineage, [origin.as_bytes()])?,
+            Carrier::OpenWorkOf(who) => self.texts(of_open_work, (who.id.as_str(), who.kind.as_str()))?,
+        };
+        let labels = found.into_iter().map(Label::new).collect::<Result<Vec<_>, _>>();
+        Ok(Lookup::Found(labels.map_err(|error| LedgerError::inconsistent(error.to_string()))?))
+    }
+
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, LedgerError> {
         let last: Option<i64> = self
             .one(
@@ -146,11 +164,13 @@ impl Records for StoredRecords<'_> {
 
 /// Takes one accepted entry into the projections.
 pub(crate) fn project(
-    projections: &Connection,
+    records: &StoredRecords<'_>,
     at: LeafIndex,
+    hash: &Hash,
     body: &Body,
     accepted: &Accepted,
 ) -> Result<(), LedgerError> {
+    let projections = records.projections;
     let index = sql(at.get());
     if let Some(control) = body.control() {
         run(projections, "INSERT INTO control (seq, idx) VALUES (?1, ?2)", (sql(control.seq), index))?;
@@ -169,19 +189,7 @@ pub(crate) fn project(
         run(projections, "INSERT INTO used_id (id, idx) VALUES (?1, ?2)", (id, index))?;
     }
     match body {
-        Body::Grant(grant) => {
-            if let Some((execution, gateway)) = grant.admitted_execution() {
-                begin(projections, index, &execution, at, Positive::ONE, &gateway)?;
-            }
-            for draw in grant.draws() {
-                run(
-                    projections,
-                    "INSERT INTO budget (counter, drawn) VALUES (?1, 1) ON CONFLICT (counter) DO UPDATE SET drawn = drawn + 1",
-                    [draw.counter.as_str()],
-                )?;
-            }
-            resolve(projections, index, grant.hold.as_ref())?;
-        }
+        Body::Grant(grant) => grant_entry(records, at, hash, grant)?,
         Body::Denial(denial) => resolve(projections, index, denial.hold.as_ref())?,
         Body::Hold(hold) => run(
             projections,
@@ -201,7 +209,7 @@ pub(crate) fn project(
             }
         }
         Body::Spend(_) | Body::Start(_) | Body::Outcome(_) | Body::Report(_) => match accepted {
-            Accepted::Evidence(statement) => evidence(projections, index, statement)?,
+            Accepted::Evidence(statement) => evidence(records, index, statement)?,
             Accepted::AsItStands | Accepted::Root(_) => {}
         },
         Body::Genesis(_)
@@ -217,6 +225,28 @@ pub(crate) fn project(
     Ok(())
 }
 
+fn grant_entry(records: &StoredRecords<'_>, at: LeafIndex, hash: &Hash, grant: &Grant) -> Result<(), LedgerError> {
+    let (projections, index) = (records.projections, sql(at.get()));
+    if let Some((execution, gateway)) = grant.admitted_execution() {
+        let began = Began { execution: &execution, usage: Positive::ONE, gateway: &gateway };
+        begin(projections, index, &began, at, hash, grant)?;
+    }
+    if let Place::Caused { parent, .. } = &grant.cause.place
+        && parent.ledger == *records.origin
+    {
+        let caused = "INSERT INTO caused (parent_idx, idx) VALUES (?1, ?2)";
+        run(projections, caused, (sql(parent.index), index))?;
+    }
+    for draw in grant.draws() {
+        run(
+            projections,
+            "INSERT INTO budget (counter, drawn) VALUES (?1, 1) ON CONFLICT (counter) DO UPDATE SET drawn = drawn + 1",
+            [draw.counter.as_str()],
+        )?;
+    }
+    resolve(projections, index, grant.hold.as_ref())
+}
+
 fn resolve(projections: &Connection, index: i64, hold: Option<&EntryRef>) -> Result<(), LedgerError> {
     match hold {
         Some(hold) => run(projections, "UPDATE hold SET resolved_idx = ?1 WHERE idx = ?2", (index, sql(hold.index))),
@@ -224,36 +254,80 @@ fn resolve(projections: &Connection, index: i64, hold: Option<&EntryRef>) -> Res
     }
 }
 
+/// An execution at its beginning.
+struct Began<'a> {
+    execution: &'a ExecutionId,
+    usage: Positive,
+    gateway: &'a Name,
+}
+
+/// From here on its lineage carries what it was granted with: what it learns, whoever caused it may learn, and whatever that causes.
 fn begin(
     projections: &Connection,
     index: i64,
-    execution: &ExecutionId,
-    grant: LeafIndex,
-    usage: Positive,
-    gateway: &Name,
+    began: &Began<'_>,
+    at: LeafIndex,
+    writ: &Hash,
+    grant: &Grant,
 ) -> Result<(), LedgerError> {
-    let (grant, usage) = (sql(grant.get()), sql(usage.get()));
+    let Began { execution, usage, gateway } = began;
+    let (at, usage, lineage) = (sql(at.get()), sql(usage.get()), lineage_of(grant, writ));
+    let principal = &grant.principal;
     run(
         projections,
-        "INSERT INTO execution (id, grant_idx, usage, gateway, state, begun_idx) VALUES (?1, ?2, ?3, ?4, 'spent', ?5)",
-        (execution.as_bytes(), grant, usage, gateway.as_str(), index),
+        "INSERT INTO execution (id, grant_idx, usage, gateway, state, begun_idx, lineage, kind, principal)
+         VALUES (?1, ?2, ?3, ?4, 'spent', ?5, ?6, ?7, ?8)",
+        (
+            execution.as_bytes(),
+            at,
+            usage,
+            gateway.as_str(),
+            index,
+            lineage.as_bytes(),
+            principal.kind.as_str(),
+            principal.id.as_str(),
+        ),
     )?;
     run(
         projections,
         "INSERT INTO spent (grant_idx, usage, execution) VALUES (?1, ?2, ?3)",
-        (grant, usage, execution.as_bytes()),
-    )
+        (at, usage, execution.as_bytes()),
+    )?;
+    carry(projections, index, lineage, grant.labels.as_slice())
 }
 
-fn evidence(projections: &Connection, index: i64, statement: &GatewayStatement) -> Result<(), LedgerError> {
+/// The grant at the beginning of a grant's lineage.
+fn lineage_of<'a>(grant: &'a Grant, writ: &'a Hash) -> &'a Hash {
+    match &grant.cause.place {
+        Place::Origin => writ,
+        Place::Caused { origin, .. } => &origin.entry,
+    }
+}
+
+fn carry(projections: &Connection, index: i64, lineage: &Hash, labels: &[Label]) -> Result<(), LedgerError> {
+    for label in labels {
+        run(
+            projections,
+            "INSERT INTO label (lineage, label, idx) VALUES (?1, ?2, ?3) ON CONFLICT (lineage, label) DO NOTHING",
+            (lineage.as_bytes(), label.as_str(), index),
+        )?;
+    }
+    Ok(())
+}
+
+fn evidence(records: &StoredRecords<'_>, index: i64, statement: &GatewayStatement) -> Result<(), LedgerError> {
+    let projections = records.projections;
     run(
         projections,
         "INSERT INTO statement (gateway, epoch, seq, idx) VALUES (?1, ?2, ?3, ?4)",
         (statement.gateway.as_str(), sql(statement.epoch.get()), sql(statement.seq.get()), index),
     )?;
     match &statement.claim {
-        Claim::Spent { index: grant, execution, usage, .. } => {
-            begin(projections, index, execution, LeafIndex::new(*grant), *usage, &statement.gateway)
+        Claim::Spent { writ, index: at, execution, usage } => {
+            let at = LeafIndex::new(*at);
+            let grant = granted(records, at, writ)?;
+            let began = Began { execution, usage: *usage, gateway: &statement.gateway };
+            begin(projections, index, &began, at, writ, &grant)
         }
         Claim::Started { execution, .. } => run(
             projections,
@@ -265,8 +339,26 @@ fn evidence(projections: &Connection, index: i64, statement: &GatewayStatement) 
             "UPDATE execution SET state = 'ended', result = ?1, ended_idx = ?2 WHERE id = ?3",
             (result.to_string(), index, execution.as_bytes()),
         ),
+        Claim::Labelled { writ, execution, labels } => {
+            let at = match records.execution(execution)? {
+                Lookup::Found(found) => found.grant,
+                Lookup::Absent | Lookup::Unknown => {
+                    return Err(LedgerError::inconsistent(format!(
+                        "{execution}, which gained labels, is not recorded"
+                    )));
+                }
+            };
+            run(projections, "INSERT INTO labelled (grant_idx, idx) VALUES (?1, ?2)", (sql(at.get()), index))?;
+            let grant = granted(records, at, writ)?;
+            carry(projections, index, lineage_of(&grant, writ), labels.as_slice())
+        }
         Claim::Refused { .. } | Claim::Heartbeat { .. } => Ok(()),
     }
+}
+
+fn granted(records: &StoredRecords<'_>, at: LeafIndex, writ: &Hash) -> Result<Grant, LedgerError> {
+    store::grant(records.entries, records.origin, at, writ)?
+        .ok_or_else(|| LedgerError::inconsistent(format!("entry {at} is not the grant of the statement")))
 }
 
 fn run(projections: &Connection, statement: &str, params: impl Params) -> Result<(), LedgerError> {

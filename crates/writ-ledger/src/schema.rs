@@ -39,9 +39,15 @@ CREATE TABLE request (key BLOB PRIMARY KEY, digest BLOB NOT NULL, idx INTEGER NO
 CREATE TABLE used_id (id BLOB PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE execution (
     id BLOB PRIMARY KEY, grant_idx INTEGER NOT NULL, usage INTEGER NOT NULL, gateway TEXT NOT NULL,
-    state TEXT NOT NULL, result TEXT, begun_idx INTEGER NOT NULL, started_idx INTEGER, ended_idx INTEGER
+    state TEXT NOT NULL, result TEXT, begun_idx INTEGER NOT NULL, started_idx INTEGER, ended_idx INTEGER,
+    -- The lineage it belongs to, by the entry hash of the grant at its beginning, and who acts.
+    lineage BLOB NOT NULL, kind TEXT NOT NULL, principal TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX execution_open ON execution (gateway, begun_idx) WHERE state != 'ended';
+CREATE INDEX execution_of ON execution (principal, kind, lineage) WHERE state != 'ended';
+CREATE TABLE label (lineage BLOB, label TEXT, idx INTEGER NOT NULL, PRIMARY KEY (lineage, label)) STRICT, WITHOUT ROWID;
+CREATE TABLE labelled (grant_idx INTEGER, idx INTEGER, PRIMARY KEY (grant_idx, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE caused (parent_idx INTEGER, idx INTEGER, PRIMARY KEY (parent_idx, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE spent (grant_idx INTEGER, usage INTEGER, execution BLOB NOT NULL, PRIMARY KEY (grant_idx, usage)) STRICT, WITHOUT ROWID;
 CREATE TABLE budget (counter TEXT PRIMARY KEY, drawn INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (idx INTEGER PRIMARY KEY, principal TEXT NOT NULL, until_ms INTEGER NOT NULL, resolved_idx INTEGER) STRICT;
@@ -59,6 +65,9 @@ pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
     ("request", "key"),
     ("used_id", "id"),
     ("execution", "id"),
+    ("label", "lineage, label"),
+    ("labelled", "grant_idx, idx"),
+    ("caused", "parent_idx, idx"),
     ("spent", "grant_idx, usage"),
     ("budget", "counter"),
     ("hold", "idx"),

@@ -1,6 +1,7 @@
 use crate::approval::{Approvals, WITHIN_MS, needs};
 use crate::clause::Effect;
 use crate::error::Problem;
+use crate::facts::LABELS_MAX;
 use crate::terms::{BudgetTerm, FREEZE_AFTER_MS, KILL_AFTER_MS, Period, PermitTerms, WINDOW_MS};
 use writ_protocol::entry::{Need, Positive};
 use writ_protocol::{Label, Name};
@@ -11,7 +12,8 @@ pub(crate) const SANDBOX_PROFILES: &[&str] = &[];
 const DURATION: &str = "a duration such as `500ms`, `30s`, `10m` or `1h`, above 0";
 const APPROVAL: &str =
     "one to 16 groups, each once, such as `approvers` or `2 of approvers, 1 of security`, at most 16 of each";
-const BUDGET: &str = "a budget such as `10`, `10 per minute`, `10 per hour` or `10 per day`, above 0";
+const BUDGET: &str = "a budget such as `10`, or `10 per minute`, `hour`, `day`, `origin` or `parent`, above 0";
+const LABELS: &str = "one or several labels such as `secret-read` or `secret-read, untrusted`, each of 1 to 64 characters from a-z 0-9 . _ - and there once";
 
 /// The id that a policy gives itself.
 pub(crate) fn id(found: Option<&str>) -> Result<Name, Problem> {
@@ -40,6 +42,7 @@ pub(crate) fn read_all<'a>(
         kill_after_ms: KILL_AFTER_MS,
         sandbox: None,
         budget: None,
+        labels: Vec::new(),
     };
     let mut asked = Reading { terms, needs: None, within_ms: None };
     let mut problems: Vec<Problem> =
@@ -71,7 +74,7 @@ fn read(reading: &mut Reading, effect: Effect, name: &str, value: &str) -> Resul
     let form = |expected| Problem::AnnotationForm { name: name.to_owned(), found: value.to_owned(), expected };
     match (name, effect) {
         ("id" | "description", _) => {}
-        ("window" | "freeze_after" | "kill_after" | "sandbox" | "budget", Effect::Forbid) => {
+        ("window" | "freeze_after" | "kill_after" | "sandbox" | "budget" | "label", Effect::Forbid) => {
             return Err(Problem::AnnotationOnForbid(name.to_owned()));
         }
         ("approval" | "approve_within", Effect::Permit) => {
@@ -88,10 +91,25 @@ fn read(reading: &mut Reading, effect: Effect, name: &str, value: &str) -> Resul
             let label = Label::new(value).map_err(|_| form("a profile of 1 to 64 characters from a-z 0-9 . _ -"))?;
             terms.sandbox = Some(label);
         }
+        ("label", Effect::Permit) => terms.labels = labels(value).ok_or_else(|| form(LABELS))?,
         ("budget", Effect::Permit) => terms.budget = Some(budget(value).ok_or_else(|| form(BUDGET))?),
         _ => return Err(Problem::AnnotationUnknown(name.to_owned())),
     }
     Ok(())
+}
+
+/// Separated by commas, since an annotation stands once.
+fn labels(text: &str) -> Option<Vec<Label>> {
+    let mut labels = Vec::new();
+    for label in text.split(',') {
+        let label = Label::new(label.trim_matches(' ')).ok()?;
+        if labels.contains(&label) || labels.len() == LABELS_MAX {
+            return None;
+        }
+        labels.push(label);
+    }
+    labels.sort();
+    Some(labels)
 }
 
 fn duration_ms(text: &str) -> Option<u64> {
@@ -113,6 +131,8 @@ fn budget(text: &str) -> Option<BudgetTerm> {
         Some((number, "minute")) => (number, Period::Minute),
         Some((number, "hour")) => (number, Period::Hour),
         Some((number, "day")) => (number, Period::Day),
+        Some((number, "origin")) => (number, Period::Origin),
+        Some((number, "parent")) => (number, Period::Parent),
         Some(_) => return None,
     };
     Some(BudgetTerm { limit: Positive::new(decimal(number)?)?, period })

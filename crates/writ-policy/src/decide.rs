@@ -64,7 +64,7 @@ pub(crate) fn answer(set: &PolicySet, question: &Question, facts: &Facts) -> Res
             set.policies.get(id).ok_or_else(|| failed(format!("the engine named `{id}`, which is no policy")))?;
         permits.push((id, &policy.terms));
     }
-    let terms = terms::combine(permits, &facts.principal, question.now).map_err(|error| failed(error.to_string()))?;
+    let terms = terms::combine(permits, facts, question.now).map_err(|error| failed(error.to_string()))?;
     // The terms are those of all of them.
     reasons.truncate(DECISION_REASONS_MAX);
     Ok(Permit { reasons, terms })

@@ -246,7 +246,7 @@ impl Problem {
             Self::IdRepeated { .. } => "give each policy its own id",
             Self::IdLong { .. } => "choose a shorter one: as `policy:<id>` its authors could not accept it by name",
             Self::AnnotationUnknown(_) => {
-                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget, @approval or @approve_within, or remove it"
+                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget, @label, @approval or @approve_within, or remove it"
             }
             Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id, @description and @approval only",
             Self::AnnotationOnPermit(_) => "what needs an approval is forbidden until it has one: write it at a forbid",

@@ -1,6 +1,10 @@
 use writ_protocol::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use writ_protocol::entry::{Ascending, AssertedPrincipal, PrincipalRef};
 use writ_protocol::{Label, Name, Refusal};
+use writ_tlog::Hash;
+
+/// An execution carries at most this many labels: an entry can record no more.
+pub const LABELS_MAX: usize = 256;
 
 /// A decision reads at most this many surroundings.
 pub const SURROUNDINGS_MAX: usize = 256;
@@ -19,6 +23,10 @@ pub struct Facts {
     pub principal: AssertedPrincipal,
     /// Steps from the origin of the lineage.
     pub depth: u64,
+    /// The labels that it would carry, whatever policy adds to them: ascending, each once.
+    pub labels: Vec<Label>,
+    /// What caused it; nothing for an origin.
+    pub caused: Option<Caused>,
     /// The gateway that the writ is for.
     pub gateway: Option<Name>,
     /// Who has approved it, if it was held: ascending, each once.
@@ -27,6 +35,17 @@ pub struct Facts {
     pub answers: Option<Answered>,
     /// What was measured where it would run: ascending by label, each label once.
     pub surroundings: Vec<(Label, String)>,
+}
+
+/// What caused a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caused {
+    /// Entry hash of the grant of the execution that asks.
+    pub parent: Hash,
+    /// Entry hash of the grant at the beginning of the lineage.
+    pub origin: Hash,
+    /// Who acts there.
+    pub by: AssertedPrincipal,
 }
 
 impl Facts {
@@ -46,11 +65,24 @@ impl Facts {
         self.surroundings.iter().find(|(found, _)| found.as_str() == label).map(|(_, value)| value.as_str())
     }
 
-    /// Whether its lists have the one form that the encoding allows.
+    /// Who acts at the beginning of the lineage.
+    pub(crate) fn origin(&self) -> &AssertedPrincipal {
+        self.caused.as_ref().map_or(&self.principal, |caused| &caused.by)
+    }
+
+    /// Whether surroundings and labels have the one form that the encoding allows.
     pub(crate) fn judge_form(&self) -> Result<(), ShapeError> {
+        if self.labels.len() > LABELS_MAX || !self.labels.is_sorted_by(|left, right| left < right) {
+            return Err(ShapeError::expected(format!("at most {LABELS_MAX} labels, ascending, each once")));
+        }
         if self.approvals.len() > SURROUNDINGS_MAX || !self.approvals.is_sorted_by(|left, right| left < right) {
             return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} approvals, ascending, each once")));
         }
+        self.judge_surroundings()
+    }
+
+    /// Whether the surroundings have the one form that the encoding allows.
+    fn judge_surroundings(&self) -> Result<(), ShapeError> {
         if self.surroundings.len() > SURROUNDINGS_MAX {
             return Err(ShapeError::expected(format!("at most {SURROUNDINGS_MAX} surroundings")));
         }
@@ -63,19 +95,28 @@ impl Facts {
 
 impl Encode for Facts {
     fn encode(&self, writer: &mut Writer) {
-        writer.map(
-            5 + usize::from(self.gateway.is_some())
-                + usize::from(self.answers.is_some())
-                + usize::from(!self.approvals.is_empty()),
-        );
+        let there = [
+            self.caused.is_some(),
+            !self.labels.is_empty(),
+            self.answers.is_some(),
+            self.gateway.is_some(),
+            !self.approvals.is_empty(),
+        ];
+        writer.map(5 + there.into_iter().map(usize::from).sum::<usize>());
         writer.field("auth", &self.auth);
         writer.field("depth", &self.depth);
-        writer.field("now_ms", &self.now_ms);
-        if let Some(gateway) = &self.gateway {
-            writer.field("gateway", gateway);
+        if let Some(caused) = &self.caused {
+            writer.field("caused", caused);
         }
+        if !self.labels.is_empty() {
+            writer.field("labels", &self.labels);
+        }
+        writer.field("now_ms", &self.now_ms);
         if let Some(answered) = &self.answers {
             writer.field("answers", answered);
+        }
+        if let Some(gateway) = &self.gateway {
+            writer.field("gateway", gateway);
         }
         if !self.approvals.is_empty() {
             writer.field("approvals", &self.approvals);
@@ -96,9 +137,15 @@ impl Decode for Facts {
         let mut map = reader.map()?;
         let auth = map.required("auth")?;
         let depth = map.required("depth")?;
+        let caused = map.optional("caused")?;
+        let labels: Option<Vec<Label>> = map.optional("labels")?;
+        if labels.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ShapeError::expected("no `labels` where there are none"));
+        }
+        let labels = labels.unwrap_or_default();
         let now_ms = map.required("now_ms")?;
-        let gateway = map.optional("gateway")?;
         let answers = map.optional("answers")?;
+        let gateway = map.optional("gateway")?;
         let approvals = map.optional("approvals")?;
         let PrincipalRef { id, kind } = map.required("principal")?;
         let pairs: Vec<Surrounding> = map.required("surroundings")?;
@@ -107,17 +154,8 @@ impl Decode for Facts {
         if approvals.as_ref().is_some_and(Vec::is_empty) {
             return Err(ShapeError::expected("`approvals` only where there are any"));
         }
-        let approvals = approvals.unwrap_or_default();
-        let facts = Self {
-            answers,
-            approvals,
-            now_ms,
-            auth,
-            principal: AssertedPrincipal { kind, id },
-            depth,
-            gateway,
-            surroundings,
-        };
+        let (principal, approvals) = (AssertedPrincipal { kind, id }, approvals.unwrap_or_default());
+        let facts = Self { now_ms, auth, principal, depth, labels, caused, approvals, answers, gateway, surroundings };
         facts.judge_form()?;
         Ok(facts)
     }
@@ -147,6 +185,25 @@ impl Decode for Answered {
         let requester = map.required("requester")?;
         map.end()?;
         Ok(Self { groups: groups.as_slice().to_vec(), requester })
+    }
+}
+
+impl Encode for Caused {
+    fn encode(&self, writer: &mut Writer) {
+        writer.map(3);
+        writer.field("by", &self.by);
+        writer.field("origin", &self.origin);
+        writer.field("parent", &self.parent);
+    }
+}
+
+impl Decode for Caused {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let PrincipalRef { id, kind } = map.required("by")?;
+        let (origin, parent) = (map.required("origin")?, map.required("parent")?);
+        map.end()?;
+        Ok(Self { parent, origin, by: AssertedPrincipal { kind, id } })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::calendar::Moment;
 use crate::decide::decide;
 use crate::decision::{Decision, Deny, Hold, Permit};
 use crate::error::{PolicyError, Problem};
-use crate::facts::{Answered, Facts};
+use crate::facts::{Answered, Caused, Facts};
 use crate::policy_set::PolicySet;
 use crate::principals::read_principal;
 use crate::request::pinned_digest;
@@ -34,6 +34,8 @@ const FIELDS: &[&str] = &[
     "stdin",
     "auth",
     "depth",
+    "labels",
+    "origin",
     "at",
     "gateway",
     "surroundings",
@@ -237,13 +239,15 @@ impl<'a> Form<'a> {
         let moment = self.parsed("at", "a moment in UTC, such as 2026-01-05T12:00:00Z", Moment::ms_of)?;
         let now_ms = moment.or_else(|| Moment::ms_of(MOMENT)).unwrap_or_default();
         let depth = self.parsed("depth", "a number from 0", |text| text.parse().ok())?.unwrap_or(0);
+        let (labels, caused) = (self.labels()?, self.caused(&principal, depth)?);
         let gateway = self.parsed("gateway", "the name of a gateway", |text| Name::new(text).ok())?;
         let gateway = match (runs, gateway) {
             (true, None) => Name::new("process/01").ok(),
             (_, gateway) => gateway,
         };
         let (approvals, answers) = (self.approvals()?, self.answers(set, &principal)?);
-        Ok(Facts { now_ms, auth, approvals, answers, principal, depth, gateway, surroundings: self.surroundings()? })
+        let surroundings = self.surroundings()?;
+        Ok(Facts { now_ms, auth, approvals, answers, principal, depth, labels, caused, gateway, surroundings })
     }
 
     fn approvals(&self) -> Result<Vec<AssertedPrincipal>, Fault> {
@@ -258,6 +262,24 @@ impl<'a> Form<'a> {
     fn answers(&self, set: &PolicySet, principal: &AssertedPrincipal) -> Result<Option<Answered>, Fault> {
         let Some(requester) = self.parsed("requester", PRINCIPAL_FORM, read_principal)? else { return Ok(None) };
         Ok(Some(Answered { groups: set.groups_of(principal).into_iter().collect(), requester }))
+    }
+
+    fn labels(&self) -> Result<Vec<Label>, Fault> {
+        let Some(node) = self.field("labels") else { return Ok(Vec::new()) };
+        let labels = texts(node).ok_or_else(|| node.fault("`labels` is a list of labels"))?;
+        let labels = labels.into_iter().map(Label::new).collect::<Result<BTreeSet<_>, _>>();
+        Ok(labels.map_err(|error| node.fault(error.to_string()))?.into_iter().collect())
+    }
+
+    /// What caused it: no ledger has it, so its entry hashes are made up.
+    fn caused(&self, principal: &AssertedPrincipal, depth: u64) -> Result<Option<Caused>, Fault> {
+        let by = self.parsed("origin", "of the form User::id, Agent::id or Workload::id", read_principal)?;
+        if let (Some(_), 0, Some(node)) = (&by, depth, self.field("origin")) {
+            return Err(node.fault("`origin` goes with a `depth` above 0"));
+        }
+        let (parent, origin) = (Hash::from_bytes([1; 32]), Hash::from_bytes([2; 32]));
+        let by = by.unwrap_or_else(|| principal.clone());
+        Ok((depth > 0).then_some(Caused { parent, origin, by }))
     }
 
     fn surroundings(&self) -> Result<Vec<(Label, String)>, Fault> {

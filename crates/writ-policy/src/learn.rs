@@ -265,13 +265,21 @@ impl Program {
         }
     }
 
-    /// The terms of the permits that it takes the place of: all of each, since the stricter holds.
+    /// The terms of the permits that it takes the place of: all of each, since the stricter holds; and the labels of all of them.
     fn terms(&self, active: &PolicySet) -> Vec<String> {
-        let clauses: Vec<_> = self.permits.iter().filter_map(|id| active.clause(id)).collect();
-        let [clause] = clauses.as_slice() else { return Vec::new() };
-        let names = ["window", "freeze_after", "kill_after", "sandbox", "budget"];
-        let kept = names.iter().filter_map(|name| Some(format!("@{name}({})", literal(&clause.annotation(name)?))));
-        kept.collect()
+        let permits: Vec<_> = self.permits.iter().filter_map(|id| active.policies.get(id)).collect();
+        let labels: BTreeSet<&str> =
+            permits.iter().flat_map(|permit| permit.terms.labels.iter().map(writ_protocol::Label::as_str)).collect();
+        let mut kept = Vec::new();
+        if let [permit] = permits.as_slice() {
+            let names = ["window", "freeze_after", "kill_after", "sandbox", "budget"];
+            let annotated = |name| Some(format!("@{name}({})", literal(&permit.clause.annotation(name)?)));
+            kept.extend(names.into_iter().filter_map(annotated));
+        }
+        if !labels.is_empty() {
+            kept.push(format!("@label({})", literal(&labels.into_iter().collect::<Vec<_>>().join(", "))));
+        }
+        kept
     }
 }
 

@@ -43,7 +43,7 @@ pub use error::{PolicyError, Problem};
 pub use explain::{
     Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
 };
-pub use facts::{Answered, Facts, SURROUNDINGS_MAX};
+pub use facts::{Answered, Caused, Facts, LABELS_MAX, SURROUNDINGS_MAX};
 pub use fixture::{Fixture, Tested, test};
 pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate};
 pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};

@@ -234,7 +234,11 @@ impl<'a> Pairs<'a> {
         let depth = long(facts.depth, "the depth")?;
         let mut made = Self { reads, pairs: Vec::new() };
         made.put("now", || Expression::new_datetime(now.full()));
-        made.put("depth", || depth);
+        made.put("depth", || depth.clone());
+        if made.reads.attribute("lineage") {
+            let lineage = lineage(facts, depth)?;
+            made.put("lineage", || lineage);
+        }
         let texts = Texts { action, facts };
         for name in TEXTS.into_iter().filter(|name| reads.attribute(name)) {
             if let Some(text) = texts.get(name) {
@@ -249,6 +253,18 @@ impl<'a> Pairs<'a> {
             self.pairs.push((key.to_owned(), value()));
         }
     }
+}
+
+fn lineage(facts: &Facts, depth: Expression) -> Result<Expression, Obstacle> {
+    let labels = facts.labels.iter().map(|label| Expression::new_string(label.as_str().to_owned()));
+    let origin = facts.origin();
+    let fields = [
+        ("labels", Expression::new_set(labels)),
+        ("depth", depth),
+        ("origin", Expression::new_string(format!("{}::{}", origin.kind, origin.id))),
+    ];
+    let record = Expression::new_record(fields.map(|(key, value)| (key.to_owned(), value)));
+    record.map_err(|error| Obstacle::error(error.to_string()))
 }
 
 fn text(bytes: &[u8]) -> Expression {

@@ -1,10 +1,11 @@
 use crate::calendar::Moment;
+use crate::facts::{Caused, Facts};
 use crate::text::hex;
 use std::collections::BTreeSet;
 use writ_protocol::cbor::{Encode, ShapeError, Writer};
 use writ_protocol::entry::{AssertedPrincipal, Positive};
 use writ_protocol::{Label, Name};
-use writ_tlog::sha256;
+use writ_tlog::{Hash, sha256};
 
 /// The window of a writ, where no permit says otherwise.
 pub const WINDOW_MS: u64 = 60_000;
@@ -29,6 +30,8 @@ pub struct Terms {
     pub sandbox: Option<Label>,
     /// What it counts against, ascending by counter.
     pub budgets: Vec<Budget>,
+    /// What the execution carries because of these permits: ascending, each once.
+    pub labels: Vec<Label>,
 }
 
 /// A counter, and how far it may go.
@@ -48,6 +51,7 @@ pub(crate) struct PermitTerms {
     pub(crate) kill_after_ms: u64,
     pub(crate) sandbox: Option<Label>,
     pub(crate) budget: Option<BudgetTerm>,
+    pub(crate) labels: Vec<Label>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,10 @@ pub(crate) enum Period {
     Minute,
     Hour,
     Day,
+    /// In one lineage, of what its origin has caused.
+    Origin,
+    /// Of what one execution has caused itself.
+    Parent,
 }
 
 /// Permits whose terms cannot be combined.
@@ -71,6 +79,8 @@ pub(crate) enum TermsError {
     Sandboxes(Label, Label),
     #[error("expected at most {most} budgets that count one execution, found {found}")]
     Budgets { most: usize, found: usize },
+    #[error("a budget counts what one execution has caused, and nothing says what caused this one")]
+    Uncaused,
     #[error("the name of a counter: {0}")]
     Counter(#[from] ShapeError),
 }
@@ -78,15 +88,19 @@ pub(crate) enum TermsError {
 /// The stricter of all terms: who adds a permit cannot loosen another one (Invariant 8).
 pub(crate) fn combine<'a>(
     permits: impl IntoIterator<Item = (&'a Name, &'a PermitTerms)>,
-    principal: &AssertedPrincipal,
+    facts: &Facts,
     now: Moment,
 ) -> Result<Terms, TermsError> {
     let mut strictest: Option<Terms> = None;
     let mut budgets = BTreeSet::new();
+    let mut labels = BTreeSet::new();
     for (id, permit) in permits {
-        if let Some(budget) = permit.budget {
-            budgets.insert(Budget { counter: counter(id, principal, budget.period, now)?, limit: budget.limit });
+        if let Some(budget) = permit.budget
+            && let Some(counter) = counter(id, facts, budget.period, now)?
+        {
+            budgets.insert(Budget { counter, limit: budget.limit });
         }
+        labels.extend(permit.labels.iter().cloned());
         strictest = Some(match strictest {
             None => Terms {
                 window_ms: permit.window_ms,
@@ -94,6 +108,7 @@ pub(crate) fn combine<'a>(
                 kill_after_ms: permit.kill_after_ms,
                 sandbox: permit.sandbox.clone(),
                 budgets: Vec::new(),
+                labels: Vec::new(),
             },
             Some(terms) => stricter(terms, permit)?,
         });
@@ -104,11 +119,13 @@ pub(crate) fn combine<'a>(
         kill_after_ms: KILL_AFTER_MS,
         sandbox: None,
         budgets: Vec::new(),
+        labels: Vec::new(),
     });
     if budgets.len() > BUDGETS_MAX {
         return Err(TermsError::Budgets { most: BUDGETS_MAX, found: budgets.len() });
     }
     terms.budgets = budgets.into_iter().collect();
+    terms.labels = labels.into_iter().collect();
     Ok(terms)
 }
 
@@ -123,45 +140,81 @@ fn stricter(terms: Terms, permit: &PermitTerms) -> Result<Terms, TermsError> {
         kill_after_ms: terms.kill_after_ms.min(permit.kill_after_ms),
         sandbox,
         budgets: terms.budgets,
+        labels: terms.labels,
     })
 }
 
-/// The counter's name: `<policy>:<Type>/<principal>`, then `:` and the bucket. Where an id has a `:` or the name would be too long, a digest of
-/// the same parts, so that no two counters ever share a name.
-fn counter(policy: &Name, principal: &AssertedPrincipal, period: Period, now: Moment) -> Result<Name, ShapeError> {
+/// The counter that a budget draws from; none where it counts what is caused, and nothing has caused this.
+fn counter(policy: &Name, facts: &Facts, period: Period, now: Moment) -> Result<Option<Name>, TermsError> {
+    let principal = &facts.principal;
     let bucket = match period {
         Period::Ever => None,
         Period::Minute => Some(now.minute()),
         Period::Hour => Some(now.hour()),
         Period::Day => Some(now.day()),
+        Period::Origin => return Ok(of_cause(policy, "origin", cause(facts)?.map(|caused| caused.origin))?),
+        Period::Parent => return Ok(of_cause(policy, "parent", cause(facts)?.map(|caused| caused.parent))?),
     };
-    let bucket = bucket.as_deref();
+    Ok(Some(of_principal(policy, principal, bucket.as_deref())?))
+}
+
+fn cause(facts: &Facts) -> Result<Option<&Caused>, TermsError> {
+    match (facts.depth, &facts.caused) {
+        (0, _) => Ok(None),
+        (_, Some(caused)) => Ok(Some(caused)),
+        (_, None) => Err(TermsError::Uncaused),
+    }
+}
+
+/// The counter's name: `<policy>:<Type>/<principal>`, then `:` and the bucket. Where an id has a `:` or the name would be too long, a digest of
+/// the same parts, so that no two counters ever share a name.
+fn of_principal(policy: &Name, principal: &AssertedPrincipal, bucket: Option<&str>) -> Result<Name, ShapeError> {
     let plain = [policy, &principal.kind, &principal.id].iter().all(|name| !name.as_str().contains(':'));
     let readable = match bucket {
         None => format!("{policy}:{}/{}", principal.kind, principal.id),
         Some(bucket) => format!("{policy}:{}/{}:{bucket}", principal.kind, principal.id),
     };
-    match Name::new(readable) {
-        Ok(name) if plain => Ok(name),
-        Ok(_) | Err(_) => Name::new(hex(sha256(&counter_parts(policy, principal, bucket)).as_bytes())),
-    }
+    named(readable, plain, || {
+        let mut writer = Writer::default();
+        writer.array(3);
+        policy.encode(&mut writer);
+        principal.encode(&mut writer);
+        match bucket {
+            Some(bucket) => writer.text(bucket),
+            None => writer.null(),
+        }
+        writer.into_bytes()
+    })
 }
 
-fn counter_parts(policy: &Name, principal: &AssertedPrincipal, bucket: Option<&str>) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.array(3);
-    policy.encode(&mut writer);
-    principal.encode(&mut writer);
-    match bucket {
-        Some(bucket) => writer.text(bucket),
-        None => writer.null(),
+/// `<policy>:origin/<entry hash of that grant>`, or `parent`: whoever acts, and whenever.
+fn of_cause(policy: &Name, which: &str, grant: Option<Hash>) -> Result<Option<Name>, ShapeError> {
+    let Some(grant) = grant else { return Ok(None) };
+    let readable = format!("{policy}:{which}/{}", hex(grant.as_bytes()));
+    let named = named(readable, !policy.as_str().contains(':'), || {
+        let mut writer = Writer::default();
+        writer.array(3);
+        policy.encode(&mut writer);
+        writer.text(which);
+        grant.encode(&mut writer);
+        writer.into_bytes()
+    });
+    named.map(Some)
+}
+
+fn named(readable: String, plain: bool, parts: impl FnOnce() -> Vec<u8>) -> Result<Name, ShapeError> {
+    match Name::new(readable) {
+        Ok(name) if plain => Ok(name),
+        Ok(_) | Err(_) => Name::new(hex(sha256(&parts()).as_bytes())),
     }
-    writer.into_bytes()
 }
 
 impl Encode for Terms {
     fn encode(&self, writer: &mut Writer) {
-        writer.map(4 + usize::from(self.sandbox.is_some()));
+        writer.map(4 + usize::from(!self.labels.is_empty()) + usize::from(self.sandbox.is_some()));
+        if !self.labels.is_empty() {
+            writer.field("labels", &self.labels);
+        }
         writer.field("budgets", &self.budgets);
         if let Some(sandbox) = &self.sandbox {
             writer.field("sandbox", sandbox);

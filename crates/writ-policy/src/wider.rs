@@ -89,6 +89,9 @@ fn looser((id, terms): (&Name, &PermitTerms), (other, others): (&Name, &PermitTe
     if others.sandbox.is_some() && terms.sandbox != others.sandbox {
         return Some("another sandbox, or none");
     }
+    if others.labels.iter().any(|label| !terms.labels.contains(label)) {
+        return Some("a label less");
+    }
     // What was drawn is counted by the policy's id and the period: under others it would begin at nothing.
     let is_kept = |budget| id == other && terms.budget.is_some_and(|ours| is_within(ours, budget));
     if others.budget.is_some_and(|budget| !is_kept(budget)) {

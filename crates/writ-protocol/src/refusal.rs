@@ -61,6 +61,8 @@ pub enum Code {
     LineageBroken,
     /// More is claimed than what caused it, or a limit, allows.
     ScopeWidened,
+    /// It would run without labels that its lineage carries.
+    LabelsMissing,
     /// The control view is too old to say that nothing speaks against it.
     ViewStale,
     /// The clock disagrees with authenticated time.
@@ -124,6 +126,7 @@ impl Code {
         Self::Halted,
         Self::LineageBroken,
         Self::ScopeWidened,
+        Self::LabelsMissing,
         Self::ViewStale,
         Self::ClockUntrusted,
         Self::BudgetExceeded,
@@ -171,6 +174,7 @@ impl Code {
             Self::Halted => "halted",
             Self::LineageBroken => "lineage_broken",
             Self::ScopeWidened => "scope_widened",
+            Self::LabelsMissing => "labels_missing",
             Self::ViewStale => "view_stale",
             Self::ClockUntrusted => "clock_untrusted",
             Self::BudgetExceeded => "budget_exceeded",

@@ -143,10 +143,26 @@ const OPERATIONS: &[Operation] = &[
         )],
         denies: false,
     },
+    Operation {
+        pattern: "/v1/executions/{id}/lineage",
+        id: "lineage",
+        summary: "Where an execution comes from, what it has caused, and what it carries: what the ledger says, without values behind commitments.",
+        takes: None,
+        gives: "Lineage",
+        query: &[(
+            "descendants",
+            "how many of what it has caused to show: 1000 at most, and unless told; the rest is counted",
+        )],
+        denies: false,
+    },
 ];
 
 /// The document.
 pub fn openapi() -> Value {
+    let mut schemas = schemas();
+    if let Some(schemas) = schemas.as_object_mut() {
+        schemas.extend(lineage_schemas().map(|(name, schema)| (name.to_owned(), schema)));
+    }
     let mut paths = Map::new();
     for route in NODE_ROUTES {
         // A route without its description is missing here, and the test that compares says so.
@@ -166,7 +182,7 @@ pub fn openapi() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": { "schemas": schemas },
     })
 }
 
@@ -367,6 +383,58 @@ fn schemas() -> Value {
         ]),
         "Status": { "type": "object", "description": "Fields may be added.", "additionalProperties": true },
     })
+}
+
+/// What is told of a lineage.
+fn lineage_schemas() -> [(&'static str, Value); 2] {
+    let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
+    let lineage = object(
+        "From the origin down to the execution, and then what that has caused, each after its parent.",
+        &[
+            ("members", list(reference("Kin"))),
+            (
+                "left_out",
+                json!({ "type": "integer", "description": "How many descendants are not shown; what these have caused is not counted." }),
+            ),
+            ("carries", list(text("A label that the whole lineage carries."))),
+        ],
+    );
+    let kin = object(
+        "A grant in a lineage.",
+        &[
+            ("index", index.clone()),
+            ("writ", text("Its entry hash, hexadecimal.")),
+            ("id", text("The id of the writ.")),
+            ("subject", boolean.clone()),
+            ("depth", index.clone()),
+            ("parent", json!({ "type": ["integer", "null"], "description": "The index of the grant that caused it." })),
+            ("principal", text("Who acts: Type::id.")),
+            ("auth", text("How they were known.")),
+            ("policies", list(reference("Name"))),
+            ("epoch", index.clone()),
+            ("labels", list(text("A label it was granted with."))),
+            (
+                "gained",
+                list(object(
+                    "Labels that a gateway has added.",
+                    &[("index", index.clone()), ("labels", list(text("A label.")))],
+                )),
+            ),
+            (
+                "executions",
+                list(object(
+                    "An execution of it.",
+                    &[
+                        ("id", text("Its id.")),
+                        ("state", json!({ "enum": ["spent", "started", "ended"] })),
+                        ("result", json!({ "type": ["string", "null"], "description": "How it ended." })),
+                    ],
+                )),
+            ),
+            ("caused", json!({ "type": "integer", "description": "How many grants it has caused." })),
+        ],
+    );
+    [("Lineage", lineage), ("Kin", kin)]
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use writ_authority::{Caller, Local};
-use writ_protocol::{Code, Name, Refusal};
+use writ_protocol::{Code, ExecutionId, Name, Refusal};
 
 /// How long a follower of the feed goes without a newer tree when nothing of the control chain has changed.
 const FEED_EVERY: Duration = Duration::from_secs(1);
@@ -103,6 +103,13 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
                 node.authority().may_see_values(&caller(&exchange.peer))?;
             }
             api::bundle(node, index()?, disclose).await
+        }
+        "/v1/executions/{id}/lineage" => {
+            let descendants_max = query.optional_u64("descendants")?;
+            query.end()?;
+            let id = ExecutionId::parse(parameter);
+            let id = id.ok_or_else(|| Refusal::malformed("expected the id of an execution in the path, exec_…"))?;
+            api::lineage(node, id, descendants_max).await
         }
         _ => {
             query.end()?;

@@ -77,6 +77,7 @@ pub const NODE_ROUTES: &[Route] = &[
     Route::get("/v1/holds/{index}"),
     Route::get("/v1/entries/{index}"),
     Route::get("/v1/entries/{index}/bundle"),
+    Route::get("/v1/executions/{id}/lineage"),
 ];
 
 /// The one route for a method and a path, and what stands in the open parts.
@@ -128,6 +129,8 @@ mod tests {
         assert_eq!(found(Method::HEAD, "/v1/control"), Ok(("/v1/control", vec![])));
         let name = vec!["edge/1.example:a@b".to_owned()];
         assert_eq!(found(Method::GET, "/v1/gateways/edge/1.example:a@b"), Ok(("/v1/gateways/{*name}", name)));
+        let id = vec!["exec_1".to_owned()];
+        assert_eq!(found(Method::GET, "/v1/executions/exec_1/lineage"), Ok(("/v1/executions/{id}/lineage", id)));
         let index = vec!["7".to_owned()];
         assert_eq!(found(Method::GET, "/v1/entries/7/bundle"), Ok(("/v1/entries/{index}/bundle", index)));
     }

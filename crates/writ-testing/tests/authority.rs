@@ -23,12 +23,16 @@ mod explained;
 mod history;
 #[path = "authority/holds.rs"]
 mod holds;
+#[path = "authority/lineage.rs"]
+mod lineage;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]
 mod policy;
 #[path = "authority/replay.rs"]
 mod replay;
+#[path = "authority/running.rs"]
+mod running;
 #[path = "authority/semantics.rs"]
 mod semantics;
 #[path = "authority/shadow.rs"]

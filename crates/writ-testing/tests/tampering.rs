@@ -493,7 +493,7 @@ fn changed_tiles_and_checkpoints_are_named() {
 }
 
 /// Table, a changed row, a row added, a row removed.
-const PROJECTIONS: [(&str, [&str; 3]); 9] = [
+const PROJECTIONS: [(&str, [&str; 3]); 12] = [
     (
         "control",
         [
@@ -523,9 +523,29 @@ const PROJECTIONS: [(&str, [&str; 3]); 9] = [
         [
             "UPDATE execution SET state = 'started', result = NULL, ended_idx = NULL
          WHERE id = (SELECT min(id) FROM execution WHERE state = 'ended')",
-            "INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL)",
+            "INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL, randomblob(32), 'Agent', 'builder')",
             "DELETE FROM execution WHERE id = (SELECT min(id) FROM execution)",
         ],
+    ),
+    (
+        "label",
+        [
+            "UPDATE label SET label = 'other' WHERE label = 'secret-read'",
+            "INSERT INTO label VALUES (randomblob(32), 'secret-read', 9)",
+            "DELETE FROM label WHERE label = 'secret-read'",
+        ],
+    ),
+    (
+        "labelled",
+        [
+            "INSERT INTO labelled VALUES (5, 9)",
+            "INSERT INTO labelled SELECT grant_idx, begun_idx FROM execution",
+            "INSERT INTO labelled SELECT idx, idx FROM entry",
+        ],
+    ),
+    (
+        "caused",
+        ["UPDATE caused SET parent_idx = parent_idx + 1", "INSERT INTO caused VALUES (5, 9)", "DELETE FROM caused"],
     ),
     (
         "spent",

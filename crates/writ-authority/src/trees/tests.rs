@@ -12,6 +12,7 @@ fn governed() -> Governed {
         execution: ExecutionId::from_bytes([1; 16]),
         parent: grant.clone(),
         origin: grant,
+        by: AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new("builder").unwrap() },
         depth: 0,
         principal: AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new("builder").unwrap() },
     }

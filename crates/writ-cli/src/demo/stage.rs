@@ -289,7 +289,11 @@ impl Stage {
         let said = Signed::decode(statement).and_then(|signed| signed.gateway_claims(&self.origin));
         Ok(match said.map_err(CliError::Refused)?.claim {
             Claim::Refused { code, .. } => Some(code.as_str()),
-            Claim::Spent { .. } | Claim::Started { .. } | Claim::Ended { .. } | Claim::Heartbeat { .. } => None,
+            Claim::Spent { .. }
+            | Claim::Started { .. }
+            | Claim::Ended { .. }
+            | Claim::Labelled { .. }
+            | Claim::Heartbeat { .. } => None,
         })
     }
 }

@@ -290,6 +290,7 @@ fn terms(ledger: &mut Ledger, exec: &ExecFields) -> GrantFields {
         scope: Scope::One,
         action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
         holder: public("holder"),
+        labels: Ascending::new([]),
         policy: Policy {
             set: policy_set(1),
             epoch: 1,

@@ -58,7 +58,7 @@ impl<'a> Meaning<'a> {
         };
         match self.judge(at, row.hash, &entry) {
             Ok(accepted) => {
-                project(&self.rebuilt, at, &entry.body, &accepted)
+                project(&self.records(), at, &row.hash, &entry.body, &accepted)
                     .or_else(|error| against_rules(at, &error, findings))?;
                 if let Some(control) = &mut self.control {
                     control.apply(at, row.hash, &entry.body, accepted.root());
@@ -102,8 +102,11 @@ impl<'a> Meaning<'a> {
             return Ok(Accepted::AsItStands);
         }
         self.answered_once(&entry.body)?;
-        let records = StoredRecords { projections: &self.rebuilt, entries: self.store, origin: self.origin };
-        judge(control, &records, at, entry)
+        judge(control, &self.records(), at, entry)
+    }
+
+    fn records(&self) -> StoredRecords<'_> {
+        StoredRecords { projections: &self.rebuilt, entries: self.store, origin: self.origin }
     }
 
     /// Rule 3: a request is answered once; only what resolves its hold may answer it again.

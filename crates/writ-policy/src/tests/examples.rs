@@ -42,7 +42,7 @@ fn by(kind: &str, id: &str) -> Facts {
 #[test]
 fn the_reference_shows_a_whole_folder() {
     let names: Vec<_> = folder().into_keys().collect();
-    assert_eq!(names, ["build.cedar", "entities.json", "floor.cedar", "orders.cedar", "principals.json"]);
+    assert_eq!(names, ["build.cedar", "entities.json", "floor.cedar", "leak.cedar", "orders.cedar", "principals.json"]);
     assert!(set().warnings().is_empty());
 }
 
@@ -70,6 +70,20 @@ fn the_floor_holds_against_every_permit() {
 }
 
 #[test]
+fn who_reads_a_secret_is_labelled_and_sends_nothing() {
+    let run = |path: &str| {
+        let mut fields = fields(&["x"]);
+        fields.path = path.as_bytes().to_vec();
+        exec_of(fields)
+    };
+    let permit = permitted(decide(&set(), &run("/usr/bin/vault"), &facts()));
+    assert_eq!(permit.terms.labels, [label("secret-read")]);
+    let knows = Facts { labels: vec![label("secret-read")], ..facts() };
+    let deny = denied(decide(&set(), &run("/usr/bin/curl"), &knows), Code::PolicyDenied);
+    assert_eq!(deny.reasons, [name("no-leak")]);
+}
+
+#[test]
 fn orders_are_for_a_person_with_a_key_outside_a_governed_tree() {
     let halt = order(Command::Halt);
     permitted(decide(&set(), &halt, &by("User", "ada")));
@@ -87,6 +101,7 @@ fn the_reference_states_the_limits_and_attributes_of_the_code() {
     assert!(REFERENCE.contains(&format!("more than {} operators", crate::scan::CHAIN_MAX)));
     assert!(REFERENCE.contains(&format!("names the first {} of them", crate::DECISION_REASONS_MAX)));
     assert!(REFERENCE.contains(&format!("More than {} budgets", crate::BUDGETS_MAX)));
+    assert!(REFERENCE.contains(&format!("more than {} labels", crate::LABELS_MAX)));
     assert!(REFERENCE.contains(&format!("more than {} characters", crate::ID_CHARS_MAX)));
     assert!(Semantics::ALL.iter().all(|version| REFERENCE.contains(&format!("`{version}`"))));
     for line in include_str!("../base.cedarschema").lines().filter(|line| line.starts_with("    ")) {

@@ -99,6 +99,8 @@ pub(super) fn facts() -> Facts {
         depth: 0,
         approvals: vec![],
         answers: None,
+        labels: Vec::new(),
+        caused: None,
         gateway: Some(name("gateway/one")),
         surroundings: vec![(label("kernel"), "6.12".to_owned()), (label("uid"), "other".to_owned())],
     }

@@ -1,9 +1,10 @@
 use super::fixture::*;
 use crate::calendar::Moment;
-use crate::{Budget, Facts, Problem, Semantics, Terms, decide};
+use crate::{Budget, Caused, Facts, Problem, Semantics, Terms, decide};
 use proptest::prelude::*;
-use writ_protocol::Code;
 use writ_protocol::entry::Positive;
+use writ_protocol::{Code, Name};
+use writ_tlog::Hash;
 
 fn terms_of(text: &str, facts: &Facts) -> Terms {
     permitted(decide(&policies(text), &exec(&["cargo"]), facts)).terms
@@ -20,21 +21,27 @@ fn budget(counter: &str, limit: u64) -> Budget {
 #[test]
 fn a_permit_without_terms_has_the_defaults() {
     let terms = terms_of(PERMIT_ALL, &facts());
-    let expected =
-        Terms { window_ms: 60_000, freeze_after_ms: 10_000, kill_after_ms: 30_000, sandbox: None, budgets: vec![] };
+    let expected = Terms {
+        window_ms: 60_000,
+        freeze_after_ms: 10_000,
+        kill_after_ms: 30_000,
+        sandbox: None,
+        budgets: vec![],
+        labels: vec![],
+    };
     assert_eq!(terms, expected);
 }
 
 #[test]
 fn every_annotation_becomes_its_term() {
-    let all =
-        r#"@window("10m") @freeze_after("500ms") @kill_after("2s") @sandbox("strict") @budget("3") @description("x")"#;
+    let all = r#"@window("10m") @freeze_after("500ms") @kill_after("2s") @sandbox("strict") @budget("3") @label("b, a") @description("x")"#;
     let expected = Terms {
         window_ms: 600_000,
         freeze_after_ms: 500,
         kill_after_ms: 2_000,
         sandbox: Some(label("strict")),
         budgets: vec![budget("p:Agent/builder", 3)],
+        labels: vec![label("a"), label("b")],
     };
     assert_eq!(terms_of(&permit("p", all), &facts()), expected);
     assert_eq!(terms_of(&permit("p", r#"@window("1h")"#), &facts()).window_ms, 3_600_000);
@@ -42,14 +49,15 @@ fn every_annotation_becomes_its_term() {
 
 #[test]
 fn several_permits_combine_by_the_strictest_of_each_term() {
-    let one = permit("one", r#"@window("10m") @freeze_after("2s") @sandbox("strict") @budget("5")"#);
-    let two = permit("two", r#"@window("20m") @kill_after("20s") @budget("3")"#);
+    let one = permit("one", r#"@window("10m") @freeze_after("2s") @sandbox("strict") @budget("5") @label("b,a")"#);
+    let two = permit("two", r#"@window("20m") @kill_after("20s") @budget("3") @label("b, c")"#);
     let expected = Terms {
         window_ms: 600_000,
         freeze_after_ms: 2_000,
         kill_after_ms: 20_000,
         sandbox: Some(label("strict")),
         budgets: vec![budget("one:Agent/builder", 5), budget("two:Agent/builder", 3)],
+        labels: vec![label("a"), label("b"), label("c")],
     };
     assert_eq!(terms_of(&format!("{one}{two}"), &facts()), expected);
     assert_eq!(terms_of(&format!("{two}{one}"), &facts()), expected);
@@ -95,6 +103,39 @@ fn budgets_count_in_buckets_of_utc() {
 }
 
 #[test]
+fn budgets_count_what_one_execution_has_caused_whoever_acts() {
+    let caused = |parent, origin, by| Facts {
+        depth: 2,
+        caused: Some(Caused {
+            parent: Hash::from_bytes([parent; 32]),
+            origin: Hash::from_bytes([origin; 32]),
+            by: principal("Agent", by),
+        }),
+        ..facts()
+    };
+    let counters = |value: &str, facts: &Facts| -> Vec<Name> {
+        let terms = terms_of(&permit("p", &format!(r#"@budget("10 per {value}")"#)), facts);
+        terms.budgets.into_iter().map(|budget| budget.counter).collect()
+    };
+    for value in ["origin", "parent"] {
+        assert_eq!(counters(value, &facts()), [], "an origin is caused by nothing");
+        let first = counters(value, &caused(1, 2, "builder"));
+        assert_eq!(first.len(), 1);
+        assert_eq!(counters(value, &caused(1, 2, "other")), first);
+        assert_ne!(counters(value, &caused(3, 4, "builder")), first);
+        let later = Facts { now_ms: NOW_MS + 86_400_000, ..caused(1, 2, "builder") };
+        assert_eq!(counters(value, &later), first);
+    }
+    assert_eq!(counters("origin", &caused(1, 2, "builder")), counters("origin", &caused(9, 2, "builder")));
+    assert_eq!(counters("parent", &caused(1, 2, "builder")), counters("parent", &caused(1, 9, "builder")));
+    assert_eq!(counters("parent", &caused(1, 1, "builder"))[0], name(&format!("p:parent/{}", "01".repeat(32))));
+    let nowhere = Facts { caused: None, ..caused(1, 2, "builder") };
+    let text = permit("p", r#"@budget("10 per origin")"#);
+    let deny = denied(decide(&policies(&text), &exec(&["cargo"]), &nowhere), Code::EvaluationError);
+    assert!(deny.errors[0].1.contains("nothing says what caused"), "{deny:?}");
+}
+
+#[test]
 fn counters_with_ambiguous_or_long_names_are_digests_and_differ() {
     let entities =
         |id: &str| format!(r#"[{{"uid": {{"type": "Agent", "id": "{id}"}}, "attrs": {{}}, "parents": []}}]"#);
@@ -135,6 +176,14 @@ fn annotations_of_another_form_are_refused() {
         ("budget", "0"),
         ("budget", "-1"),
         ("budget", "10 per week"),
+        ("budget", "10 per lineage"),
+        ("label", ""),
+        ("label", "Secret"),
+        ("label", "a b"),
+        ("label", "a,,b"),
+        ("label", "a,a"),
+        ("label", "a;b"),
+        ("label", "a,\tb"),
         ("budget", "10 per"),
         ("budget", "10  per hour"),
         ("budget", "ten"),

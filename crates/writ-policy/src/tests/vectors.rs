@@ -4,7 +4,7 @@
 
 use super::fixture::*;
 use crate::text::hex;
-use crate::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
+use crate::{Caused, Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use writ_protocol::action::{Action, Command, ExecFields, Interpreter};
@@ -107,6 +107,52 @@ fn asked() -> Vec<(&'static str, Action, Facts)> {
     ]
 }
 
+/// What reads labels and gives them, asked from the second version on.
+const LABELS: &str = r#"
+@id("fetch") @label("untrusted, fetched") @budget("2 per parent")
+permit (principal, action == Action::"exec", resource == Executable::"/usr/bin/fetch");
+
+@id("read") @label("secret-read") @budget("9 per origin")
+permit (principal, action == Action::"exec", resource == Executable::"/usr/bin/fetch") when { context.argv.contains("--secret") };
+
+@id("send")
+permit (principal, action == Action::"exec", resource == Executable::"/usr/bin/send");
+
+@id("no-leak")
+forbid (principal, action == Action::"exec", resource == Executable::"/usr/bin/send")
+when { context.lineage.labels.containsAll(["secret-read", "untrusted"]) };
+
+@id("not-for-others")
+forbid (principal, action == Action::"exec", resource == Executable::"/usr/bin/send")
+when { context.lineage.depth > 1 && context.lineage.origin != "Agent::builder" };
+"#;
+
+fn carrying(labels: &[&str]) -> Facts {
+    Facts { labels: labels.iter().map(|one| label(one)).collect(), ..facts() }
+}
+
+fn labelled() -> Vec<(&'static str, Action, Facts)> {
+    let runs = |path: &str, argv: &[&str]| {
+        let mut fields = fields(argv);
+        fields.path = path.as_bytes().to_vec();
+        exec_of(fields)
+    };
+    let (fetch, send) = (runs("/usr/bin/fetch", &["fetch", "--secret"]), runs("/usr/bin/send", &["send"]));
+    let caused = |by| Facts {
+        depth: 2,
+        caused: Some(Caused { parent: sha256(b"parent"), origin: sha256(b"origin"), by: principal("Agent", by) }),
+        ..carrying(&["secret-read"])
+    };
+    vec![
+        ("the labels of two permits", fetch.clone(), facts()),
+        ("two permits that count what is caused", fetch, caused("builder")),
+        ("a label that nothing forbids", send.clone(), carrying(&["secret-read"])),
+        ("two labels that are forbidden together", send.clone(), carrying(&["fetched", "secret-read", "untrusted"])),
+        ("an origin", send.clone(), caused("builder")),
+        ("an origin that is forbidden", send, caused("other")),
+    ]
+}
+
 /// What is asked beside that from the second version on, where very many policies determine a decision.
 const MANY: [(&str, &[&str]); 2] = [
     ("more permits than are named, with the terms of them all", &["x", "--many"]),
@@ -140,6 +186,7 @@ fn snapshot_files(semantics: Semantics) -> BTreeMap<String, String> {
     let mut files = BTreeMap::from(files.map(|(path, text)| (path.to_owned(), text.to_owned())));
     if semantics > Semantics::Writ1 {
         files.insert("many.cedar".to_owned(), many());
+        files.insert("labels.cedar".to_owned(), LABELS.to_owned());
     }
     files
 }
@@ -152,7 +199,8 @@ fn made(semantics: Semantics) -> Value {
     let set = PolicySet::compile(&snapshot, semantics).unwrap_or_else(|findings| panic!("{findings:#?}"));
     let many = MANY.iter().filter(|_| semantics > Semantics::Writ1);
     let many = many.map(|(name, arguments)| (*name, exec(arguments), facts()));
-    let cases = asked().into_iter().chain(many).map(|(name, action, facts)| {
+    let labelled = labelled().into_iter().filter(|_| semantics > Semantics::Writ1);
+    let cases = asked().into_iter().chain(many).chain(labelled).map(|(name, action, facts)| {
         let decision = decide(&set, &action, &facts);
         let outcome = match &decision {
             Decision::Permit(_) => "permit",

@@ -1,7 +1,7 @@
 use crate::entry::{Grant, Positive};
 use crate::id::ExecutionId;
-use crate::name::Name;
-use crate::order::{Execution, Lookup, OpenHold, Records};
+use crate::name::{Label, Name};
+use crate::order::{Carrier, Execution, Lookup, OpenHold, Records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use writ_tlog::{Hash, LeafIndex};
@@ -59,6 +59,10 @@ impl Records for StoryRecords {
     }
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn labels(&self, _of: &Carrier) -> Result<Lookup<Vec<Label>>, Infallible> {
         Ok(Lookup::Unknown)
     }
 

@@ -190,7 +190,7 @@ impl Walk {
                 }
                 Claim::Started { execution, .. } => self.reach(execution, ExecutionState::Started),
                 Claim::Ended { execution, result, .. } => self.reach(execution, ExecutionState::Ended(*result)),
-                Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
+                Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
             },
             (_, Accepted::Root(statement)) => {
                 self.records.ids.insert(*statement.id.as_bytes());
@@ -240,7 +240,10 @@ fn writ_of(one: &StoryEntry) -> Option<Hash> {
     match (&one.entry.body, &one.accepted) {
         (Body::Grant(_), _) => Some(one.hash),
         (_, Accepted::Evidence(statement)) => match &statement.claim {
-            Claim::Spent { writ, .. } | Claim::Started { writ, .. } | Claim::Ended { writ, .. } => Some(*writ),
+            Claim::Spent { writ, .. }
+            | Claim::Started { writ, .. }
+            | Claim::Ended { writ, .. }
+            | Claim::Labelled { writ, .. } => Some(*writ),
             Claim::Refused { .. } | Claim::Heartbeat { .. } => None,
         },
         (_, Accepted::AsItStands | Accepted::Root(_)) => None,

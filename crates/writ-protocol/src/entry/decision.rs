@@ -33,6 +33,8 @@ record! {
         action: ! ActionRef,
         /// Who must present it.
         holder: ! HolderKey,
+        /// What its execution carries, and with it whatever it causes.
+        labels: ! Ascending<Label>,
         /// Under which policy.
         policy: ! Policy,
         /// When it may be admitted.

@@ -4,15 +4,17 @@
 //! verifier of bundles. They differ in where they look things up, which is all that [`Records`] says.
 
 mod control;
+mod revoked;
 mod rules;
 
 pub use control::{ActivePolicy, ControlState, GatewayRecord};
-pub use rules::{judge, judge_manifest, revoked};
+pub use revoked::revoked;
+pub use rules::{judge, judge_manifest};
 
 use crate::entry::{Approval, AssertedPrincipal, Grant, Hold, Positive, Verdict};
 use crate::id::ExecutionId;
 use crate::key::Fingerprint;
-use crate::name::Name;
+use crate::name::{Label, Name};
 use crate::refusal::Refusal;
 use crate::statement::{Ending, GatewayStatement, RootStatement};
 use std::collections::BTreeSet;
@@ -30,6 +32,15 @@ pub enum Lookup<T> {
     Unknown,
 }
 
+/// What carries labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// Everything that one grant of depth 0 has begun: its entry hash.
+    Lineage(Hash),
+    /// The lineages in which a principal has executions that have not ended.
+    OpenWorkOf(AssertedPrincipal),
+}
+
 /// What was recorded before the entry that is judged.
 pub trait Records {
     /// Why a look-up failed.
@@ -45,6 +56,8 @@ pub trait Records {
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Self::Error>;
     /// How much was drawn from a counter.
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Self::Error>;
+    /// The labels that something carries, ascending.
+    fn labels(&self, of: &Carrier) -> Result<Lookup<Vec<Label>>, Self::Error>;
     /// The last statement number of a gateway's epoch.
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, Self::Error>;
     /// Whether an id, of any kind but request keys, was recorded before.
@@ -77,6 +90,10 @@ impl Records for NoRecords {
     }
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn labels(&self, _of: &Carrier) -> Result<Lookup<Vec<Label>>, Infallible> {
         Ok(Lookup::Unknown)
     }
 

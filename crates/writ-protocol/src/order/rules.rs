@@ -1,6 +1,7 @@
 mod holds;
 
-use super::{Accepted, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
+use super::revoked::{earlier, revoked};
+use super::{Accepted, Carrier, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
 use crate::entry::{
     ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef,
@@ -11,7 +12,7 @@ use crate::key::{Fingerprint, Key};
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Claim, Ending, GatewayStatement, Manifest, RootCommand, RootStatement, Signed};
-use writ_tlog::{Hash, LeafIndex, Origin};
+use writ_tlog::{Hash, LeafIndex};
 
 /// Decides whether `entry` may stand at index `at`, after everything in `control` and `records`.
 ///
@@ -46,70 +47,6 @@ pub fn judge<R: Records>(
         }
         Body::Erasure(erasure) => rules.erasure(erasure).map(|()| Accepted::AsItStands),
         Body::Tally(_) | Body::Seal(_) => Ok(Accepted::AsItStands),
-    }
-}
-
-/// The first entry that revokes a grant or something it rests on, its ancestors included as far as `records` know them.
-pub fn revoked<R: Records>(
-    control: &ControlState,
-    records: &R,
-    writ: Option<&Hash>,
-    grant: &Grant,
-) -> Result<Option<LeafIndex>, R::Error> {
-    let mut found = own_revocation(control, writ, grant);
-    let mut cause = grant.cause.clone();
-    // Depth falls by one with each ancestor (the rules of grants), so this ends; the count says so to the reader.
-    for _ in 0..grant.cause.depth() {
-        let Place::Caused { parent, origin, .. } = &cause.place else { break };
-        for ancestor in [parent, origin] {
-            found = earlier(found, lineage_revocation(control, &ancestor.ledger, &ancestor.entry));
-            found = earlier(found, control.revoked(&Target::Writ(ancestor.entry)));
-        }
-        if parent.ledger != *control.origin() {
-            if origin.ledger == *control.origin()
-                && let Lookup::Found(first) = records.grant(LeafIndex::new(origin.index), &origin.entry)?
-            {
-                found = earlier(found, own_revocation(control, Some(&origin.entry), &first));
-            }
-            break;
-        }
-        match records.grant(LeafIndex::new(parent.index), &parent.entry)? {
-            Lookup::Found(ancestor) => {
-                found = earlier(found, own_revocation(control, Some(&parent.entry), &ancestor));
-                cause = ancestor.cause.clone();
-            }
-            Lookup::Absent | Lookup::Unknown => break,
-        }
-    }
-    Ok(found)
-}
-
-fn own_revocation(control: &ControlState, writ: Option<&Hash>, grant: &Grant) -> Option<LeafIndex> {
-    let principal = &grant.principal;
-    let mut targets = vec![
-        Target::Key(grant.holder.key().fingerprint()),
-        Target::Principal(principal.asserted()),
-        Target::Policy(grant.policy.set),
-    ];
-    targets.extend(principal.key.as_ref().map(|key| Target::Key(key.fingerprint())));
-    match &grant.audience {
-        Audience::Gateway { gateway, .. } => targets.push(Target::Gateway(gateway.clone())),
-        Audience::Group(_) => {}
-    }
-    let by_writ = writ.and_then(|writ| {
-        earlier(control.revoked(&Target::Writ(*writ)), lineage_revocation(control, control.origin(), writ))
-    });
-    targets.iter().map(|target| control.revoked(target)).fold(by_writ, earlier)
-}
-
-fn lineage_revocation(control: &ControlState, ledger: &Origin, entry: &Hash) -> Option<LeafIndex> {
-    control.revoked(&Target::Lineage { ledger: ledger.clone(), entry: *entry })
-}
-
-fn earlier(a: Option<LeafIndex>, b: Option<LeafIndex>) -> Option<LeafIndex> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (found, None) | (None, found) => found,
     }
 }
 
@@ -247,6 +184,7 @@ impl<R: Records> Rules<'_, R> {
         self.limits(grant)?;
         self.policy(&grant.policy)?;
         self.cause(&grant.cause)?;
+        self.labels(grant)?;
         self.budgets(grant)?;
         if let Some(hold) = &grant.hold {
             self.approved(grant, &self.hold(hold, &grant.principal, &grant.action.digest)?)?;
@@ -298,6 +236,29 @@ impl<R: Records> Rules<'_, R> {
             Code::PolicyMismatch,
             format!("decided under policy epoch {found}, in force is epoch {expected} by entry {at}"),
         ))
+    }
+
+    /// Who is caused has all labels of whoever caused it, and of everything else in its lineage: with fewer it could do more (Invariant 8).
+    fn labels(&self, grant: &Grant) -> Result<(), OrderError<R::Error>> {
+        let Place::Caused { parent, origin, .. } = &grant.cause.place else { return Ok(()) };
+        let mut carried = match Self::read(self.records.labels(&Carrier::Lineage(origin.entry)))? {
+            Lookup::Unknown | Lookup::Absent => Vec::new(),
+            Lookup::Found(carried) => carried,
+        };
+        if parent.ledger == *self.control.origin()
+            && let Lookup::Found(ancestor) =
+                Self::read(self.records.grant(LeafIndex::new(parent.index), &parent.entry))?
+        {
+            carried.extend_from_slice(ancestor.labels.as_slice());
+        }
+        let has = grant.labels.as_slice();
+        match carried.iter().find(|label| has.binary_search(label).is_err()) {
+            None => Ok(()),
+            Some(label) => Err(refuse(
+                Code::LabelsMissing,
+                format!("the lineage carries `{label}`, which the grant does not record"),
+            ))?,
+        }
     }
 
     /// No counter passes its limit (Invariant 5): grants are judged one after another, however many were decided at once.
@@ -422,6 +383,7 @@ impl<R: Records> Rules<'_, R> {
             (EntryType::Spend, Claim::Spent { .. }) => self.spend(&statement)?,
             (EntryType::Start, Claim::Started { .. }) => self.start(&statement)?,
             (EntryType::Outcome, Claim::Ended { .. }) => self.outcome(&statement)?,
+            (EntryType::Report, Claim::Labelled { .. }) => self.labelled(&statement)?,
             (EntryType::Report, Claim::Refused { .. } | Claim::Heartbeat { .. }) => {}
             (entry_type, _) => {
                 Err(refuse(
@@ -470,6 +432,8 @@ impl<R: Records> Rules<'_, R> {
             Lookup::Found(by) => Err(refuse(Code::Replayed, format!("use {} is spent for {by}", usage.get())))?,
         }
         self.new_execution(execution)?;
+        // What was granted before its lineage gained a label must not begin without it.
+        self.labels(&grant)?;
         Ok(self.within(&grant, statement.time_ms)?)
     }
 
@@ -551,6 +515,17 @@ impl<R: Records> Rules<'_, R> {
                 Err(refuse(Code::LineageBroken, format!("{execution} was never started")))?
             }
             (ExecutionState::Ended(_), _) => Err(refuse(Code::Replayed, format!("{execution} has ended before")))?,
+        }
+    }
+
+    /// Labels are gained by what is under way, and said by who executes it.
+    fn labelled(&self, statement: &GatewayStatement) -> Result<(), OrderError<R::Error>> {
+        let Claim::Labelled { writ, execution, .. } = &statement.claim else { return Ok(()) };
+        match self.execution(execution, writ, &statement.gateway)?.state {
+            ExecutionState::Spent | ExecutionState::Started => Ok(()),
+            ExecutionState::Ended(_) => {
+                Err(refuse(Code::LineageBroken, format!("{execution} has ended, and gains no labels any more")))?
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 use super::{payload, sign};
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::ExecutionId;
-use crate::name::Name;
-use crate::parts::Positive;
+use crate::name::{Label, Name};
+use crate::parts::{Ascending, Positive};
 use crate::refusal::Code;
 use writ_tlog::{Hash, Origin, SigningKey};
 
@@ -55,6 +55,15 @@ pub enum Claim {
         /// How.
         result: Ending,
     },
+    /// The execution carries more than it was granted with, and so does its lineage from here on.
+    Labelled {
+        /// Entry hash of the grant.
+        writ: Hash,
+        /// Which execution.
+        execution: ExecutionId,
+        /// What it carries besides: at least one.
+        labels: Ascending<Label>,
+    },
     /// Something was refused.
     Refused {
         /// Why.
@@ -78,6 +87,7 @@ pub(super) enum GatewayKind {
     Spent,
     Started,
     Ended,
+    Labelled,
     Refused,
     Heartbeat,
 }
@@ -115,6 +125,18 @@ record! {
         writ: ! Hash,
         epoch: ! Positive,
         result: ! Ending,
+        gateway: ! Name,
+        time_ms: ! u64,
+        execution: ! ExecutionId,
+    }
+}
+
+record! {
+    LabelledFields {
+        seq: ! Positive,
+        writ: ! Hash,
+        epoch: ! Positive,
+        labels: ! Ascending<Label>,
         gateway: ! Name,
         time_ms: ! u64,
         execution: ! ExecutionId,
@@ -183,6 +205,19 @@ impl GatewayStatement {
                 origin,
                 &EndedFields { seq, writ: *writ, epoch, result: *result, gateway, time_ms, execution: *execution },
             ),
+            Claim::Labelled { writ, execution, labels } => payload(
+                "labelled",
+                origin,
+                &LabelledFields {
+                    seq,
+                    writ: *writ,
+                    epoch,
+                    labels: labels.clone(),
+                    gateway,
+                    time_ms,
+                    execution: *execution,
+                },
+            ),
             Claim::Refused { code, writ, action } => payload(
                 "refused",
                 origin,
@@ -213,6 +248,14 @@ impl GatewayStatement {
                 let EndedFields { seq, writ, epoch, result, gateway, time_ms, execution } =
                     EndedFields::decode(reader)?;
                 Self { gateway, epoch, seq, time_ms, claim: Claim::Ended { writ, execution, result } }
+            }
+            GatewayKind::Labelled => {
+                let LabelledFields { seq, writ, epoch, labels, gateway, time_ms, execution } =
+                    LabelledFields::decode(reader)?;
+                if labels.as_slice().is_empty() {
+                    return Err(ShapeError::expected("at least one label"));
+                }
+                Self { gateway, epoch, seq, time_ms, claim: Claim::Labelled { writ, execution, labels } }
             }
             GatewayKind::Refused => {
                 let RefusedFields { seq, code, writ, epoch, action, gateway, time_ms } = RefusedFields::decode(reader)?;

@@ -286,6 +286,7 @@ impl Kind {
             ("started", VERSION) => Self::Gateway(GatewayKind::Started),
             ("ended", VERSION) => Self::Gateway(GatewayKind::Ended),
             ("refused", VERSION) => Self::Gateway(GatewayKind::Refused),
+            ("labelled", VERSION) => Self::Gateway(GatewayKind::Labelled),
             ("heartbeat", VERSION) => Self::Gateway(GatewayKind::Heartbeat),
             ("halt", VERSION) => Self::Root(RootKind::Halt),
             ("resume", VERSION) => Self::Root(RootKind::Resume),

@@ -3,9 +3,11 @@
 use crate::domain::{
     Domain, GATEWAY, accepted, elsewhere, entry_at, hash_at, name, policy_set, principal, public, refused,
 };
-use writ_protocol::entry::{AssertedPrincipal, Audience, Cause, EntryRef, Grant, GrantFields, Place, Target};
+use writ_protocol::entry::{
+    Ascending, AssertedPrincipal, Audience, Cause, EntryRef, Grant, GrantFields, Place, Target,
+};
 use writ_protocol::order::revoked;
-use writ_protocol::{Code, Key};
+use writ_protocol::{Body, Code, Key, Label};
 use writ_tlog::LeafIndex;
 
 fn caused(depth: u64, parent: EntryRef, origin: EntryRef) -> Cause {
@@ -68,6 +70,33 @@ fn of_a_cause_in_another_ledger_the_origin_is_looked_at_if_it_is_here() {
     caused_so(Ok(()), caused(2, distant(900), entry_at(4)));
     caused_so(Err(Code::LineageBroken), caused(2, distant(900), entry_at(5)));
     caused_so(Err(Code::LineageBroken), caused(2, distant(900), entry_at(6)));
+}
+
+#[test]
+fn what_is_caused_has_the_labels_of_its_parent_and_of_all_its_lineage() {
+    let labels = |names: &[&str]| Ascending::new(names.iter().map(|name| Label::new(*name).unwrap()));
+    let judged = |carried: &[&str], has: &[&str], cause: Cause| {
+        let mut domain = Domain::new();
+        let terms = domain.terms();
+        domain.granted(4, terms.clone());
+        let child = GrantFields { labels: labels(&["p"]), cause: caused(1, entry_at(4), entry_at(4)), ..terms.clone() };
+        domain.granted(5, child);
+        domain.known.labels.insert(entry_at(4).entry, labels(carried).as_slice().to_vec());
+        let grant = Grant::new(GrantFields { labels: labels(has), cause, ..terms }).unwrap();
+        domain.judge(Body::Grant(grant)).map(|_| ())
+    };
+    let grandchild = || caused(2, entry_at(5), entry_at(4));
+    let missing = Err(Code::LabelsMissing);
+    assert_eq!(judged(&["a", "b"], &["a", "b", "p"], grandchild()), Ok(()));
+    assert_eq!(judged(&["a", "b"], &["a", "b", "c", "p"], grandchild()), Ok(()));
+    assert_eq!(judged(&["a", "b"], &["a", "p"], grandchild()), missing);
+    assert_eq!(judged(&["a"], &["p"], grandchild()), missing);
+    // The parent has not begun, so its lineage does not carry it yet.
+    assert_eq!(judged(&[], &["a"], grandchild()), missing);
+    assert_eq!(judged(&[], &["p"], grandchild()), Ok(()));
+    // An origin inherits by the decision of the authority, not by the order of the ledger.
+    let origin = Cause { place: Place::Origin, mandate: None };
+    assert_eq!(judged(&["a"], &[], origin), Ok(()));
 }
 
 /// The grant of depth 2 that the family caused, changed so, and what revokes it.

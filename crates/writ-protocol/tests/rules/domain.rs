@@ -215,6 +215,7 @@ impl Domain {
             scope: Scope::One,
             action: action(),
             holder: public("holder"),
+            labels: Ascending::new([]),
             policy: policy(),
             window: Window::new(NOW_MS, NOW_MS + WINDOW_MS).unwrap(),
             request: request(),

@@ -2,10 +2,10 @@
 
 use crate::domain::{Domain, GATEWAY, NOW_MS, WINDOW_MS, action, hash_at, key, name, origin, positive, public};
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Audience, Body, Evidence, GrantFields, Positive, Target};
+use writ_protocol::entry::{Ascending, Audience, Body, Evidence, GrantFields, Positive, Target};
 use writ_protocol::order::{Accepted, Execution, ExecutionState};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
-use writ_protocol::{Code, ExecutionId};
+use writ_protocol::{Code, ExecutionId, Label};
 use writ_tlog::{Algorithm, LeafIndex, sha256};
 
 const EXECUTION: ExecutionId = ExecutionId::from_bytes([1; 16]);
@@ -34,9 +34,14 @@ impl Said {
             Claim::Spent { .. } => Body::Spend(self.evidence()),
             Claim::Started { .. } => Body::Start(self.evidence()),
             Claim::Ended { .. } => Body::Outcome(self.evidence()),
-            Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(self.evidence()),
+            Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(self.evidence()),
         }
     }
+}
+
+fn labelled() -> Claim {
+    let labels = Ascending::new([Label::new("secret-read").unwrap()]);
+    Claim::Labelled { writ: hash_at(4), execution: EXECUTION, labels }
 }
 
 fn heartbeat() -> Claim {
@@ -137,6 +142,7 @@ fn an_entry_carries_the_kind_of_statement_that_its_type_names() {
         (running(ExecutionState::Spent), self::started()),
         (started(), ended(Ending::Unknown)),
         (domain(), heartbeat()),
+        (started(), labelled()),
         (domain(), Claim::Refused { code: Code::Expired, writ: None, action: None }),
     ] {
         let said = said(claim);
@@ -256,8 +262,21 @@ fn an_execution_ends_once_and_only_what_ran_has_a_result() {
 }
 
 #[test]
+fn labels_are_gained_by_what_is_spent_or_runs() {
+    for state in [ExecutionState::Spent, ExecutionState::Started] {
+        accepts(&running(state), &said(labelled()));
+    }
+    let over = || running(ExecutionState::Ended(Ending::Exited(0)));
+    assert_eq!(over().judge(said(labelled()).body()).map(|_| ()), Err(Code::LineageBroken));
+}
+
+#[test]
 fn what_is_reported_of_an_execution_is_of_its_writ_and_its_gateway() {
-    let claims = [(ExecutionState::Spent, started()), (ExecutionState::Started, ended(Ending::Exited(0)))];
+    let claims = [
+        (ExecutionState::Spent, started()),
+        (ExecutionState::Started, ended(Ending::Exited(0))),
+        (ExecutionState::Started, labelled()),
+    ];
     for (state, claim) in claims {
         let ready = || running(state);
         refuses(Code::LineageBroken, ready, claim.clone(), |domain, _| domain.known.executions.clear());

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use writ_protocol::entry::{Grant, Positive};
-use writ_protocol::order::{Execution, Lookup, OpenHold, Records};
-use writ_protocol::{ExecutionId, Name};
+use writ_protocol::order::{Carrier, Execution, Lookup, OpenHold, Records};
+use writ_protocol::{ExecutionId, Label, Name};
 use writ_tlog::{Hash, LeafIndex};
 
 /// Everything that was recorded: what is not here is not there.
@@ -15,6 +15,8 @@ pub(crate) struct Known {
     pub(crate) spent: BTreeMap<(LeafIndex, Positive), ExecutionId>,
     pub(crate) holds: BTreeMap<(LeafIndex, Hash), OpenHold>,
     pub(crate) drawn: BTreeMap<Name, u64>,
+    /// What each lineage carries, by the entry hash of its origin.
+    pub(crate) labels: BTreeMap<Hash, Vec<Label>>,
     pub(crate) last_seq: BTreeMap<(Name, Positive), u64>,
     pub(crate) ids: BTreeSet<[u8; 16]>,
     pub(crate) commitments: BTreeSet<(LeafIndex, Hash)>,
@@ -45,6 +47,14 @@ impl Records for Known {
 
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Infallible> {
         found(self.drawn.get(counter))
+    }
+
+    fn labels(&self, of: &Carrier) -> Result<Lookup<Vec<Label>>, Infallible> {
+        match of {
+            Carrier::Lineage(origin) => found(self.labels.get(origin)),
+            // The rules of order ask this of nobody: it is for read sets.
+            Carrier::OpenWorkOf(_) => Ok(Lookup::Unknown),
+        }
     }
 
     fn last_seq(&self, gateway: &Name, epoch: Positive) -> Result<Lookup<u64>, Infallible> {
@@ -84,6 +94,10 @@ impl Records for Unreadable {
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, &'static str> {
         Err("drawn")
+    }
+
+    fn labels(&self, _of: &Carrier) -> Result<Lookup<Vec<Label>>, &'static str> {
+        Err("labels")
     }
 
     fn last_seq(&self, _gateway: &Name, _epoch: Positive) -> Result<Lookup<u64>, &'static str> {

@@ -124,6 +124,7 @@ fn gateway(input: &Input<'_>) -> Result<Value, Refusal> {
         Claim::Spent { .. } => "spent",
         Claim::Started { .. } => "started",
         Claim::Ended { .. } => "ended",
+        Claim::Labelled { .. } => "labelled",
         Claim::Refused { .. } => "refused",
         Claim::Heartbeat { .. } => "heartbeat",
     };

@@ -3,12 +3,16 @@
 use super::{proof_text, refused};
 use crate::authority_node::AuthorityNode;
 use crate::exchange::Reply;
+use crate::lineage::lineage_json;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_ledger::{Disclosure, LedgerError, Reader, View};
-use writ_protocol::{Code, Name, Refusal};
+use writ_protocol::{Code, ExecutionId, Name, Refusal};
 use writ_tlog::{LeafIndex, TreeSize};
+
+/// One answer shows so many descendants at most; how many more there are is told.
+const DESCENDANTS_MAX: usize = 1_000;
 
 pub(super) fn refusal(error: &LedgerError) -> Refusal {
     if let LedgerError::NoEntry(index) = error {
@@ -94,6 +98,20 @@ pub(crate) async fn gateway(node: &AuthorityNode, name: Name) -> Reply {
     match node.read(read).await {
         Ok(Some(json)) => ok(&json),
         Ok(None) => refused(&Refusal::new(Code::MissingWrit, "no gateway of this name is enrolled")),
+        Err(error) => refused(&refusal(&error)),
+    }
+}
+
+/// Where an execution comes from and what it has caused, as many as are asked for and no more than the most.
+pub(crate) async fn lineage(node: &AuthorityNode, id: ExecutionId, descendants_max: Option<u64>) -> Reply {
+    let most = descendants_max.and_then(|most| usize::try_from(most).ok()).unwrap_or(DESCENDANTS_MAX);
+    let read = move |reader: &Reader, _: &View| {
+        let Some(found) = reader.execution(&id)? else { return Ok(None) };
+        Ok(reader.lineage(found.grant, most.min(DESCENDANTS_MAX))?.as_ref().map(lineage_json))
+    };
+    match node.read(read).await {
+        Ok(Some(json)) => ok(&json),
+        Ok(None) => refused(&Refusal::new(Code::MissingWrit, format!("{id} is not recorded"))),
         Err(error) => refused(&refusal(&error)),
     }
 }

@@ -7,7 +7,7 @@ mod state;
 mod status;
 
 pub(crate) use asked::{authorize, order, publish, shadow};
-pub(crate) use evidence::{bundle, control, control_json, entry, gateway};
+pub(crate) use evidence::{bundle, control, control_json, entry, gateway, lineage};
 pub(crate) use state::state;
 pub(crate) use status::status;
 
@@ -61,6 +61,7 @@ fn status_of(code: Code) -> StatusCode {
         | Code::Revoked
         | Code::Halted
         | Code::ScopeWidened
+        | Code::LabelsMissing
         | Code::ViewStale
         | Code::BudgetExceeded
         | Code::PolicyDenied
@@ -88,6 +89,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::IntegrityFailure => {
             "the file is not the one that policy knows; restore it, or have its new digest accepted"
         }
+        Code::LabelsMissing => "its lineage has learnt more since it was granted; ask for a new writ",
         Code::LineageBroken => "ask from an execution that is still running",
         Code::Unauthenticated | Code::UnknownAuthority | Code::SignatureInvalid => {
             "see that your key or user is in principals.json and that you sign with that key"

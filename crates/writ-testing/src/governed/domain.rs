@@ -4,6 +4,7 @@ use super::entered::{Entered, Judgement, entered, judged};
 use super::members::{Member, Members};
 use super::policies::PolicyFiles;
 use crate::scenario::{Domain, Secret};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use writ_authority::{Answer, Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
 use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
@@ -93,9 +94,8 @@ impl GovernedDomain {
     /// If it does not start.
     pub fn open(&mut self, policies: &PolicyFiles) {
         self.close();
-        let (ours, theirs) = (self.clock.clone(), self.clock.clone());
-        let options = Options::new(move || ours.now_ms());
-        let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options).unwrap();
+        let theirs = self.clock.clone();
+        let ledger = self.ledger().unwrap();
         let clock = Box::new(move || theirs.now_ms());
         let (rate, semantics, solver) = (self.rate, self.semantics, solver());
         let setting = Setting { clock, rate, solver, semantics };
@@ -105,13 +105,26 @@ impl GovernedDomain {
     /// Starts the node of a domain whose root has pinned policy authors: with the set that the control chain names.
     pub fn resume(&mut self) -> Result<(), AuthorityError> {
         self.close();
-        let (ours, theirs) = (self.clock.clone(), self.clock.clone());
-        let options = Options::new(move || ours.now_ms());
-        let ledger = Ledger::open(&self.place, self.domain.ledger_signer(), options)?;
+        let theirs = self.clock.clone();
+        let ledger = self.ledger()?;
         let clock = Box::new(move || theirs.now_ms());
         let setting = Setting { clock, rate: self.rate, solver: solver(), semantics: self.semantics };
         self.authority = Some(Authority::resume(ledger, &self.place.store, setting)?);
         Ok(())
+    }
+
+    /// A child that another thread is spawning has every file of this process, and so the lock of a store that was just closed, until it is
+    /// another program: that is waited for, and nothing longer.
+    fn ledger(&self) -> Result<Ledger, LedgerError> {
+        let begun = Instant::now();
+        loop {
+            let clock = self.clock.clone();
+            let options = Options::new(move || clock.now_ms());
+            match Ledger::open(&self.place, self.domain.ledger_signer(), options) {
+                Err(LedgerError::Locked(_)) if begun.elapsed() < Duration::from_secs(5) => std::thread::yield_now(),
+                opened => return opened,
+            }
+        }
     }
 
     /// Stops the node.

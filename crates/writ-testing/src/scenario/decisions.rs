@@ -80,6 +80,7 @@ impl Domain {
             scope: Scope::One,
             action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
             holder: self.holder_key(),
+            labels: Ascending::new([]),
             policy: self.policy(),
             window: Window::new(now_ms, now_ms + WINDOW_MS).unwrap(),
             request,
@@ -211,6 +212,13 @@ impl GrantDraft {
     pub fn drawing(mut self, counter: &str, limit: u64) -> Self {
         let draw = Draw { limit: Positive::new(limit).unwrap(), counter: Name::new(counter).unwrap() };
         self.fields.obligations.insert(0, Obligation::Budget(Draws::new(vec![draw]).unwrap()));
+        self
+    }
+
+    /// Carrying labels.
+    #[must_use]
+    pub fn labelled(mut self, labels: &[&str]) -> Self {
+        self.fields.labels = Ascending::new(labels.iter().map(|label| Label::new(*label).unwrap()));
         self
     }
 

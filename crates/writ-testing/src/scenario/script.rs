@@ -72,7 +72,9 @@ fn beginning() -> Vec<Step> {
 }
 
 fn permitted(domain: &Domain) -> Vec<Step> {
-    let mut steps = vec![Step::new("a build is granted", |domain, told| domain.grant(&told.standing).proposal())];
+    let mut steps = vec![Step::new("a build is granted", |domain, told| {
+        domain.grant(&told.standing).labelled(&["secret-read"]).proposal()
+    })];
     let names = ["the build is spent", "the build starts", "the build ends"];
     steps.extend(executed(domain.execution_id(), names, "a build is granted", (0, 1), Ending::Exited(0)));
     steps
@@ -113,7 +115,7 @@ fn caused(domain: &Domain) -> Vec<Step> {
     const GRANT: &str = "a build caused by the first is granted";
     let mut steps = vec![Step::new(GRANT, |domain, told| {
         let grant = domain.grant(&told.standing).caused_by(told.entry("a build is granted"));
-        grant.drawing("calls/builder", 1).proposal()
+        grant.drawing("calls/builder", 1).labelled(&["secret-read"]).proposal()
     })];
     let names = ["the caused build is spent", "the caused build starts", "the caused build ends"];
     steps.extend(executed(domain.execution_id(), names, GRANT, (0, 1), Ending::Exited(0)));

@@ -3,7 +3,7 @@ use super::recorded::{Recorded, Standing};
 use super::secrets::{Secret, SecretPair};
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::cbor::{Decode, Encode, Value};
-use writ_protocol::entry::Positive;
+use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, RootCommand, RootStatement};
 use writ_protocol::{Code, ExecutionId, Label};
 use writ_tlog::Hash;
@@ -88,6 +88,12 @@ impl Speaker<'_> {
     /// An execution ended.
     pub fn ended(&self, grant: &Recorded, execution: ExecutionId, result: Ending) -> Proposal {
         self.state(Claim::Ended { writ: grant.hash, execution, result })
+    }
+
+    /// An execution carries more than it was granted with.
+    pub fn labelled(&self, grant: &Recorded, execution: ExecutionId, labels: &[&str]) -> Proposal {
+        let labels = Ascending::new(labels.iter().map(|label| Label::new(*label).unwrap()));
+        self.state(Claim::Labelled { writ: grant.hash, execution, labels })
     }
 
     /// Something was refused.

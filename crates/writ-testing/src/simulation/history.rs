@@ -189,7 +189,7 @@ impl<'a> History<'a> {
             Claim::Ended { execution, .. } => {
                 self.ended.insert(*execution);
             }
-            Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
+            Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
         }
     }
 

@@ -172,7 +172,7 @@ fn evidence(statement: Vec<u8>, origin: &Origin) -> Body {
         Claim::Spent { .. } => Body::Spend(evidence),
         Claim::Started { .. } => Body::Start(evidence),
         Claim::Ended { .. } => Body::Outcome(evidence),
-        Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(evidence),
+        Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => Body::Report(evidence),
     }
 }
 

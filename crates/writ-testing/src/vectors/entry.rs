@@ -156,6 +156,7 @@ fn grants(maker: &mut Maker, samples: &Samples) {
         ),
         ("grant_budget_only", "A grant that draws from a counter and demands nothing else.", only_budget),
         ("grant_budget_draws", "A grant that draws from three counters.", draws),
+        ("grant_labelled", "A grant that carries labels.", draft().labelled(&["secret-read", "untrusted"])),
         ("grant_order", "A grant whose action is an order.", order),
         ("grant_group", "A grant for any gateway of a group.", draft().to_group(domain.group())),
         ("grant_admitted", "A grant that is admitted at once.", draft().admitted(domain.execution_id())),

@@ -397,6 +397,9 @@ fn grant_terms(faults: &mut Faults) {
         "surroundings/components",
         array(["kernel", "gateway"].map(text)),
     );
+    faults.set("labels_unsorted", "Labels that do not ascend.", Grant, "labels", array(["b", "a"].map(text)));
+    faults.set("labels_twice", "One label twice.", Grant, "labels", array(["a", "a"].map(text)));
+    faults.set("label_of_no_form", "A label with a capital letter.", Grant, "labels", array(["A"].map(text)));
     faults.set("reasons_twice", "One determining policy twice.", Grant, "policy/reasons", array(["a", "a"].map(text)));
 }
 

@@ -8,6 +8,7 @@ mod assembly;
 mod bundle;
 mod bundle_faults;
 mod bundle_hold;
+mod bundle_labels;
 mod bundle_orders;
 mod bundle_policy;
 mod bundle_shadow;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         bundle_steps::cases(),
         bundle_orders::cases(),
         bundle_policy::cases(),
+        bundle_labels::cases(),
         bundle_shadow::cases(),
         bundle_hold::cases(),
         trust_root::cases(),

@@ -5,7 +5,7 @@ use crate::scenario::{Domain, ORIGIN, Secret, author, authors, digest, envelope,
 use serde_json::{Value as Json, json};
 use writ_protocol::Code::{self, Malformed, SignatureInvalid, UnknownAuthority, UnsupportedVersion};
 use writ_protocol::cbor::Value::{self, Null, Uint};
-use writ_protocol::entry::{Positive, RootMembers};
+use writ_protocol::entry::{Ascending, Positive, RootMembers};
 use writ_protocol::statement::{Claim, Ending, RootCommand, Signal};
 use writ_protocol::{ExecutionId, Label};
 use writ_tlog::{Algorithm, Hash};
@@ -31,6 +31,11 @@ fn claims() -> Vec<(&'static str, &'static str, Claim)> {
     let (writ, execution) = (digest("writ"), ExecutionId::new(BASE_MS, [1; 10]));
     let ended = |result| Claim::Ended { writ, execution, result };
     let spent = |index, usage| Claim::Spent { writ, index, execution, usage };
+    let labelled = |labels: &[&str]| Claim::Labelled {
+        writ,
+        execution,
+        labels: Ascending::new(labels.iter().map(|label| Label::new(*label).unwrap())),
+    };
     let refused = |writ, action| Claim::Refused { code: Code::Revoked, writ, action };
     vec![
         ("spent", "spent", spent(7, Positive::ONE)),
@@ -46,6 +51,8 @@ fn claims() -> Vec<(&'static str, &'static str, Claim)> {
         ("ended_signaled_64", "ended", ended(Ending::Signaled(Signal::new(64).unwrap()))),
         ("ended_terminated", "ended", ended(Ending::Terminated(Code::ViewStale))),
         ("ended_unknown", "ended", ended(Ending::Unknown)),
+        ("labelled", "labelled", labelled(&["secret-read"])),
+        ("labelled_two", "labelled", labelled(&["secret-read", "untrusted"])),
         ("refused", "refused", refused(None, None)),
         ("refused_all", "refused", refused(Some(writ), Some(digest("action")))),
         ("heartbeat", "heartbeat", Claim::Heartbeat { size: 0, root: writ_tlog::empty_root() }),
@@ -79,6 +86,17 @@ fn gateway_faults(domain: &Domain) -> Vec<Case> {
     for (name, about, changed, code) in payload_faults(&good, &Structure::of(&ended)) {
         let statement = signed(&changed.bytes(), &[&key]);
         maker.refuse(name, about, gateway_input(domain, &statement), code);
+    }
+    let labelled = claim("labelled");
+    let labelled = payload_of(&domain.speaker(0, 1).sign(&domain.speaker(0, 1).statement(labelled)));
+    for (name, about, labels) in [
+        ("labelled_nothing", "A report of no label.", array([])),
+        ("labelled_unsorted", "Labels that do not ascend.", array(["b", "a"].map(text))),
+        ("labelled_twice", "One label twice.", array(["a", "a"].map(text))),
+    ] {
+        let changed = Structure::of(&labelled).set("4/labels", labels);
+        let statement = signed(&changed.bytes(), &[&key]);
+        maker.refuse(name, about, gateway_input(domain, &statement), Malformed);
     }
     let statement = signed(&started, &[&key]);
     for (name, about, changed, code) in envelope_faults(domain, &started) {

@@ -1,73 +1,13 @@
 //! Inside a governed tree (Invariant 13): the caller is its execution, and gives no orders.
 
 use crate::answers::{denied, permitted, turned_away};
-use std::process::{Child, Command, Stdio};
+use crate::running::Running;
 use writ_authority::{Answer, Received};
-use writ_ledger::Receipt;
 use writ_protocol::entry::{Admitted, Place, Target};
-use writ_protocol::statement::{Claim, Ending, Request};
-use writ_protocol::{Code, ExecutionId, action};
+use writ_protocol::statement::{Claim, Request};
+use writ_protocol::{Code, action};
 use writ_testing::governed::{GovernedDomain, Myself, wait};
 use writ_tlog::sha256;
-
-/// An execution under this process as its gateway, with a child as its whole tree.
-struct Running {
-    domain: GovernedDomain,
-    tree: Child,
-    writ: Receipt,
-    execution: ExecutionId,
-}
-
-impl Running {
-    fn begin() -> Self {
-        let domain = GovernedDomain::new();
-        let execution = domain.domain.execution_id();
-        let asked = GovernedDomain::changed(domain.asked_to_build(), |ask| {
-            ask.admit = Some(Admitted { nonce: sha256(b"nonce"), execution });
-        });
-        let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
-        let tree = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-        let started = Claim::Started {
-            writ: writ.hash(),
-            execution,
-            action: grant.action.digest,
-            surroundings: grant.surroundings.digest,
-        };
-        let statement = domain.statement(0, started);
-        let gateway = Myself::now();
-        wait(domain.authority().state(&gateway.as_user(0), &statement, Some(tree.id()))).unwrap();
-        assert_eq!(domain.authority().running(), 1);
-        Self { domain, tree, writ, execution }
-    }
-
-    /// Something in the tree asks for a writ.
-    fn asks(&self, request: &Request) -> Answer {
-        let bytes = request.payload(self.domain.domain.origin());
-        self.sends(Received::Bare(&bytes))
-    }
-
-    fn sends(&self, received: Received<'_>) -> Answer {
-        let inside = Myself::process(self.tree.id());
-        wait(self.domain.authority().authorize(&inside.as_user(self.domain.job_uid()), received))
-    }
-
-    fn ended(&self) {
-        let ended = Claim::Ended { writ: self.writ.hash(), execution: self.execution, result: Ending::Exited(0) };
-        self.domain.states(0, ended).unwrap();
-    }
-
-    fn clean(mut self) {
-        let judgement = self.domain.judged();
-        assert!(judgement.is_clean(), "{judgement:?}");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.tree.kill().ok();
-        self.tree.wait().ok();
-    }
-}
 
 #[test]
 fn what_asks_inside_a_tree_is_its_execution_whatever_its_user() {

@@ -131,8 +131,8 @@ const REFUSED: [Case; 17] = [
     ),
     (
         "the store has a later layout",
-        |place| run(place, "PRAGMA user_version = 4"),
-        |error| matches!(error, LedgerError::Layout { found: 4, known: 3 }),
+        |place| run(place, "PRAGMA user_version = 5"),
+        |error| matches!(error, LedgerError::Layout { found: 5, known: 4 }),
     ),
     (
         "the store has no table of entries",

@@ -60,6 +60,8 @@ fn decide_growth(home: &Path) -> Row {
         auth: Label::new("peer").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("bench").unwrap() },
         depth: 0,
+        labels: Vec::new(),
+        caused: None,
         gateway: Some(Name::new("process/01").unwrap()),
         surroundings: vec![(Label::new("kernel").unwrap(), "linux 6.12.0".to_owned())],
     };
