@@ -15,6 +15,7 @@ mod learn;
 mod log;
 mod orders;
 mod policy;
+mod reach;
 mod refused;
 mod render;
 mod replay;

@@ -175,6 +175,9 @@ pub enum Problem {
     History { told: String, advice: &'static str },
 }
 
+const PRINCIPAL_ADVICE: &str = "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000], \"oidc\": [{\"issuer\": \"https://…\", \"subject\": \"…\"}], \"spiffe\": [\"spiffe://…\"]}; all but the principal may be left out";
+const ISSUER_ADVICE: &str = "an item is {\"issuer\": \"https://…\", \"audience\": \"…\", \"algorithms\": [\"ES256\"], \"jwks\": \"https://…\"}, or with `keys` in place of `jwks`";
+
 impl Problem {
     /// The gate that it fails.
     pub(crate) fn gate(&self) -> Gate {
@@ -271,15 +274,11 @@ impl Problem {
             Self::ParentMissing { .. } | Self::ReferenceMissing { .. } => "declare it too, or mend the name",
             Self::DigestForm(_) => "write the SHA-256 of the file as `sha256sum` prints it",
             Self::ExecutablePath(_) => "name an executable by its absolute path, links resolved",
-            Self::PrincipalForm { .. } => {
-                "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000], \"oidc\": [{\"issuer\": \"https://…\", \"subject\": \"…\"}], \"spiffe\": [\"spiffe://…\"]}; all but the principal may be left out"
-            }
+            Self::PrincipalForm { .. } => PRINCIPAL_ADVICE,
+            Self::IssuerForm { .. } => ISSUER_ADVICE,
             Self::PrincipalRepeated(_) => "put all its keys, uids and other identities into one item",
             Self::PrincipalMissing(_) => "declare the entity too, with its groups",
             Self::KeyForm { .. } => "write the tagged key in hexadecimal: 01, then the 32 bytes of the public key",
-            Self::IssuerForm { .. } => {
-                "an item is {\"issuer\": \"https://…\", \"audience\": \"…\", \"algorithms\": [\"ES256\"], \"jwks\": \"https://…\"}, or with `keys` in place of `jwks`"
-            }
             Self::IdentityForm { .. } => "write it as the issuer or the certificate does, to the letter",
             Self::IssuerMissing { .. } => "declare the issuer, with audience, algorithms and keys",
             Self::KeyShared { .. } | Self::UidShared { .. } | Self::IdentityShared { .. } => {

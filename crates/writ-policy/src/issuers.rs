@@ -4,9 +4,9 @@ use crate::error::{PolicyError, Problem};
 use crate::json;
 use crate::jwks::{IssuerKey, TokenAlgorithm, read_pinned};
 use crate::snapshot::{ISSUERS, Snapshot};
+use core::net::IpAddr;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// How many issuers a set may have.
 const ISSUERS_MAX: usize = 64;
@@ -98,7 +98,8 @@ fn algorithms(item: &Map<String, Value>) -> Result<BTreeSet<TokenAlgorithm>, Str
         let known = TokenAlgorithm::ALL.map(TokenAlgorithm::as_str).join(", ");
         format!("`algorithms`, at least one of {known}")
     };
-    let named = item.get("algorithms").and_then(Value::as_array).filter(|named| !named.is_empty()).ok_or_else(expected)?;
+    let named =
+        item.get("algorithms").and_then(Value::as_array).filter(|named| !named.is_empty()).ok_or_else(expected)?;
     named.iter().map(|name| name.as_str().and_then(TokenAlgorithm::parse).ok_or_else(expected)).collect()
 }
 
@@ -112,7 +113,9 @@ fn text(item: &Map<String, Value>, field: &str) -> Result<String, String> {
 
 /// Keys that come in clear come from whoever is on the way, unless they never leave the machine.
 fn is_place(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#');
+    let plain = |byte: u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#')
+    };
     if !text.bytes().all(plain) {
         return false;
     }
@@ -137,7 +140,9 @@ mod tests {
 
     #[test]
     fn keys_come_over_tls_or_never_leave_the_machine() {
-        for place in ["https://id.example", "https://id.example:8443/keys?v=1", "http://127.0.0.1:9/keys", "http://[::1]:9/keys"] {
+        for place in
+            ["https://id.example", "https://id.example:8443/keys?v=1", "http://127.0.0.1:9/keys", "http://[::1]:9/keys"]
+        {
             assert!(is_place(place), "{place}");
         }
         for place in [

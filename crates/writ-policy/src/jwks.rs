@@ -97,7 +97,8 @@ pub fn read_jwks(bytes: &[u8]) -> Result<Vec<IssuerKey>, String> {
         return Err(format!("a key set has at most {JWKS_BYTES_MAX} bytes, this one has {}", bytes.len()));
     }
     let value = crate::json::unambiguous(bytes)?;
-    let keys = value.get("keys").and_then(Value::as_array).ok_or("expected a key set, an object with the array `keys`")?;
+    let keys =
+        value.get("keys").and_then(Value::as_array).ok_or("expected a key set, an object with the array `keys`")?;
     read_keys(keys, |key| usable(key).ok())
 }
 
@@ -112,7 +113,10 @@ pub(crate) fn read_pinned(keys: &[Value]) -> Result<Vec<IssuerKey>, String> {
     }
 }
 
-fn read_keys(keys: &[Value], mut read: impl FnMut(&Map<String, Value>) -> Option<IssuerKey>) -> Result<Vec<IssuerKey>, String> {
+fn read_keys(
+    keys: &[Value],
+    mut read: impl FnMut(&Map<String, Value>) -> Option<IssuerKey>,
+) -> Result<Vec<IssuerKey>, String> {
     if keys.len() > KEYS_MAX {
         return Err(format!("at most {KEYS_MAX} keys are read, found {}", keys.len()));
     }
@@ -155,9 +159,10 @@ fn usable(key: &Map<String, Value>) -> Result<IssuerKey, String> {
     let algorithm = match key.get("alg") {
         // For RSA, what OpenID Connect takes where nothing is said.
         None => fitting.first().copied(),
-        Some(name) => {
-            fitting.iter().copied().find(|algorithm| name == algorithm.as_str() || *name == "Ed25519" && *algorithm == TokenAlgorithm::EdDsa)
-        }
+        Some(name) => fitting
+            .iter()
+            .copied()
+            .find(|algorithm| name == algorithm.as_str() || *name == "Ed25519" && *algorithm == TokenAlgorithm::EdDsa),
     };
     let algorithm = algorithm.ok_or("its `alg` does not fit the key, or is none that is verified here")?;
     Ok(IssuerKey { id, algorithm, numbers })

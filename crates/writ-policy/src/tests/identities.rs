@@ -46,7 +46,9 @@ fn identities_of_two_or_of_nobody_are_refused() {
     }
     let elsewhere = r#""oidc": [{"issuer": "https://id.example/", "subject": "1"}]"#;
     assert!(matches!(one(elsewhere)[..], [Problem::IssuerMissing { .. }]));
-    for fields in [r#""oidc": [{"issuer": "https://id.example", "subject": ""}]"#, r#""spiffe": ["spiffe://acme.example"]"#] {
+    for fields in
+        [r#""oidc": [{"issuer": "https://id.example", "subject": ""}]"#, r#""spiffe": ["spiffe://acme.example"]"#]
+    {
         assert!(matches!(one(fields)[..], [Problem::IdentityForm { .. }]), "{fields}: {:?}", one(fields));
     }
     for fields in [
@@ -106,7 +108,8 @@ fn issuers_without_audience_algorithms_or_one_source_of_keys_are_refused() {
         let found = problems(&[("issuers.json", &text)]);
         assert!(matches!(found[..], [Problem::IssuerForm { .. }]), "{text}: {found:?}");
     }
-    let other = good("algorithms", r#"["EdDSA"]"#).replace(r#""jwks": "https://id.example/keys""#, &format!(r#""keys": [{}]"#, ec("")));
+    let other = good("algorithms", r#"["EdDSA"]"#)
+        .replace(r#""jwks": "https://id.example/keys""#, &format!(r#""keys": [{}]"#, ec("")));
     assert!(matches!(problems(&[("issuers.json", &other)])[..], [Problem::IssuerForm { .. }]), "{other}");
 }
 
