@@ -10,6 +10,8 @@
 
 #[path = "identity/connections.rs"]
 mod connections;
+#[path = "identity/history.rs"]
+mod history;
 #[path = "identity/issuer.rs"]
 mod issuer;
 #[path = "identity/revocation.rs"]

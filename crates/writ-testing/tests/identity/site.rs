@@ -246,7 +246,7 @@ impl Site {
     }
 }
 
-fn files(domain: &GovernedDomain, plan: &Plan) -> PolicyFiles {
+pub(crate) fn files(domain: &GovernedDomain, plan: &Plan) -> PolicyFiles {
     let mut principals: Value = serde_json::from_str(&domain.members.principals()).unwrap();
     for item in principals.as_array_mut().unwrap() {
         let name = item["principal"].as_str().unwrap().to_owned();
