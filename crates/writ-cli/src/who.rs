@@ -91,7 +91,15 @@ pub(crate) fn endpoint(reach: &args::Reach, domain: &Domain) -> Result<Endpoint,
         None => endpoint,
     };
     let endpoint = match (&reach.certificate, &reach.certificate_key) {
-        (Some(certificate), Some(key)) => endpoint.with_certificate(certificate, key),
+        (Some(certificate), Some(key)) if endpoint.to_string().starts_with("https://") => {
+            endpoint.with_certificate(certificate, key)
+        }
+        // Asked otherwise, it would be as somebody else than the certificate names.
+        (Some(_), Some(_)) => {
+            return Err(CliError::Usage(
+                "a certificate is shown to a node over https; say --node https://…".to_owned(),
+            ));
+        }
         (_, _) => endpoint,
     };
     match &reach.token {
