@@ -3,6 +3,7 @@ use crate::caller::{Caller, Local};
 use crate::decision::opening;
 use crate::disclosure::EXPLAINED;
 use crate::error::AuthorityError;
+use crate::issuer_keys::FetchedKeys;
 use crate::lately::LatelyRefused;
 use crate::policies::{ActiveSet, Policies, label};
 use crate::rate::{Rate, Rates};
@@ -43,6 +44,7 @@ pub struct Authority {
     pub(crate) rates: Rates,
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
+    pub(crate) issuer_keys: FetchedKeys,
     turned_away: TurnedAway,
     pub(crate) reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -94,6 +96,7 @@ impl Authority {
             rates: Rates::new(setting.rate),
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
+            issuer_keys: FetchedKeys::default(),
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
             store: store.to_owned(),

@@ -377,6 +377,20 @@ fn answered(set: &PolicySet, who: &Principal, action: &Action, facts: &Facts, in
             let mut uids = in_force.principals().uids_of(&name).peekable();
             uids.peek().is_some() && uids.all(|uid| set.principals().by_uid(uid) == Some(&name))
         }
+        // Nor by which of its ids.
+        ("spiffe", None) => {
+            let mut ids = in_force.principals().spiffe_ids_of(&name).peekable();
+            ids.peek().is_some() && ids.all(|id| set.principals().by_spiffe(id) == Some(&name))
+        }
+        ("oidc", None) => {
+            let mut subjects = in_force.principals().subjects_of(&name).peekable();
+            // An issuer that is another one now, or has other keys, vouches for nobody as it did.
+            let same = |issuer: &str| set.principals().issuer(issuer) == in_force.principals().issuer(issuer);
+            let is_known = |(issuer, subject): (&str, &str)| {
+                same(issuer) && set.principals().by_subject(issuer, subject) == Some(&name)
+            };
+            subjects.peek().is_some() && subjects.all(is_known)
+        }
         // An execution is whoever its origin was.
         (_, None) => true,
     };

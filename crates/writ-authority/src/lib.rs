@@ -9,12 +9,14 @@ mod answer;
 mod authority;
 mod backtest;
 mod caller;
+mod certificate;
 mod decision;
 mod disclosure;
 mod error;
 mod folder;
 mod history;
 mod hold;
+mod issuer_keys;
 mod lately;
 mod learn;
 mod lineage;
@@ -27,26 +29,30 @@ mod replay;
 mod retold;
 mod shadow;
 mod tally;
+mod token;
 mod trees;
 
 pub use answer::{Answer, Denied, Held, Shadowed};
 pub use authority::{Authority, Setting};
 pub use backtest::{Backtest, Came, Changed, Reach, Shift, Verdict, backtest};
-pub use caller::{Caller, Local, Received};
+pub use caller::{BearerToken, Caller, Local, Received, Shown};
+pub use certificate::Certificate;
 pub use disclosure::Basis;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
 pub use history::{History, LOOKED_BACK, Looked};
 pub use hold::{OPEN_HOLDS_MAX, Waiting};
+pub use issuer_keys::{ATTEMPTS_MS, FRESH_MS, KEPT_MS};
 pub use learn::{From as LearnFrom, LEARNED, Learned, learn};
 pub use policies::ActiveSet;
 pub use rate::Rate;
 pub use replay::{Replay, Replayed, replay};
 pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
+pub use token::Token;
 pub use trees::Descent;
 pub use writ_policy::{
-    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Missed, Node,
-    Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, Semantics, Snapshot, Tested, Told, Truth, Wanted,
-    explain, gate, schema_text,
+    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Issuer,
+    JWKS_BYTES_MAX, Missed, Node, Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, Semantics, Snapshot,
+    SpiffeId, Tested, Told, Truth, Wanted, explain, gate, is_trust_domain, schema_text,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

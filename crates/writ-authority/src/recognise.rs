@@ -1,8 +1,9 @@
 //! Who asks. What is refused here is counted and not recorded: nobody known has asked.
 
 use crate::authority::Authority;
-use crate::caller::{Caller, Received};
+use crate::caller::{BearerToken, Caller, Received, Shown};
 use crate::policies::ActiveSet;
+use crate::token::Token;
 use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
@@ -13,10 +14,41 @@ use writ_protocol::{Code, Ed25519Key, Label, Refusal};
 /// How old, or how far ahead, the time in a signed request may be.
 const SIGNED_WITHIN_MS: u64 = 60_000;
 
+/// By what somebody is known. Entries have its name, and policies see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A signature on this very request: anybody can verify it later.
+    Signature,
+    /// A key, shown once for a whole connection: nobody but this node has seen it.
+    KeyConnection,
+    /// A certificate with a SPIFFE id.
+    Spiffe,
+    /// A token, which whoever has it can send.
+    Token,
+    /// The user of a process, by the kernel's word.
+    Peer,
+    /// Descent from an execution.
+    Execution,
+}
+
+impl Proof {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "key",
+            Self::KeyConnection => "key-connection",
+            Self::Spiffe => "spiffe",
+            Self::Token => "oidc",
+            Self::Peer => "peer",
+            Self::Execution => "execution",
+        }
+    }
+}
+
 /// Somebody who is known, and what they are part of.
 #[derive(Debug)]
 pub(crate) struct Asker {
     pub(crate) principal: Principal,
+    pub(crate) proof: Proof,
     pub(crate) governed: Option<Governed>,
     /// Whose labels whatever it asks for inherits; nothing for a process of this machine that descends from no execution.
     pub(crate) inherits: Option<Carrier>,
@@ -29,16 +61,28 @@ impl Asker {
         AssertedPrincipal { kind: self.principal.kind.clone(), id: self.principal.id.clone() }
     }
 
-    /// Whether it has shown a key, and is outside every governed tree: what giving orders takes (Invariant 13).
+    /// Whether it has signed this very request, outside every governed tree: what giving orders takes (Invariant 13).
     pub(crate) fn may_give_orders(&self) -> Result<(), Refusal> {
         let refused = |why: &'static str| Err(Refusal::new(Code::Unauthenticated, why));
         if self.governed.is_some() {
             return refused("nothing inside a governed execution gives orders; a person must, from outside");
         }
-        if self.principal.key.is_none() {
-            return refused("an order needs the signature of a key; being a user of this machine is not enough");
+        match self.proof {
+            Proof::Signature => Ok(()),
+            Proof::Peer => refused("an order needs the signature of a key; being a user of this machine is not enough"),
+            Proof::KeyConnection => {
+                refused("an order needs a signature of its own; a connection that has shown the key is not enough")
+            }
+            Proof::Spiffe => {
+                refused("an order needs the signature of a key; the certificate of a workload is not enough")
+            }
+            Proof::Token => {
+                refused("an order needs the signature of a key; a token, which others may have, is not enough")
+            }
+            Proof::Execution => {
+                refused("nothing inside a governed execution gives orders; a person must, from outside")
+            }
         }
-        Ok(())
     }
 }
 
@@ -75,11 +119,12 @@ impl Authority {
     ) -> Result<(Asker, Request), Refusal> {
         let governed = match caller {
             Caller::Local(local) => self.trees.of(local)?,
-            Caller::Remote => None,
+            Caller::Connected(_) | Caller::Remote => None,
         };
         let (mut asker, request) = match received {
             Received::Signed(bytes) => self.by_key(active, bytes)?,
-            Received::Bare(bytes) => self.by_peer(active, caller, governed.as_ref(), bytes)?,
+            Received::WithToken(bytes, token) => self.by_token(active, bytes, token)?,
+            Received::Bare(bytes) => self.by_connection(active, caller, governed.as_ref(), bytes)?,
         };
         let own = asker.name();
         if let Some(named) = &request.principal
@@ -105,7 +150,7 @@ impl Authority {
         asker.inherits = match (&governed, caller) {
             (Some(governed), _) => Some(Carrier::Lineage(governed.origin.entry)),
             // Nobody can say what it descends from: it may be anything that is under way in its name.
-            (None, Caller::Remote) => Some(Carrier::OpenWorkOf(own)),
+            (None, Caller::Remote | Caller::Connected(_)) => Some(Carrier::OpenWorkOf(own)),
             (None, Caller::Local(_)) => None,
         };
         asker.governed = governed;
@@ -123,7 +168,7 @@ impl Authority {
         let key = keys.iter().find(|key| key.key().fingerprint() == fingerprint).ok_or_else(unknown)?;
         let request = signed.verify_request(key, self.ledger.origin())?;
         self.in_time(&request)?;
-        Ok((known(name, "key", Some(key))?, request))
+        Ok((known(name, Proof::Signature, Some(key))?, request))
     }
 
     /// A signed request that was overheard is of use for a moment only, and then for the same answer.
@@ -143,34 +188,79 @@ impl Authority {
         Ok(())
     }
 
-    fn by_peer(
+    /// A token is a bearer's: it says who asks, is for us alone, and goes no further than this.
+    fn by_token(&self, active: &ActiveSet, bytes: &[u8], token: BearerToken<'_>) -> Result<(Asker, Request), Refusal> {
+        let token = Token::read(token.0)?;
+        let known_as = active.set.principals();
+        let issuer = known_as.issuer(token.issuer()).ok_or_else(|| {
+            Refusal::new(Code::UnknownAuthority, format!("{:?} is no issuer in issuers.json", token.issuer()))
+        })?;
+        let subject = self.verified_subject(&token, issuer)?;
+        let unknown =
+            || unauthenticated(format!("a subject of {} that is no principal in principals.json", issuer.name));
+        let name = known_as.by_subject(&issuer.name, &subject).ok_or_else(unknown)?;
+        Ok((known(name, Proof::Token, None)?, Request::read(bytes, self.ledger.origin())?))
+    }
+
+    fn by_connection(
         &self,
         active: &ActiveSet,
         caller: &Caller<'_>,
         governed: Option<&Governed>,
         bytes: &[u8],
     ) -> Result<(Asker, Request), Refusal> {
-        let Caller::Local(local) = caller else {
-            return Err(Refusal::new(Code::Unauthenticated, "over the network every request must be signed"));
+        let local = match caller {
+            Caller::Local(local) => local,
+            Caller::Connected(shown) => {
+                let asker = by_what_was_shown(active, shown)?;
+                return Ok((asker, Request::read(bytes, self.ledger.origin())?));
+            }
+            Caller::Remote => {
+                return Err(unauthenticated(
+                    "over the network every request must be signed, or its caller known by a certificate or a token",
+                ));
+            }
         };
         let request = Request::read(bytes, self.ledger.origin())?;
         // Inside a tree the caller is the execution, whatever user it runs as.
         if let Some(governed) = governed {
-            return Ok((known(&governed.principal, "execution", None)?, request));
+            return Ok((known(&governed.principal, Proof::Execution, None)?, request));
         }
-        let name = active.set.principal_by_uid(local.uid).ok_or_else(|| {
-            Refusal::new(Code::Unauthenticated, format!("user {} is no principal in principals.json", local.uid))
-        })?;
-        Ok((known(name, "peer", None)?, request))
+        let name = active.set.principal_by_uid(local.uid);
+        let name =
+            name.ok_or_else(|| unauthenticated(format!("user {} is no principal in principals.json", local.uid)))?;
+        Ok((known(name, Proof::Peer, None)?, request))
     }
 }
 
-fn known(name: &AssertedPrincipal, auth: &'static str, key: Option<&Ed25519Key>) -> Result<Asker, Refusal> {
+/// Whom the set in force knows by what a connection has shown. It is asked anew for each request, so that what a set, or its end, says of somebody
+/// holds for the very next one; what costs much, the proof itself, is made once.
+fn by_what_was_shown(active: &ActiveSet, shown: &Shown) -> Result<Asker, Refusal> {
+    let known_as = active.set.principals();
+    match shown {
+        Shown::Key(key) => {
+            let fingerprint = key.key().fingerprint();
+            let unknown = || unauthenticated(format!("{fingerprint} is the key of no principal in principals.json"));
+            known(known_as.by_key(&fingerprint).ok_or_else(unknown)?, Proof::KeyConnection, Some(key))
+        }
+        Shown::Spiffe(id) => {
+            let unknown = || unauthenticated(format!("{id} is no principal in principals.json"));
+            known(known_as.by_spiffe(id).ok_or_else(unknown)?, Proof::Spiffe, None)
+        }
+        Shown::Nothing(refusal) => Err(refusal.clone()),
+    }
+}
+
+fn unauthenticated(why: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Code::Unauthenticated, why)
+}
+
+fn known(name: &AssertedPrincipal, proof: Proof, key: Option<&Ed25519Key>) -> Result<Asker, Refusal> {
     let principal = Principal {
         id: name.id.clone(),
         key: key.map(|key| key.key().clone()),
-        auth: Label::new(auth)?,
+        auth: Label::new(proof.as_str())?,
         kind: name.kind.clone(),
     };
-    Ok(Asker { principal, governed: None, inherits: None, fault: None })
+    Ok(Asker { principal, proof, governed: None, inherits: None, fault: None })
 }

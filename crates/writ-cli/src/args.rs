@@ -1,5 +1,6 @@
 use crate::holds::{Answer, Holds, Waiting};
 use crate::policy::args as policy;
+pub(crate) use crate::reach::{As, Reach};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -287,6 +288,15 @@ pub(crate) struct Up {
     /// Key of the certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Take the CAs in this PEM file at their word for workloads of a SPIFFE trust domain; read again when it changes
+    #[arg(long, value_name = "DOMAIN=FILE", value_parser = trust)]
+    pub(crate) spiffe_trust: Vec<(String, PathBuf)>,
+    /// Over TLS, talk only to clients with a certificate that shows who they are
+    #[arg(long)]
+    pub(crate) tls_clients_only: bool,
+    /// Know the issuers of tokens by the CAs in this PEM file [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) issuer_ca: Option<PathBuf>,
     /// Requests a second that each principal may make [default: 2000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u64>,
@@ -297,39 +307,13 @@ pub(crate) struct Up {
     pub(crate) solver: Solver,
 }
 
-fn timeout_s() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=3600)
+fn trust(text: &str) -> Result<(String, PathBuf), String> {
+    let (domain, file) = text.split_once('=').ok_or("expected DOMAIN=FILE, like acme.example=bundle.pem")?;
+    Ok((domain.to_owned(), file.into()))
 }
 
 fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).ok_or_else(|| "expected 0 to 777".to_owned())
-}
-
-/// How a node is reached.
-#[derive(ClapArgs)]
-pub(crate) struct Reach {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// The node: unix:/path, http://127.0.0.1:PORT or https://HOST:PORT [default: unix:DIR/run/node.sock]
-    #[arg(long, env = "WRIT_NODE", value_name = "NODE")]
-    pub(crate) node: Option<String>,
-    /// Who vouches for an https node, as PEM
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Seconds to wait for each answer of the node, 1 to 3600; after that the answer is a refusal
-    #[arg(long, env = "WRIT_TIMEOUT", default_value_t = 30, value_name = "N", value_parser = timeout_s())]
-    pub(crate) timeout: u64,
-}
-
-/// Who asks.
-#[derive(ClapArgs)]
-pub(crate) struct As {
-    /// As which principal, like Agent::builder or User::ada; its key signs [default: your user on this machine]
-    #[arg(long = "as", id = "as", value_name = "PRINCIPAL")]
-    pub(crate) principal: Option<String>,
-    /// The principal's key [default: DIR/keys/principals/TYPE/ID.seed]
-    #[arg(long, value_name = "FILE", requires = "as")]
-    pub(crate) key: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
@@ -508,6 +492,23 @@ pub(crate) struct KeyArgs {
 pub(crate) enum KeyCommand {
     /// Make the key of a new person, agent or workload, and say what belongs into the policy folder
     New(NewKey),
+    /// Write the key of a principal as a certificate, which shows it to an https node for a whole connection
+    Certificate(KeyCertificate),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct KeyCertificate {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Whose, like Agent::builder
+    #[arg(long, value_name = "TYPE::ID")]
+    pub(crate) principal: String,
+    /// The file with the seed of the key [default: DIR/keys/principals/TYPE/ID.seed]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Where to write, without ending: STEM.pem is the certificate, STEM.key its secret key
+    #[arg(short, long, value_name = "STEM")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(ClapArgs)]

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod authorize;
 mod backtest;
+mod certificate;
 mod demo;
 mod domain;
 mod error;
@@ -17,6 +18,7 @@ mod lineage;
 mod log;
 mod orders;
 mod policy;
+mod reach;
 mod refused;
 mod render;
 mod replay;
@@ -103,6 +105,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Init(init) => init::run(&init, json),
         Command::Key(key) => match key.command {
             KeyCommand::New(new) => key::new(&new, json),
+            KeyCommand::Certificate(args) => certificate::run(&args, json),
         },
         Command::Policy(policy) => match policy.command {
             PolicyCommand::New(new) => policy::new(&new, json),

@@ -13,7 +13,7 @@ use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Reader};
 use writ_protocol::entry::Authors;
 use writ_protocol::statement::{RootCommand, RootStatement};
 use writ_protocol::{Label, OrderId};
-use writ_server::{AuthorityNode, NodeSetting, Rate, SolverCommand};
+use writ_server::{AuthorityNode, KeyFetcher, NodeSetting, Rate, SolverCommand};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Two lines, the longer of them with `ml-dsa-44 ` and 64 digits.
@@ -61,7 +61,8 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
         return Ok(());
     }
     let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
-    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver };
+    let fetcher = KeyFetcher::default();
+    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver, fetcher };
     AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
 }
 

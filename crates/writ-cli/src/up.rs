@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writ_protocol::{Ed25519Key, Key, Name};
 use writ_server::{
-    AuthorityNode, Level, Listeners, Log, LogFormat, NodeSetting, Rate, Said, TlsConfig, serve_authority, stop_signal,
+    AuthorityNode, ClientCertificates, ClientTrust, KeyFetcher, Level, Listeners, Log, LogFormat, NodeSetting, Rate,
+    Said, TlsConfig, serve_authority, stop_signal,
 };
 
 /// What the kernel takes as the name of a local socket (`sun_path`, less its final zero byte).
@@ -24,8 +25,9 @@ pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     must_fit(&socket)?;
     let signer = domain.signer()?;
     let rate = args.rate.map_or(Rate::STANDARD, |per_second| Rate { per_second, burst: per_second.saturating_mul(2) });
-    let setting =
-        NodeSetting { place: domain.place(), signer, policy: domain.policy(), rate, solver: args.solver.command() };
+    let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| CliError::Failed(error.to_string()))?;
+    let (policy, solver) = (domain.policy(), args.solver.command());
+    let setting = NodeSetting { place: domain.place(), signer, policy, rate, solver, fetcher };
     let node = AuthorityNode::open(setting, now_ms).map_err(|error| CliError::Failed(error.to_string()))?;
     let enrolled = enrol_slots(&node, &domain.slots(), args.slots)?;
     let node = Arc::new(node);
@@ -96,9 +98,15 @@ fn named(text: &str) -> Result<Name, CliError> {
 }
 
 fn tls(args: &args::Up) -> Result<Option<TlsConfig>, CliError> {
+    let failed = |error: writ_server::ServeError| CliError::Failed(error.to_string());
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
-            TlsConfig::from_pem_files(certificate, key).map(Some).map_err(|error| CliError::Failed(error.to_string()))
+            let wanted = if args.tls_clients_only { ClientCertificates::Required } else { ClientCertificates::Asked };
+            let clients = ClientTrust::new(wanted, args.spiffe_trust.iter().cloned(), now_ms).map_err(failed)?;
+            TlsConfig::with_clients(certificate, key, Arc::new(clients)).map(Some).map_err(failed)
+        }
+        (None, None) if args.tls_clients_only || !args.spiffe_trust.is_empty() => {
+            Err(CliError::Usage("--spiffe-trust and --tls-clients-only need --tls-cert and --tls-key".to_owned()))
         }
         (None, None) => Ok(None),
         (Some(_), None) | (None, Some(_)) => {

@@ -86,10 +86,30 @@ pub(crate) fn endpoint(reach: &args::Reach, domain: &Domain) -> Result<Endpoint,
         Ok(owner) => endpoint.owned_by([0, owner]),
         Err(_) => endpoint,
     };
-    Ok(match &reach.ca {
+    let endpoint = match &reach.ca {
         Some(ca) => endpoint.with_ca(ca),
         None => endpoint,
-    })
+    };
+    let endpoint = match (&reach.certificate, &reach.certificate_key) {
+        (Some(certificate), Some(key)) if endpoint.to_string().starts_with("https://") => {
+            endpoint.with_certificate(certificate, key)
+        }
+        // Asked otherwise, it would be as somebody else than the certificate names.
+        (Some(_), Some(_)) => {
+            return Err(CliError::Usage(
+                "a certificate is shown to a node over https; say --node https://…".to_owned(),
+            ));
+        }
+        (_, _) => endpoint,
+    };
+    match &reach.token {
+        // Read each time, since whoever renews it writes it anew.
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(CliError::file(file))?;
+            endpoint.with_token(text.trim()).map_err(|error| CliError::Usage(error.to_string()))
+        }
+        None => Ok(endpoint),
+    }
 }
 
 /// A connection to the node.

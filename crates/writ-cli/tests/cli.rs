@@ -224,6 +224,29 @@ fn misuse_is_told_as_json_where_json_was_asked_for() {
 }
 
 #[test]
+fn a_key_as_a_certificate_is_written_once_and_shown_over_https_alone() {
+    let home = Home::with_domain();
+    let agent = ["key", "certificate", "--domain", "acme", "--principal", "Agent::builder", "-o", "builder"];
+    assert_ok(&home.run(&agent));
+    assert_eq!((mode(&home.path("builder.pem")), mode(&home.path("builder.key"))), (0o644, 0o600));
+    assert_fails(&home.run(&agent), USAGE, "exists already");
+    let nobody = ["key", "certificate", "--domain", "acme", "--principal", "Agent::nobody", "-o", "nobody"];
+    assert_fails(&home.run(&nobody), FAILED, "nobody.seed");
+    assert!(!home.path("nobody.pem").exists() && !home.path("nobody.key").exists());
+    let status = ["status", "--domain", "acme", "--certificate", "builder.pem", "--certificate-key", "builder.key"];
+    assert_fails(&home.run(&status), USAGE, "https");
+    assert_fails(&home.run(&status[..5]), USAGE, "--certificate-key");
+    assert_fails(&home.run(&["status", "--domain", "acme", "--token", "none"]), FAILED, "none");
+    fs::write(home.path("token"), "not one\u{1}").unwrap();
+    assert_fails(&home.run(&["status", "--domain", "acme", "--token", "token"]), USAGE, "token");
+    // Nobody is believed of whom nobody could hear.
+    let trust = ["up", "--domain", "acme", "--spiffe-trust", "acme.example=bundle.pem"];
+    assert_fails(&home.run(&trust), USAGE, "--tls-cert");
+    assert_fails(&home.run(&["up", "--domain", "acme", "--spiffe-trust", "bundle.pem"]), USAGE, "DOMAIN=FILE");
+    assert_fails(&home.run(&["up", "--domain", "acme", "--issuer-ca", "none.pem"]), FAILED, "none.pem");
+}
+
+#[test]
 fn a_bundle_verifies_with_the_trust_root_alone() {
     let home = Home::with_domain();
     let told = json(&home.run(&["log", "bundle", "0", "--domain", "acme", "-o", "g.writ-bundle", "--json"]));

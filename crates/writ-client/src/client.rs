@@ -10,7 +10,7 @@ use crate::fields::{Fields, to_base64};
 use crate::gateway::GatewayPlace;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -245,13 +245,17 @@ impl Client {
 
     fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
         let fault = |why: String| ClientError::Garbled { place: path.to_owned(), why };
-        Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, self.endpoint.authority())
             .header(ACCEPT, "*/*")
             .body(Full::new(body))
-            .map_err(|error| fault(error.to_string()))
+            .map_err(|error| fault(error.to_string()))?;
+        if let Some(token) = &self.endpoint.token {
+            request.headers_mut().insert(AUTHORIZATION, token.0.clone());
+        }
+        Ok(request)
     }
 
     async fn in_time<T>(&self, asking: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {

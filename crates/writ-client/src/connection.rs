@@ -107,7 +107,7 @@ async fn connect(endpoint: &Endpoint, known: Option<&[SocketAddr]>) -> Result<Co
         }
         Place::Https { host, port } => {
             let ca = endpoint.ca.as_deref().ok_or_else(|| ClientError::NoCa(place.clone()))?;
-            let connector = tls::connector(ca)?;
+            let connector = tls::connector(ca, endpoint.certificate.as_ref())?;
             let untrusted = |why: String| ClientError::Untrusted { place: place.clone(), why };
             let name = ServerName::try_from(host.clone()).map_err(|error| untrusted(error.to_string()))?;
             let (stream, probe) = match known {

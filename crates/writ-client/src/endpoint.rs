@@ -1,5 +1,6 @@
 use crate::client::Timeouts;
 use crate::error::ClientError;
+use hyper::header::HeaderValue;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,8 +12,20 @@ use std::path::{Path, PathBuf};
 pub struct Endpoint {
     pub(crate) place: Place,
     pub(crate) ca: Option<PathBuf>,
+    pub(crate) certificate: Option<(PathBuf, PathBuf)>,
+    pub(crate) token: Option<Token>,
     pub(crate) owners: Vec<u32>,
     pub(crate) timeouts: Timeouts,
+}
+
+/// What goes into the head of each request. Whoever has it can use it, so it is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(pub(crate) HeaderValue);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +59,32 @@ impl Endpoint {
         } else {
             return Err(fault("it begins with none of the three"));
         };
-        Ok(Self { place, ca: None, owners: default_owners(), timeouts: Timeouts::STANDARD })
+        Ok(Self::at(place))
     }
 
     /// A local socket at this path.
     pub fn unix(path: &Path) -> Self {
-        Self { place: Place::Unix(path.to_owned()), ca: None, owners: default_owners(), timeouts: Timeouts::STANDARD }
+        Self::at(Place::Unix(path.to_owned()))
+    }
+
+    fn at(place: Place) -> Self {
+        let (owners, timeouts) = (default_owners(), Timeouts::STANDARD);
+        Self { place, ca: None, certificate: None, token: None, owners, timeouts }
+    }
+
+    /// Shows this certificate, a PEM file with its chain, and proves that it has the key: requests need no signature of their own.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.certificate = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Sends this token with each request.
+    pub fn with_token(mut self, token: &str) -> Result<Self, ClientError> {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
+        value.set_sensitive(true);
+        self.token = Some(Token(value));
+        Ok(self)
     }
 
     /// Known by a certificate that a CA in this PEM file has signed.
@@ -73,6 +106,11 @@ impl Endpoint {
     pub fn within(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
+    }
+
+    /// The CA file, if one was given.
+    pub fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
     }
 
     /// What requests call the node.

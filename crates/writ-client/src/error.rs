@@ -30,6 +30,19 @@ pub enum ClientError {
         /// What was found.
         why: String,
     },
+    /// The certificate to show, or its key, is of no use.
+    #[error("{file:?} cannot be shown to the node: {why}; give a PEM file with {expected}")]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// What must be in it.
+        expected: &'static str,
+        /// What was found.
+        why: String,
+    },
+    /// The token cannot stand in the head of a request.
+    #[error("the token has characters that no token has; see that the file holds the token alone")]
+    Token,
     /// Nobody answers.
     #[error("no node answers at {place}: {why}; start it with `writ up`")]
     Unreachable {
@@ -120,6 +133,8 @@ impl ClientError {
             | Self::PlainHttp(_)
             | Self::NoCa(_)
             | Self::Ca { .. }
+            | Self::Certificate { .. }
+            | Self::Token
             | Self::AskedTooMuch { .. } => Code::Malformed,
             Self::Impostor { .. } | Self::Untrusted { .. } => Code::UnknownAuthority,
             Self::Unreachable { .. }

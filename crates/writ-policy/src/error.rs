@@ -138,6 +138,14 @@ pub enum Problem {
     KeyShared { key: String, first: String, second: String },
     #[error("`{second}` has the uid {uid}, which belongs to `{first}`")]
     UidShared { uid: u32, first: String, second: String },
+    #[error("expected {expected} in item {item}, counted from 1")]
+    IssuerForm { item: usize, expected: String },
+    #[error("`{principal}` is known by {what}, which is not one: expected {expected}")]
+    IdentityForm { principal: String, what: String, expected: &'static str },
+    #[error("`{principal}` is known by tokens of `{issuer}`, which is not in issuers.json")]
+    IssuerMissing { principal: String, issuer: String },
+    #[error("`{second}` is known by {what}, which belongs to `{first}`")]
+    IdentityShared { what: String, first: String, second: String },
     #[error("the policy follows references further than {limit} levels: {what}")]
     TooFar { limit: u32, what: String },
     #[error("{0}")]
@@ -172,6 +180,9 @@ pub enum Problem {
     #[error("{told}")]
     History { told: String, advice: &'static str },
 }
+
+const PRINCIPAL_ADVICE: &str = "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000], \"oidc\": [{\"issuer\": \"https://…\", \"subject\": \"…\"}], \"spiffe\": [\"spiffe://…\"]}; all but the principal may be left out";
+const ISSUER_ADVICE: &str = "an item is {\"issuer\": \"https://…\", \"audience\": \"…\", \"algorithms\": [\"ES256\"], \"jwks\": \"https://…\"}, or with `keys` in place of `jwks`";
 
 impl Problem {
     /// The gate that it fails.
@@ -210,7 +221,11 @@ impl Problem {
             | Self::PrincipalMissing(_)
             | Self::KeyForm { .. }
             | Self::KeyShared { .. }
-            | Self::UidShared { .. } => Gate::Entities,
+            | Self::UidShared { .. }
+            | Self::IssuerForm { .. }
+            | Self::IdentityForm { .. }
+            | Self::IssuerMissing { .. }
+            | Self::IdentityShared { .. } => Gate::Entities,
             Self::Invalid(_) | Self::Suspicious(_) | Self::SandboxUnknown(_) => Gate::Validation,
             Self::TooFar { .. } => Gate::Level,
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
@@ -232,7 +247,7 @@ impl Problem {
             Self::TooManyBytes { .. } => "move long lists into groups, attributes or sets",
             Self::PathForm => "use parts of A-Z a-z 0-9 . _ - with no leading dot, joined by `/`, 255 bytes at most",
             Self::UnknownFile => {
-                "a folder has *.cedar, guardrails/*.cedar, schema.cedarschema, entities.json, principals.json, tests/*.yaml and README.md; remove the rest"
+                "a folder has *.cedar, guardrails/*.cedar, schema.cedarschema, entities.json, principals.json, issuers.json, tests/*.yaml and README.md; remove the rest"
             }
             Self::FileMissing(_) => "add it; an empty one is `[]`",
             Self::NotUtf8 => "save the file as UTF-8",
@@ -269,13 +284,14 @@ impl Problem {
             Self::ParentMissing { .. } | Self::ReferenceMissing { .. } => "declare it too, or mend the name",
             Self::DigestForm(_) => "write the SHA-256 of the file as `sha256sum` prints it",
             Self::ExecutablePath(_) => "name an executable by its absolute path, links resolved",
-            Self::PrincipalForm { .. } => {
-                "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000]}; keys and uids may be left out"
-            }
-            Self::PrincipalRepeated(_) => "put all its keys and uids into one item",
+            Self::PrincipalForm { .. } => PRINCIPAL_ADVICE,
+            Self::IssuerForm { .. } => ISSUER_ADVICE,
+            Self::PrincipalRepeated(_) => "put all its keys, uids and other identities into one item",
             Self::PrincipalMissing(_) => "declare the entity too, with its groups",
             Self::KeyForm { .. } => "write the tagged key in hexadecimal: 01, then the 32 bytes of the public key",
-            Self::KeyShared { .. } | Self::UidShared { .. } => {
+            Self::IdentityForm { .. } => "write it as the issuer or the certificate does, to the letter",
+            Self::IssuerMissing { .. } => "declare the issuer, with audience, algorithms and keys",
+            Self::KeyShared { .. } | Self::UidShared { .. } | Self::IdentityShared { .. } => {
                 "whoever holds it must be one principal: remove it from one of them"
             }
             Self::TooFar { .. } => "put what it looks for nearer: an attribute or a group of the principal itself",

@@ -20,6 +20,11 @@ pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Value, PolicyError> {
     }
 }
 
+/// Reads JSON that somebody else has made, such as the claims of a token: one value, and no key twice in one object.
+pub fn unambiguous(bytes: &[u8]) -> Result<Value, String> {
+    read("", bytes).map_err(|error| error.problem.to_string())
+}
+
 /// The first key that stands twice in one object of well-formed JSON, and where. Keys are compared as what they mean, escapes undone.
 fn repeated_key(text: &str) -> Option<(usize, String)> {
     // One set for each open object, `None` for each open array.

@@ -1,7 +1,9 @@
 use crate::entities;
 use crate::error::{PolicyError, Problem};
+use crate::issuers::{self, Issuer};
 use crate::json;
 use crate::snapshot::{PRINCIPALS, Snapshot};
+use crate::spiffe::SpiffeId;
 use crate::text::from_hex;
 use cedar_policy::Entities;
 use serde_json::{Map, Value};
@@ -12,12 +14,18 @@ use writ_protocol::{Ed25519Key, Fingerprint, Key, Name};
 /// The types that can act.
 pub(crate) const PRINCIPAL_TYPES: [&str; 3] = ["User", "Agent", "Workload"];
 
-/// Who proves to be whom, and by what: a key or a uid belongs to one principal.
+/// The longest subject of a token, in bytes.
+const SUBJECT_BYTES_MAX: usize = 255;
+
+/// Who proves to be whom, and by what: a key, a uid, or whatever else somebody is known by belongs to one principal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principals {
     by_key: BTreeMap<Fingerprint, AssertedPrincipal>,
     by_uid: BTreeMap<u32, AssertedPrincipal>,
+    by_subject: BTreeMap<String, BTreeMap<String, AssertedPrincipal>>,
+    by_spiffe: BTreeMap<SpiffeId, AssertedPrincipal>,
     keys: BTreeMap<AssertedPrincipal, Vec<Ed25519Key>>,
+    issuers: BTreeMap<String, Issuer>,
 }
 
 impl Principals {
@@ -29,6 +37,38 @@ impl Principals {
     /// Whose uid it is.
     pub fn by_uid(&self, uid: u32) -> Option<&AssertedPrincipal> {
         self.by_uid.get(&uid)
+    }
+
+    /// Who the subject of an issuer's tokens is.
+    pub fn by_subject(&self, issuer: &str, subject: &str) -> Option<&AssertedPrincipal> {
+        self.by_subject.get(issuer)?.get(subject)
+    }
+
+    /// Whose SPIFFE id it is.
+    pub fn by_spiffe(&self, id: &SpiffeId) -> Option<&AssertedPrincipal> {
+        self.by_spiffe.get(id)
+    }
+
+    /// An issuer whose tokens say who asks.
+    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.get(name)
+    }
+
+    /// All issuers, ascending by name.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.values()
+    }
+
+    /// By which subjects of which issuers a principal is known, ascending.
+    pub fn subjects_of(&self, principal: &AssertedPrincipal) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.by_subject.iter().flat_map(|(issuer, subjects)| subjects.iter().map(move |one| (issuer, one)));
+        let own = all.filter(move |(_, (_, whose))| *whose == principal);
+        own.map(|(issuer, (subject, _))| (issuer.as_str(), subject.as_str()))
+    }
+
+    /// The SPIFFE ids of a principal, ascending.
+    pub fn spiffe_ids_of(&self, principal: &AssertedPrincipal) -> impl Iterator<Item = &SpiffeId> {
+        self.by_spiffe.iter().filter(move |(_, whose)| *whose == principal).map(|(id, _)| id)
     }
 
     /// The keys of a principal, in the order of the file; none for one that is not listed.
@@ -55,7 +95,10 @@ pub(crate) fn compile(snapshot: &Snapshot, entities: Option<&Entities>) -> Resul
     let Value::Array(items) = value else {
         return Err(vec![finding(Problem::PrincipalForm { item: 1, expected: "an array of principals" })]);
     };
-    let mut reading = Reading { principals: Principals::default(), problems: Vec::new() };
+    // Without sound issuers, nothing is said of who is known by their tokens.
+    let issuers = issuers::compile(snapshot)?;
+    let principals = Principals { issuers, ..Principals::default() };
+    let mut reading = Reading { principals, problems: Vec::new() };
     for (at, item) in items.iter().enumerate() {
         if let Err(expected) = reading.item(item, entities) {
             reading.problems.push(Problem::PrincipalForm { item: at + 1, expected });
@@ -76,8 +119,8 @@ struct Reading {
 impl Reading {
     fn item(&mut self, item: &Value, entities: Option<&Entities>) -> Result<(), &'static str> {
         let item = item.as_object().ok_or("an object")?;
-        if item.keys().any(|key| !["principal", "keys", "uids"].contains(&key.as_str())) {
-            return Err("no other fields than `principal`, `keys` and `uids`");
+        if item.keys().any(|key| !["principal", "keys", "uids", "oidc", "spiffe"].contains(&key.as_str())) {
+            return Err("no other fields than `principal`, `keys`, `uids`, `oidc` and `spiffe`");
         }
         let text = item.get("principal").and_then(Value::as_str).ok_or("a `principal` as text")?;
         let principal = read_principal(text).ok_or("a `principal` of the form User::id, Agent::id or Workload::id")?;
@@ -97,6 +140,14 @@ impl Reading {
         for uid in list(item, "uids")? {
             let uid = uid.as_u64().and_then(|uid| u32::try_from(uid).ok());
             self.uid(&principal, uid.ok_or("`uids` as numbers from 0 to 4294967295")?);
+        }
+        for identity in list(item, "oidc")? {
+            let (issuer, subject) = identity_of(identity)
+                .ok_or("`oidc` as objects of `issuer` and `subject`, both text, and nothing else")?;
+            self.subject(&principal, issuer, subject);
+        }
+        for id in list(item, "spiffe")? {
+            self.spiffe(&principal, id.as_str().ok_or("`spiffe` as text")?);
         }
         Ok(())
     }
@@ -128,12 +179,48 @@ impl Reading {
             self.problems.push(Problem::UidShared { uid, first: shown(&first), second: shown(principal) });
         }
     }
+
+    fn subject(&mut self, principal: &AssertedPrincipal, issuer: &str, subject: &str) {
+        let what = format!("the subject {subject:?} of {issuer}");
+        if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
+            let expected = "a subject of 1 to 255 bytes";
+            return self.problems.push(Problem::IdentityForm { principal: shown(principal), what, expected });
+        }
+        if !self.principals.issuers.contains_key(issuer) {
+            let issuer = issuer.to_owned();
+            return self.problems.push(Problem::IssuerMissing { principal: shown(principal), issuer });
+        }
+        let subjects = self.principals.by_subject.entry(issuer.to_owned()).or_default();
+        if let Some(first) = subjects.insert(subject.to_owned(), principal.clone()) {
+            self.problems.push(Problem::IdentityShared { what, first: shown(&first), second: shown(principal) });
+        }
+    }
+
+    fn spiffe(&mut self, principal: &AssertedPrincipal, text: &str) {
+        let id = match SpiffeId::parse(text) {
+            Ok(id) => id,
+            Err(expected) => {
+                let what = format!("{text:?}");
+                return self.problems.push(Problem::IdentityForm { principal: shown(principal), what, expected });
+            }
+        };
+        if let Some(first) = self.principals.by_spiffe.insert(id, principal.clone()) {
+            let (first, second) = (shown(&first), shown(principal));
+            self.problems.push(Problem::IdentityShared { what: text.to_owned(), first, second });
+        }
+    }
+}
+
+/// Issuer and subject.
+fn identity_of(identity: &Value) -> Option<(&str, &str)> {
+    let identity = identity.as_object().filter(|identity| identity.len() == 2)?;
+    Some((identity.get("issuer")?.as_str()?, identity.get("subject")?.as_str()?))
 }
 
 fn list<'a>(item: &'a Map<String, Value>, field: &str) -> Result<&'a [Value], &'static str> {
     match item.get(field) {
         None => Ok(&[]),
-        Some(list) => list.as_array().map(Vec::as_slice).ok_or("`keys` and `uids` as arrays"),
+        Some(list) => list.as_array().map(Vec::as_slice).ok_or("`keys`, `uids`, `oidc` and `spiffe` as arrays"),
     }
 }
 

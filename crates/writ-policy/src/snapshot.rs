@@ -19,6 +19,7 @@ const ENCODED_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + (SNAPSHOT_FILES_MAX + 1) *
 pub(crate) const SCHEMA: &str = "schema.cedarschema";
 pub(crate) const ENTITIES: &str = "entities.json";
 pub(crate) const PRINCIPALS: &str = "principals.json";
+pub(crate) const ISSUERS: &str = "issuers.json";
 const README: &str = "README.md";
 const FIXTURES: &str = "tests/";
 const GUARDRAILS: &str = "guardrails/";
@@ -123,7 +124,7 @@ fn judge_path(path: &str) -> Result<(), Problem> {
     if path.ends_with(".cedar") && looks_like_one && !is_guardrail(path) {
         return Err(Problem::UnknownFile);
     }
-    let known = [SCHEMA, ENTITIES, PRINCIPALS, README].contains(&path);
+    let known = [SCHEMA, ENTITIES, PRINCIPALS, ISSUERS, README].contains(&path);
     if known || is_policy(path) || is_guardrail(path) || is_fixture(path) { Ok(()) } else { Err(Problem::UnknownFile) }
 }
 

@@ -7,6 +7,7 @@ mod explain;
 mod fixture;
 mod fixtures;
 mod gates;
+mod identities;
 mod index;
 mod index_at_large;
 mod inputs;

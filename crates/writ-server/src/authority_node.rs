@@ -1,5 +1,6 @@
 //! A node that records: an authority over its ledger, readers beside it, and the policy folder it follows.
 
+use crate::issuers::KeyFetcher;
 use crate::readers::{ReadError, Readers};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,6 +27,8 @@ pub struct NodeSetting {
     pub rate: Rate,
     /// Who proves what a policy set can never do.
     pub solver: SolverCommand,
+    /// Fetches the keys of token issuers.
+    pub fetcher: KeyFetcher,
 }
 
 /// A node that records.
@@ -45,6 +48,7 @@ pub struct AuthorityNode {
     large: Semaphore,
     /// The turn of a policy set that is published.
     publishing: Semaphore,
+    fetcher: KeyFetcher,
 }
 
 impl AuthorityNode {
@@ -54,7 +58,7 @@ impl AuthorityNode {
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
-        let NodeSetting { place, signer, policy, rate, solver } = setting;
+        let NodeSetting { place, signer, policy, rate, solver, fetcher } = setting;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
             if phase == Phase::Idle {
@@ -82,6 +86,7 @@ impl AuthorityNode {
             control,
             large: Semaphore::new(1),
             publishing: Semaphore::new(1),
+            fetcher,
         })
     }
 
@@ -140,6 +145,10 @@ impl AuthorityNode {
 
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    pub(crate) fn fetcher(&self) -> &KeyFetcher {
+        &self.fetcher
     }
 
     pub(crate) fn large(&self) -> &Semaphore {

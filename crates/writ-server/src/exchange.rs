@@ -5,7 +5,7 @@ use crate::json::{Fields, strict_json};
 use crate::peer::Peer;
 use crate::route::Route;
 use hyper::body::Bytes;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -50,6 +50,22 @@ impl Exchange {
     /// The fields of the JSON object in the body.
     pub fn fields(&self) -> Result<Fields, Refusal> {
         Fields::of(strict_json(&self.body)?)
+    }
+
+    /// The bearer token in the head, if there is one.
+    pub(crate) fn bearer(&self) -> Result<Option<String>, Refusal> {
+        let mut found = self.headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), other) = (found.next(), found.next()) else { return Ok(None) };
+        if other.is_some() {
+            return Err(Refusal::malformed("expected one `Authorization`, found several"));
+        }
+        let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        // What was found is not told: it may be a secret that was meant for somebody else.
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.bytes().all(plain) {
+            return Err(Refusal::malformed("expected `Authorization: Bearer TOKEN`, found something else"));
+        }
+        Ok(Some(token.to_owned()))
     }
 
     /// The fields of the query.

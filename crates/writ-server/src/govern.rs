@@ -1,6 +1,7 @@
 //! Serving a node that records: its operations, its upkeep, and its end.
 
 use crate::authority_node::AuthorityNode;
+use crate::clients::ClientTrust;
 use crate::error::ServeError;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, Said};
@@ -8,6 +9,7 @@ use crate::metrics::Gauge;
 use crate::node::{Node, NodeLimits, serve_node};
 use crate::operations::handler;
 use crate::route::NODE_ROUTES;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the policy folder is looked at.
 const POLICY_EVERY: Duration = Duration::from_millis(500);
+/// How often the bundles of trust domains are looked at.
+const TRUST_EVERY: Duration = Duration::from_millis(500);
 /// How often a solver is looked for, while there is none that could be asked.
 const SOLVER_EVERY: Duration = Duration::from_secs(30);
 /// How often strangers who were turned away are recorded.
@@ -29,11 +33,12 @@ pub async fn serve_authority(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (asked, scraped) = (node.clone(), node.clone());
-    let upkeep = [
+    let mut upkeep = vec![
         tokio::spawn(follow_policy(node.clone(), log.clone())),
         tokio::spawn(look_for_solver(node.clone(), log.clone())),
         tokio::spawn(tally(node.clone(), log.clone())),
     ];
+    upkeep.extend(listeners.clients().map(|clients| tokio::spawn(follow_trust(clients, log.clone()))));
     let served = Node {
         store: node.store().to_owned(),
         routes: NODE_ROUTES,
@@ -67,6 +72,32 @@ async fn follow_policy(node: Arc<AuthorityNode>, log: Log) {
             Ok(Err(error)) => log.line(Level::Warn, "policy", &[("refused", Said::Text(&error.to_string()))]),
             Err(error) => log.line(Level::Error, "policy", &[("why", Said::Text(&error.to_string()))]),
         }
+    }
+}
+
+/// Bundles of trust domains are replaced as their CAs are, without a restart.
+async fn follow_trust(clients: Arc<ClientTrust>, log: Log) {
+    let mut ticks = interval(TRUST_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        let looked = clients.clone();
+        let followed = spawn_blocking(move || looked.follow()).await.unwrap_or_default();
+        let mut refused = BTreeMap::new();
+        for (domain, changed) in followed {
+            match changed {
+                Ok(()) => log.line(Level::Info, "trust", &[("domain", Said::Text(&domain))]),
+                Err(error) => {
+                    refused.insert(domain, error.to_string());
+                }
+            }
+        }
+        // Told once, not at each look.
+        for (domain, why) in refused.iter().filter(|(domain, why)| known.get(*domain) != Some(*why)) {
+            log.line(Level::Warn, "trust", &[("domain", Said::Text(domain)), ("refused", Said::Text(why))]);
+        }
+        known = refused;
     }
 }
 

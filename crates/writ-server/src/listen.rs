@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::clients::ClientTrust;
 use crate::error::ServeError;
 use crate::tls::TlsConfig;
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -48,6 +50,11 @@ impl Listeners {
         let listener = TcpListener::bind(address).await.map_err(ServeError::Listener)?;
         self.tcp = Some((listener, tls));
         Ok(self)
+    }
+
+    /// Whose word is taken for who clients from the network are.
+    pub(crate) fn clients(&self) -> Option<Arc<ClientTrust>> {
+        self.tcp.as_ref()?.1.as_ref()?.clients().cloned()
     }
 
     /// The address listened on, with the port that the system chose.

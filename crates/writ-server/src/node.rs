@@ -269,7 +269,7 @@ impl Door {
             },
             Arrival::Remote(_, address) => {
                 let tls = self.tcp.as_ref().is_some_and(|(_, tls)| tls.is_some());
-                (Peer::Remote { address: *address, tls }, Present::among(&self.remote, metrics), 1)
+                (Peer::Remote { address: *address, tls, certificate: None }, Present::among(&self.remote, metrics), 1)
             }
         };
         metrics.accepted.count(kind);
@@ -278,15 +278,14 @@ impl Door {
             return;
         };
         let shared = self.shared.clone();
-        let acceptor = self.tcp.as_ref().and_then(|(_, tls)| tls.as_ref()).map(TlsConfig::acceptor);
+        let tls = self.tcp.as_ref().and_then(|(_, tls)| tls.clone());
         self.connections.spawn(async move {
             let _place = (present, seat);
-            let peer = Arc::new(peer);
             match arrival {
-                Arrival::Local(stream) => converse(stream, peer, shared).await,
-                Arrival::Remote(stream, _) => {
+                Arrival::Local(stream) => converse(stream, Arc::new(peer), shared).await,
+                Arrival::Remote(stream, address) => {
                     if stream.set_nodelay(true).is_ok() {
-                        remote(stream, acceptor, peer, shared).await;
+                        remote(stream, address, tls, shared).await;
                     }
                 }
             }
@@ -299,17 +298,17 @@ impl Door {
     }
 }
 
-async fn remote(
-    stream: TcpStream,
-    acceptor: Option<tokio_rustls::TlsAcceptor>,
-    peer: Arc<Peer>,
-    shared: Arc<Conversations>,
-) {
-    let Some(acceptor) = acceptor else { return converse(stream, peer, shared).await };
+async fn remote(stream: TcpStream, address: SocketAddr, tls: Option<TlsConfig>, shared: Arc<Conversations>) {
+    let Some(tls) = tls else {
+        let peer = Peer::Remote { address, tls: false, certificate: None };
+        return converse(stream, Arc::new(peer), shared).await;
+    };
     let head_timeout = shared.node.limits.head_timeout;
     // A handshake that fails is the client's doing, and nothing to tell the operator: it could fill a disk.
-    if let Ok(Ok(stream)) = timeout(head_timeout, acceptor.accept(stream)).await {
-        converse(stream, peer, shared).await;
+    if let Ok(Ok(stream)) = timeout(head_timeout, tls.acceptor().accept(stream)).await {
+        // What was shown is looked at once here, and holds for every request of the connection.
+        let certificate = tls.certificate(stream.get_ref().1);
+        converse(stream, Arc::new(Peer::Remote { address, tls: true, certificate }), shared).await;
     }
 }
 

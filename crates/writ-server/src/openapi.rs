@@ -178,7 +178,8 @@ pub fn openapi() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Bytes are base64 with padding. Objects have no unknown and no repeated fields. Every answer that matters \
                             carries its proof: verify it with the domain's trust root before acting on it. On the local socket the kernel \
-                            says who asks; everywhere else requests are signed.",
+                            says who asks; elsewhere requests are signed, or their caller is known by a certificate of the connection \
+                            or a token in `Authorization: Bearer`.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
@@ -309,7 +310,7 @@ fn schemas() -> Value {
         "Name": { "type": "string", "pattern": "^[A-Za-z0-9._/:@-]{1,128}$" },
         "Code": { "type": "string", "enum": codes, "x-status-without-entry": statuses },
         "Asked": {
-            "description": "Exactly one of the two: a request that nobody has signed, for a caller on the local socket; or a signed one.",
+            "description": "Exactly one of the two: a request that nobody has signed, for a caller who is known by the local socket, a certificate or a token; or a signed one.",
             "oneOf": [
                 object("A bare request.", &[("request", bytes("The payload of spec/statement.md, kind authorize or shadow.")), explain.clone()]),
                 object("A signed request.", &[("signed", bytes("The envelope of spec/statement.md, kind authorize, shadow or order.")), explain]),

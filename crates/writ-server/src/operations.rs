@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use writ_authority::{Caller, Local};
+use writ_authority::{Caller, Local, Shown};
 use writ_protocol::{Code, ExecutionId, Name, Refusal};
 
 /// How long a follower of the feed goes without a newer tree when nothing of the control chain has changed.
@@ -55,12 +55,13 @@ async fn answer_elsewhere(node: &Arc<AuthorityNode>, exchange: Exchange) -> Repl
 
 async fn answer_here(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     let peer = exchange.peer.clone();
-    let caller = caller(&peer);
+    let shown = peer.shown();
+    let caller = caller(&peer, shown.as_ref());
     match exchange.route.pattern {
-        "/v1/authorize" => api::authorize(node, &caller, exchange.fields()).await,
-        "/v1/shadow" => api::shadow(node, &caller, exchange.fields()).await,
-        "/v1/orders" => api::order(node, &caller, exchange.fields()).await,
-        "/v1/policies" => api::publish(node, &caller, exchange.fields()).await,
+        "/v1/authorize" => api::authorize(node, &caller, &exchange).await,
+        "/v1/shadow" => api::shadow(node, &caller, &exchange).await,
+        "/v1/orders" => api::order(node, &caller, &exchange).await,
+        "/v1/policies" => api::publish(node, &caller, &exchange).await,
         "/v1/statements" => api::state(node, &caller, exchange.fields()).await,
         "/v1/status" => api::status(node),
         _ => read(node, &exchange).await.unwrap_or_else(|refusal| api::refused(&refusal)),
@@ -100,7 +101,7 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
             let disclose = query.optional_u64("disclose")? == Some(1);
             query.end()?;
             if disclose {
-                node.authority().may_see_values(&caller(&exchange.peer))?;
+                node.authority().may_see_values(&caller(&exchange.peer, None))?;
             }
             api::bundle(node, index()?, disclose).await
         }
@@ -118,14 +119,14 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
     })
 }
 
-fn caller(peer: &Peer) -> Caller<'_> {
+fn caller<'p>(peer: &'p Peer, shown: Option<&'p Shown>) -> Caller<'p> {
     match peer {
         Peer::Local { uid, pid, pidfd, descent, .. } => {
             // A process that cannot be seen from here has number 0, which is nobody's.
             let pid = pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
             Caller::Local(Local { uid: *uid, pid, pidfd: pidfd.as_ref().map(AsFd::as_fd), descent })
         }
-        Peer::Remote { .. } => Caller::Remote,
+        Peer::Remote { .. } => shown.map_or(Caller::Remote, Caller::Connected),
     }
 }
 

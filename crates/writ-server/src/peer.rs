@@ -1,10 +1,11 @@
+use crate::clients::ClientCertificate;
 use nix::sys::socket::{getsockopt, sockopt::PeerPidfd};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use tokio::net::UnixStream;
-use writ_authority::Descent;
+use writ_authority::{Descent, Shown};
 
 /// Who is at the other end of a connection, as far as the system says. Nothing that a client sent is in it.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub enum Peer {
         address: SocketAddr,
         /// Whether the connection is encrypted.
         tls: bool,
+        /// The certificate that it has shown, if it has.
+        certificate: Option<ClientCertificate>,
     },
 }
 
@@ -43,6 +46,14 @@ impl Peer {
             pidfd,
             descent: Descent::default(),
         })
+    }
+
+    /// What the connection shows of its other end, if it shows anything.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Remote { certificate, .. } => certificate.as_ref().map(ClientCertificate::shown),
+        }
     }
 
     /// Whoever has the same crowd shares its limit.

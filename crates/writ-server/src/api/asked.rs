@@ -1,46 +1,49 @@
 use super::{holds, next_step, proof_text, refused};
 use crate::authority_node::AuthorityNode;
-use crate::exchange::Reply;
+use crate::exchange::{Exchange, Reply};
 use crate::explained::explanation_json;
 use crate::json::Fields;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use writ_authority::{Answer, Caller, Clause, Denied, Effect, Held, Received, Shadowed};
+use writ_authority::{Answer, BearerToken, Caller, Clause, Denied, Effect, Held, Received, Shadowed};
 use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
-pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    match fields.and_then(explained) {
+pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
+    match explained(node, exchange).await {
         Ok((asked, explain)) => told(node, node.authority().authorize(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Asks what policy would answer.
-pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    match fields.and_then(explained) {
+pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
+    match explained(node, exchange).await {
         Ok((asked, explain)) => told(node, node.authority().shadow(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Gives an order.
-pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    match fields.and_then(explained) {
+pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
+    match explained(node, exchange).await {
         Ok((asked, explain)) => told(node, node.authority().order(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
 
 /// Publishes a policy set.
-pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
-    let read = fields.and_then(|mut fields| {
+pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
+    let bundle = |fields: &mut Fields| {
         let bundle = fields.optional_bytes("bundle")?;
-        let bundle = bundle.ok_or_else(|| Refusal::malformed("expected a `bundle`, in base64"))?;
-        Ok((received(fields)?, bundle))
-    });
+        bundle.ok_or_else(|| Refusal::malformed("expected a `bundle`, in base64"))
+    };
+    let read = match exchange.fields().and_then(|mut fields| Ok((bundle(&mut fields)?, fields))) {
+        Ok((bundle, fields)) => received(node, exchange, fields).await.map(|asked| (asked, bundle)),
+        Err(refusal) => Err(refusal),
+    };
     match read {
         Ok((asked, bundle)) => {
             let answer = node.authority().publish(caller, asked.view(), &bundle).await;
@@ -53,6 +56,7 @@ pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, fields: R
 enum Asked {
     Bare(Vec<u8>),
     Signed(Vec<u8>),
+    WithToken(Vec<u8>, String),
 }
 
 impl Asked {
@@ -60,6 +64,7 @@ impl Asked {
         match self {
             Self::Bare(bytes) => Received::Bare(bytes),
             Self::Signed(bytes) => Received::Signed(bytes),
+            Self::WithToken(bytes, token) => Received::WithToken(bytes, BearerToken(token)),
         }
     }
 }
@@ -71,18 +76,27 @@ enum Explain {
     No,
 }
 
-fn explained(mut fields: Fields) -> Result<(Asked, Explain), Refusal> {
+async fn explained(node: &AuthorityNode, exchange: &Exchange) -> Result<(Asked, Explain), Refusal> {
+    let mut fields = exchange.fields()?;
     let explain = if fields.optional_bool("explain")?.unwrap_or_default() { Explain::Yes } else { Explain::No };
-    Ok((received(fields)?, explain))
+    Ok((received(node, exchange, fields).await?, explain))
 }
 
-fn received(mut fields: Fields) -> Result<Asked, Refusal> {
+/// What is asked, with the one proof of who asks that came with it. Of two, readers could differ in which one counts.
+async fn received(node: &AuthorityNode, exchange: &Exchange, mut fields: Fields) -> Result<Asked, Refusal> {
     let (bare, signed) = (fields.optional_bytes("request")?, fields.optional_bytes("signed")?);
     fields.end()?;
-    match (bare, signed) {
-        (Some(bytes), None) => Ok(Asked::Bare(bytes)),
-        (None, Some(bytes)) => Ok(Asked::Signed(bytes)),
-        (Some(_), Some(_)) | (None, None) => {
+    match (bare, signed, exchange.bearer()?) {
+        (Some(bytes), None, None) => Ok(Asked::Bare(bytes)),
+        (Some(bytes), None, Some(token)) => {
+            node.fetch_keys_for(&token).await;
+            Ok(Asked::WithToken(bytes, token))
+        }
+        (None, Some(bytes), None) => Ok(Asked::Signed(bytes)),
+        (None, Some(_), Some(_)) => {
+            Err(Refusal::malformed("expected one proof of who asks, found a signed request with a token"))
+        }
+        (Some(_), Some(_), _) | (None, None, _) => {
             Err(Refusal::malformed("expected either `request` or `signed`, in base64"))
         }
     }

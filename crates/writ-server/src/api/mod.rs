@@ -92,7 +92,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::LabelsMissing => "its lineage has learnt more since it was granted; ask for a new writ",
         Code::LineageBroken => "ask from an execution that is still running",
         Code::Unauthenticated | Code::UnknownAuthority | Code::SignatureInvalid => {
-            "see that your key or user is in principals.json and that you sign with that key"
+            "see that your key, user, token or certificate is one that principals.json names, and that a token or certificate is renewed in time"
         }
         Code::Expired | Code::NotYetValid => "see that the clocks agree, then make a new request",
         Code::RateLimited => "slow down",

@@ -126,6 +126,23 @@ fn nobody_asks_in_another_name() {
     assert!(domain.judged().is_clean());
 }
 
+#[test]
+fn a_gateway_asks_in_nobodys_name() {
+    let mut domain = GovernedDomain::new();
+    let builder = domain.member("builder").name();
+    let named = writ_protocol::entry::PrincipalRef { kind: builder.kind.clone(), id: builder.id.clone() };
+    // Its key is enrolled, and yet it is no principal's: whoever enforces cannot ask for others (Invariant 11).
+    for principal in [None, Some(named)] {
+        let request = Request { principal, ..domain.asked_to_build() };
+        let gateway = domain.domain.gateway_key(0, 1);
+        let signed = request.sign(domain.domain.origin(), gateway.signing_key());
+        turned_away(&domain, || domain.sent(&signed), Code::Unauthenticated);
+    }
+    let record = domain.authority().published().control.gateway(&domain.domain.gateway_name(0)).cloned().unwrap();
+    assert!(record.asserts.is_empty(), "a node enrols gateways that assert nobody");
+    assert!(domain.judged().is_clean());
+}
+
 fn name_of(domain: &GovernedDomain, id: &str) -> writ_protocol::entry::PrincipalRef {
     let name = domain.member(id).name();
     writ_protocol::entry::PrincipalRef { kind: name.kind.clone(), id: name.id.clone() }

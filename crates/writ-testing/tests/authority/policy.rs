@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use writ_authority::{Answer, AuthorityError, Rate, SolverCommand, read_policy_folder};
 use writ_ledger::{Ledger, Options};
 use writ_protocol::{Body, Code};
-use writ_server::{AuthorityNode, NodeSetting};
+use writ_server::{AuthorityNode, KeyFetcher, NodeSetting};
 use writ_testing::governed::{GovernedDomain, PolicyFiles};
 
 const NOTHING_BUT_MAKE: &str = r#"@id("only-make")
@@ -70,6 +70,7 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
         policy: folder.clone(),
         rate: Rate::STANDARD,
         solver: SolverCommand::new("cvc5"),
+        fetcher: KeyFetcher::default(),
     };
     let node = AuthorityNode::open(setting, move || clock.now_ms()).unwrap();
     let begun = (node.size(), *node.policy().set.digest());

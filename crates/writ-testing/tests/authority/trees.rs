@@ -2,12 +2,16 @@
 
 use crate::answers::{denied, permitted, turned_away};
 use crate::running::Running;
-use writ_authority::{Answer, Received};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use writ_authority::{Answer, BearerToken, Received};
 use writ_protocol::entry::{Admitted, Place, Target};
 use writ_protocol::statement::{Claim, Request};
 use writ_protocol::{Code, action};
-use writ_testing::governed::{GovernedDomain, Myself, wait};
-use writ_tlog::sha256;
+use writ_testing::governed::{GovernedDomain, Myself, PolicyFiles, wait};
+use writ_testing::scenario::Secret;
+use writ_tlog::{Algorithm, sha256};
 
 #[test]
 fn what_asks_inside_a_tree_is_its_execution_whatever_its_user() {
@@ -46,6 +50,45 @@ fn nothing_inside_a_tree_is_somebody_else_or_gives_orders() {
     let (_, denial) = denied(domain, answer, Code::Unauthenticated);
     assert!(denial.text.is_some(), "what was wrong is kept");
     assert_eq!(domain.authority().published().control.halted(), None);
+    running.clean();
+}
+
+#[test]
+fn a_token_inside_a_tree_makes_nobody_somebody_else_and_begins_no_lineage() {
+    let running = Running::begin();
+    let domain = &running.domain;
+    let (issuer, key) = ("https://ci.example", Secret::new(Algorithm::Ed25519, "issuer"));
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": text(&key.public().as_bytes()[1..]) });
+    let issuers = json!([{ "issuer": issuer, "audience": "writ:acme", "algorithms": ["EdDSA"], "keys": [jwk] }]);
+    let mut principals: serde_json::Value = serde_json::from_str(&domain.members.principals()).unwrap();
+    for item in principals.as_array_mut().unwrap() {
+        let subject = item["principal"].clone();
+        item["oidc"] = json!([{ "issuer": issuer, "subject": subject }]);
+    }
+    let policies = PolicyFiles::standard(&domain.members)
+        .with("principals.json", &principals.to_string())
+        .with("issuers.json", &issuers.to_string());
+    domain.authority().activate(&policies.snapshot()).unwrap();
+    let token = |subject: &str| {
+        let claims =
+            json!({ "iss": issuer, "sub": subject, "aud": "writ:acme", "exp": domain.clock.now_ms() / 1000 + 60 });
+        let head = json!({ "alg": "EdDSA", "kid": "k1" });
+        let signed = format!("{}.{}", text(head.to_string().as_bytes()), text(claims.to_string().as_bytes()));
+        let signature = key.sign(signed.as_bytes());
+        format!("{signed}.{}", text(&signature))
+    };
+    let sends = |subject: &str| {
+        let bytes = domain.asked_to_build().payload(domain.domain.origin());
+        let token = token(subject);
+        running.sends(Received::WithToken(&bytes, BearerToken(&token)))
+    };
+    for other in ["Agent::tester", "User::alice"] {
+        denied(domain, sends(other), Code::IdentityMismatch);
+    }
+    // Its own is known, and is caused by its execution all the same.
+    let (_, grant) = permitted(domain, sends("Agent::builder"));
+    assert_eq!((grant.principal.auth.as_str(), grant.cause.depth()), ("oidc", 1));
     running.clean();
 }
 
