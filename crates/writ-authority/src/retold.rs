@@ -7,7 +7,7 @@ use crate::replay::{Derived, Run, Verdict};
 use crate::shadow::would;
 use writ_ledger::audit::Audited;
 use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
-use writ_policy::{Decision, Depth, Explanation, explain};
+use writ_policy::{Decision, Depth, Explanation, Permit, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{
     ActionRef, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Grant, GrantFields, Hold,
@@ -229,22 +229,6 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             }
             Some(Body::Denial(denial))
         }
-        (Body::Revocation(order), Decision::Permit(permit)) => {
-            let mut order = order.clone();
-            order.facts = commitment(order.facts)?;
-            order.action = ActionRef { kind: derived.action.kind(), digest: commitment(order.action.digest)? };
-            order.policy.reasons = Ascending::new(permit.reasons.clone());
-            order.time_ms = derived.facts.now_ms;
-            Some(Body::Revocation(order))
-        }
-        (Body::Halt(order), Decision::Permit(permit)) => {
-            let mut order = order.clone();
-            order.facts = commitment(order.facts)?;
-            order.action = ActionRef { kind: derived.action.kind(), digest: commitment(order.action.digest)? };
-            order.policy.reasons = Ascending::new(permit.reasons.clone());
-            order.time_ms = derived.facts.now_ms;
-            Some(Body::Halt(order))
-        }
         (Body::Hold(hold), Decision::Hold(held)) => {
             let mut fields = HoldFields::clone(hold);
             fields.facts = commitment(hold.facts)?;
@@ -253,15 +237,6 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             (fields.needs, fields.time_ms) = (held.needs.clone(), derived.facts.now_ms);
             fields.until_ms = derived.facts.now_ms.saturating_add(held.within_ms);
             Hold::new(fields).ok().map(Body::Hold)
-        }
-        (Body::Approval(approval), Decision::Permit(permit)) => {
-            let mut fields = ApprovalFields::clone(approval);
-            fields.facts = commitment(approval.facts)?;
-            fields.action = ActionRef { kind: derived.action.kind(), digest: commitment(approval.action.digest)? };
-            fields.policy.reasons = Ascending::new(permit.reasons.clone());
-            fields.groups = Ascending::new(derived.facts.answers.as_ref()?.groups.clone());
-            fields.time_ms = derived.facts.now_ms;
-            Approval::new(fields).ok().map(Body::Approval)
         }
         (Body::Shadow(shadow), decision) => {
             let mut fields = ShadowFields::clone(shadow);
@@ -273,6 +248,48 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             fields.policy.reasons = Ascending::new(decision.reasons().to_vec());
             Shadow::new(fields).ok().map(Body::Shadow)
         }
-        (_, Decision::Permit(_) | Decision::Hold(_) | Decision::Deny(_)) => None,
+        (_, Decision::Permit(permit)) => rebuilt_order(audited, derived, permit),
+        (_, Decision::Hold(_) | Decision::Deny(_)) => None,
     }
+}
+
+/// The same of an order that was carried out.
+fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Option<Body> {
+    let commitment = |held: Hash| opening(audited, &held).map(Opening::commitment);
+    let action = |held: Hash| Some(ActionRef { kind: derived.action.kind(), digest: commitment(held)? });
+    let reasons = Ascending::new(permit.reasons.clone());
+    let mut body = audited.body.clone();
+    match &mut body {
+        Body::Revocation(order) => {
+            (order.facts, order.action) = (commitment(order.facts)?, action(order.action.digest)?);
+            (order.policy.reasons, order.time_ms) = (reasons, derived.facts.now_ms);
+        }
+        Body::Halt(order) => {
+            (order.facts, order.action) = (commitment(order.facts)?, action(order.action.digest)?);
+            (order.policy.reasons, order.time_ms) = (reasons, derived.facts.now_ms);
+        }
+        Body::Approval(approval) => {
+            let mut fields = ApprovalFields::clone(approval);
+            (fields.facts, fields.action) = (commitment(approval.facts)?, action(approval.action.digest)?);
+            (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
+            fields.groups = Ascending::new(derived.facts.answers.as_ref()?.groups.clone());
+            *approval = Approval::new(fields).ok()?;
+        }
+        Body::Genesis(_)
+        | Body::Gateway(_)
+        | Body::RootOrder(_)
+        | Body::Policy(_)
+        | Body::Grant(_)
+        | Body::Denial(_)
+        | Body::Hold(_)
+        | Body::Shadow(_)
+        | Body::Tally(_)
+        | Body::Spend(_)
+        | Body::Start(_)
+        | Body::Outcome(_)
+        | Body::Report(_)
+        | Body::Erasure(_)
+        | Body::Seal(_) => return None,
+    }
+    Some(body)
 }

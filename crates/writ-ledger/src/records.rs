@@ -3,7 +3,7 @@
 use crate::error::LedgerError;
 use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Grant, Place, Positive};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Erasure, Grant, Place, Positive};
 use writ_protocol::order::{Accepted, Carrier, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
 use writ_protocol::{Body, Code, ExecutionId, Label, Name};
@@ -199,15 +199,7 @@ pub(crate) fn project(
         Body::Approval(approval) => {
             run(projections, "INSERT INTO approval (hold_idx, idx) VALUES (?1, ?2)", (sql(approval.hold.index), index))?
         }
-        Body::Erasure(erasure) => {
-            for erased in erasure.erased.as_slice() {
-                run(
-                    projections,
-                    "INSERT INTO erased (idx, commitment, by_idx) VALUES (?1, ?2, ?3)",
-                    (sql(erased.index), erased.commitment.as_bytes(), index),
-                )?;
-            }
-        }
+        Body::Erasure(erasure) => erased(projections, index, erasure)?,
         Body::Spend(_) | Body::Start(_) | Body::Outcome(_) | Body::Report(_) => match accepted {
             Accepted::Evidence(statement) => evidence(records, index, statement)?,
             Accepted::AsItStands | Accepted::Root(_) => {}
@@ -221,6 +213,17 @@ pub(crate) fn project(
         | Body::Shadow(_)
         | Body::Tally(_)
         | Body::Seal(_) => {}
+    }
+    Ok(())
+}
+
+fn erased(projections: &Connection, index: i64, erasure: &Erasure) -> Result<(), LedgerError> {
+    for erased in erasure.erased.as_slice() {
+        run(
+            projections,
+            "INSERT INTO erased (idx, commitment, by_idx) VALUES (?1, ?2, ?3)",
+            (sql(erased.index), erased.commitment.as_bytes(), index),
+        )?;
     }
     Ok(())
 }

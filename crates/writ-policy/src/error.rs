@@ -181,6 +181,7 @@ pub enum Problem {
     History { told: String, advice: &'static str },
 }
 
+const ANNOTATION_ADVICE: &str = "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget, @label, @approval or @approve_within, or remove it";
 const PRINCIPAL_ADVICE: &str = "an item is {\"principal\": \"Agent::name\", \"keys\": [\"hex\"], \"uids\": [1000], \"oidc\": [{\"issuer\": \"https://…\", \"subject\": \"…\"}], \"spiffe\": [\"spiffe://…\"]}; all but the principal may be left out";
 const ISSUER_ADVICE: &str = "an item is {\"issuer\": \"https://…\", \"audience\": \"…\", \"algorithms\": [\"ES256\"], \"jwks\": \"https://…\"}, or with `keys` in place of `jwks`";
 
@@ -260,16 +261,12 @@ impl Problem {
             Self::IdForm(_) => "use 1 to 120 characters from A-Z a-z 0-9 . _ - / : @",
             Self::IdRepeated { .. } => "give each policy its own id",
             Self::IdLong { .. } => "choose a shorter one: as `policy:<id>` its authors could not accept it by name",
-            Self::AnnotationUnknown(_) => {
-                "use @id, @description, @window, @freeze_after, @kill_after, @sandbox, @budget, @label, @approval or @approve_within, or remove it"
-            }
+            Self::AnnotationUnknown(_) => ANNOTATION_ADVICE,
             Self::AnnotationOnForbid(_) => "terms belong to permits; a forbid has @id, @description and @approval only",
             Self::AnnotationOnPermit(_) => "what needs an approval is forbidden until it has one: write it at a forbid",
             Self::WithinWithoutApproval => "say whose approval is waited for, with @approval",
             Self::AnnotationForm { .. } => "write it in that form",
-            Self::KillBeforeFreeze { .. } => {
-                "set both @freeze_after and @kill_after, the first not longer than the second"
-            }
+            Self::KillBeforeFreeze { .. } => "set @freeze_after and @kill_after, the first not longer than the second",
             Self::SandboxUnknown(_) => "remove @sandbox: no profile exists yet",
             Self::Schema(_) => "a domain's schema adds types and actions and cannot redefine those of the base schema",
             Self::Invalid(_) => "mend it: a policy that does not fit the schema can fail when it is needed",

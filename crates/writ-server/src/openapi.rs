@@ -161,6 +161,7 @@ const OPERATIONS: &[Operation] = &[
 pub fn openapi() -> Value {
     let mut schemas = schemas();
     if let Some(schemas) = schemas.as_object_mut() {
+        schemas.extend(hold_schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
         schemas.extend(lineage_schemas().map(|(name, schema)| (name.to_owned(), schema)));
     }
     let mut paths = Map::new();
@@ -295,6 +296,68 @@ fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
+/// What waits, and what was answered to it.
+fn hold_schemas() -> [(&'static str, Value); 5] {
+    let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
+    let proof = || text("The entry with its proof, as a C2SP tlog-proof.");
+    [
+        (
+            "Hold",
+            object(
+                "A request that waits for approval. Whoever asked asks again once it is approved, with another request that names the hold and has its action salt.",
+                &[
+                    ("outcome", json!({ "const": "hold" })),
+                    ("index", index.clone()),
+                    ("repeated", boolean.clone()),
+                    ("approved", json!({ "type": "boolean", "description": "Whether enough have approved it." })),
+                    ("needs", list(reference("Need"))),
+                    ("until_ms", index.clone()),
+                    ("why", text("Why, for a person.")),
+                    ("policies", list(reference("Clause"))),
+                    ("action_salt", bytes("The salt of the action digest that is approved.")),
+                    ("next", text("What to do.")),
+                    ("proof", proof()),
+                ],
+            ),
+        ),
+        ("Need", object("So many approvals of a group.", &[("group", reference("Name")), ("count", index.clone())])),
+        ("Holds", object("What waits.", &[("holds", list(reference("HoldState")))])),
+        (
+            "HoldState",
+            object(
+                "A hold as it is recorded.",
+                &[
+                    ("index", index.clone()),
+                    ("id", text("Its id.")),
+                    ("state", json!({ "enum": ["pending", "approved", "rejected", "lapsed", "resolved"] })),
+                    ("principal", text("Who waits.")),
+                    ("needs", list(reference("Need"))),
+                    ("policies", list(reference("Name"))),
+                    ("answers", list(reference("HoldAnswer"))),
+                    ("asked_ms", index.clone()),
+                    ("until_ms", index.clone()),
+                    (
+                        "resolved",
+                        json!({ "type": ["integer", "null"], "description": "The grant or denial that came of it." }),
+                    ),
+                ],
+            ),
+        ),
+        (
+            "HoldAnswer",
+            object(
+                "What somebody answered.",
+                &[
+                    ("by", text("Who.")),
+                    ("verdict", json!({ "enum": ["approve", "reject"] })),
+                    ("groups", list(reference("Name"))),
+                    ("index", index.clone()),
+                ],
+            ),
+        ),
+    ]
+}
+
 fn schemas() -> Value {
     let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
@@ -349,26 +412,6 @@ fn schemas() -> Value {
         ]),
         "Receipt": object("A recorded statement.", &[
             ("index", index.clone()), ("repeated", boolean.clone()), ("proof", proof()),
-        ]),
-        "Hold": object("A request that waits for approval. Whoever asked asks again once it is approved, with another request that names the hold and has its action salt.", &[
-            ("outcome", constant("hold")), ("index", index.clone()), ("repeated", boolean.clone()),
-            ("approved", json!({ "type": "boolean", "description": "Whether enough have approved it." })),
-            ("needs", list(reference("Need"))), ("until_ms", index.clone()), ("why", text("Why, for a person.")),
-            ("policies", list(reference("Clause"))), ("action_salt", bytes("The salt of the action digest that is approved.")),
-            ("next", text("What to do.")), ("proof", proof()),
-        ]),
-        "Need": object("So many approvals of a group.", &[("group", reference("Name")), ("count", index.clone())]),
-        "Holds": object("What waits.", &[("holds", list(reference("HoldState")))]),
-        "HoldState": object("A hold as it is recorded.", &[
-            ("index", index.clone()), ("id", text("Its id.")),
-            ("state", json!({ "enum": ["pending", "approved", "rejected", "lapsed", "resolved"] })),
-            ("principal", text("Who waits.")), ("needs", list(reference("Need"))), ("policies", list(reference("Name"))),
-            ("answers", list(reference("HoldAnswer"))), ("asked_ms", index.clone()), ("until_ms", index.clone()),
-            ("resolved", json!({ "type": ["integer", "null"], "description": "The grant or denial that came of it." })),
-        ]),
-        "HoldAnswer": object("What somebody answered.", &[
-            ("by", text("Who.")), ("verdict", json!({ "enum": ["approve", "reject"] })),
-            ("groups", list(reference("Name"))), ("index", index.clone()),
         ]),
         "Entry": object("An entry.", &[("index", index.clone()), ("proof", proof())]),
         "Control": object("The control chain.", &[

@@ -143,23 +143,7 @@ fn answered(
             "repeated": receipt.repeated,
             "writ": proof_text(receipt.to_writ())?,
         })),
-        Answer::Hold(held) => {
-            let Held { receipt, needs, until_ms, why, clauses, salt, approved } = *held;
-            let json = json!({
-                "outcome": "hold",
-                "index": receipt.index.get(),
-                "repeated": receipt.repeated,
-                "approved": approved,
-                "needs": holds::needs(&needs),
-                "until_ms": until_ms,
-                "why": why,
-                "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
-                "action_salt": STANDARD.encode(salt),
-                "next": next(Code::ApprovalPending),
-                "proof": proof_text(receipt.to_writ())?,
-            });
-            Ok(Reply::json(StatusCode::ACCEPTED, &json).counted_as(Refusal::new(Code::ApprovalPending, why)))
-        }
+        Answer::Hold(held) => waits(*held, next),
         Answer::Done(receipt) => ok(json!({
             "outcome": "recorded",
             "index": receipt.index.get(),
@@ -206,6 +190,24 @@ fn answered(
         }
         Answer::TurnedAway(refusal) => Err(refusal),
     }
+}
+
+fn waits(held: Held, next: fn(Code) -> &'static str) -> Result<Reply, Refusal> {
+    let Held { receipt, needs, until_ms, why, clauses, salt, approved } = held;
+    let json = json!({
+        "outcome": "hold",
+        "index": receipt.index.get(),
+        "repeated": receipt.repeated,
+        "approved": approved,
+        "needs": holds::needs(&needs),
+        "until_ms": until_ms,
+        "why": why,
+        "policies": clauses.iter().map(|(id, found)| clause(id, found)).collect::<Vec<_>>(),
+        "action_salt": STANDARD.encode(salt),
+        "next": next(Code::ApprovalPending),
+        "proof": proof_text(receipt.to_writ())?,
+    });
+    Ok(Reply::json(StatusCode::ACCEPTED, &json).counted_as(Refusal::new(Code::ApprovalPending, why)))
 }
 
 fn clause(id: &Name, clause: &Clause) -> Value {
