@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use std::fmt;
+use writ_tlog::VerifyingKey;
 
 /// The longest key set that is read, in bytes.
 pub const JWKS_BYTES_MAX: usize = 256 * 1024;
@@ -179,7 +180,9 @@ fn numbers(key: &Map<String, Value>) -> Result<(&'static [TokenAlgorithm], Publi
         (Some("EC"), Some("P-256")) => Ok((&[TokenAlgorithm::Es256], point(32)?)),
         (Some("EC"), Some("P-384")) => Ok((&[TokenAlgorithm::Es384], point(48)?)),
         (Some("OKP"), Some("Ed25519")) => {
-            let x = decoded(key, "x", 32..=32)?.try_into().map_err(|_| "expected 32 bytes in `x`")?;
+            let x: [u8; 32] = decoded(key, "x", 32..=32)?.try_into().map_err(|_| "expected 32 bytes in `x`")?;
+            // A key of small order verifies what nobody has signed.
+            VerifyingKey::ed25519(&x).map_err(|error| error.to_string())?;
             Ok((&[TokenAlgorithm::EdDsa], PublicNumbers::Ed25519(x)))
         }
         (Some("RSA"), None) => {

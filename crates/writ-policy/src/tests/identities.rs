@@ -148,6 +148,7 @@ fn each_published_key_is_for_one_algorithm_and_what_verifies_nothing_is_left_out
         rsa("").replace(&modulus, &"_".repeat(short)),
         rsa("").replace("AQAB", "AAAB"),
         r#"{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"}"#.to_owned(),
+        format!(r#"{{"kty": "OKP", "crv": "Ed25519", "x": "{}"}}"#, "A".repeat(43)),
         "{}".to_owned(),
     ] {
         assert_eq!(read(&[&useless]), Ok(vec![]), "{useless}");
