@@ -27,7 +27,7 @@ from verifier import cbor
 from verifier.action import commitment
 from verifier.bundle import MAX_VALUES, verify_bundle
 from verifier.conventions import sha256
-from verifier.order import State, named_by, rests_on
+from verifier.state import State, named_by, rests_on
 from verifier.refusals import Refused
 
 SPEND, START, OUTCOME = World.spend, World.start, World.outcome

@@ -8,7 +8,8 @@ from .action import OPENING, commitment, open_commitment, read_action
 from .conventions import entry_hash, sha256
 from .entry import CONTROL_TYPES, read_entry
 from .ledger import Checkpoint
-from .order import Execution, Recorded, State, accept, revoked_at
+from .order import accept
+from .state import Execution, Recorded, State, revoked_at
 from .refusals import Refused, malformed
 from .shape import array, byte_string, envelope, record, row, uint
 from .tree import judge_inclusion

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from .action import read_action
 from .bundle import Bundle, result_text
-from .order import Execution
+from .state import Execution
 from .writ import Writ
 
 # The prefix of an entry's own id in text (spec/README.md, "An id").

@@ -98,17 +98,17 @@ impl Authority {
             if let Err(refusal) = carried(&facts.labels, &[]) {
                 return self.deny(case, None, Ruling::of(&refusal)).await;
             }
-            let mut hold = None;
-            match self.resumption(case, ask)? {
-                Resumption::Fresh => {}
-                Resumption::Approved(Resumed { hold: approved, approvers }) => {
-                    (hold, facts.approvals) = (Some(approved), approvers);
+            let hold = match self.resumption(case, ask)? {
+                Resumption::Fresh => None,
+                Resumption::Approved(Resumed { hold, approvers }) => {
+                    facts.approvals = approvers;
+                    Some(hold)
                 }
                 Resumption::Over(hold, refusal) => {
                     return self.deny(case, None, Ruling::of(&refusal).ending(hold)).await;
                 }
                 Resumption::Not(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await,
-            }
+            };
             let recorded = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => {
                     if let Err(refusal) = carried(&facts.labels, &permit.terms.labels) {
@@ -131,12 +131,9 @@ impl Authority {
                     return self.deny(case, Some((&active, &facts)), Ruling::of(&why)).await;
                 }
                 Decision::Deny(deny) => {
-                    let ruling = Ruling::of_policy(&active, &deny).judged(case);
-                    let ruling = Ruling { hold: hold.map(Box::new), ..ruling };
-                    return self
-                        .deny(case, Some((&active, &facts)), ruling)
-                        .await
-                        .map(|answer| answer.because(&active, case, &facts));
+                    let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of_policy(&active, &deny).judged(case) };
+                    let denied = self.deny(case, Some((&active, &facts)), ruling).await;
+                    return denied.map(|answer| answer.because(&active, case, &facts));
                 }
             };
             let LedgerError::Refused(refusal) = &recorded else { return Err(recorded.into()) };

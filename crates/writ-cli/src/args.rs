@@ -1,3 +1,4 @@
+use crate::certificate::KeyCertificate;
 use crate::holds::{Answer, Holds, Waiting};
 use crate::policy::args as policy;
 pub(crate) use crate::reach::{As, Reach};
@@ -494,21 +495,6 @@ pub(crate) enum KeyCommand {
     New(NewKey),
     /// Write the key of a principal as a certificate, which shows it to an https node for a whole connection
     Certificate(KeyCertificate),
-}
-
-#[derive(ClapArgs)]
-pub(crate) struct KeyCertificate {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// Whose, like Agent::builder
-    #[arg(long, value_name = "TYPE::ID")]
-    pub(crate) principal: String,
-    /// The file with the seed of the key [default: DIR/keys/principals/TYPE/ID.seed]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-    /// Where to write, without ending: STEM.pem is the certificate, STEM.key its secret key
-    #[arg(short, long, value_name = "STEM")]
-    pub(crate) output: PathBuf,
 }
 
 #[derive(ClapArgs)]

@@ -3,15 +3,32 @@
 //! The certificate is signed by its own key, says nothing but that key, and does not end: whose key it is, and until when, is what the policy set and
 //! revocations say.
 
-use crate::args;
+use crate::args::Place;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FILE, must_be_new, principal_seed, read_key, read_seed, write_new};
 use crate::who::principal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use clap::Args as ClapArgs;
 use serde_json::json;
+use std::path::PathBuf;
 use writ_tlog::SigningKey;
+
+#[derive(ClapArgs)]
+pub(crate) struct KeyCertificate {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Whose, like Agent::builder
+    #[arg(long, value_name = "TYPE::ID")]
+    pub(crate) principal: String,
+    /// The file with the seed of the key [default: DIR/keys/principals/TYPE/ID.seed]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Where to write, without ending: STEM.pem is the certificate, STEM.key its secret key
+    #[arg(short, long, value_name = "STEM")]
+    pub(crate) output: PathBuf,
+}
 
 const PUBLIC_FILE: u32 = 0o644;
 const SEQUENCE: u8 = 0x30;
@@ -33,7 +50,7 @@ const UNTIL: &[u8] = b"99991231235959Z";
 const KEY_HEAD: &[u8] =
     &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-pub(crate) fn run(args: &args::KeyCertificate, as_json: bool) -> Result<(), CliError> {
+pub(crate) fn run(args: &KeyCertificate, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
     let seed_file = args
         .key

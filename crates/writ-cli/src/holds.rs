@@ -184,6 +184,12 @@ impl Shown {
                     let pairs = pairs.iter().filter_map(component);
                     told.push((name, pairs.collect::<Vec<_>>().join(" ")));
                 }
+                ("labels", Value::Array(labels)) => {
+                    let labels = labels
+                        .iter()
+                        .filter_map(|label| if let Value::Text(text) = label { Some(text.as_str()) } else { None });
+                    told.push((name, labels.collect::<Vec<_>>().join(" ")));
+                }
                 _ => {}
             }
         }
