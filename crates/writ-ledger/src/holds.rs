@@ -4,7 +4,7 @@ use crate::error::LedgerError;
 use crate::reader::Reader;
 use crate::records::{answers_to, held, shown};
 use crate::store::{self, sql, unsql};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::order::OpenHold;
 use writ_tlog::{Hash, LeafIndex};
@@ -49,14 +49,22 @@ impl Reader {
         of: Option<&AssertedPrincipal>,
         most: u64,
     ) -> Result<Vec<LeafIndex>, LedgerError> {
-        let query =
-            "SELECT idx FROM hold WHERE resolved_idx IS NULL AND until_ms > ?1 AND (?2 IS NULL OR principal = ?2)
-                     ORDER BY idx LIMIT ?3";
-        let found = self
-            .connection()
-            .prepare_cached(query)?
-            .query_map((sql(now_ms), of.map(shown), sql(most)), |row| row.get::<_, i64>(0))?
-            .collect::<Result<Vec<_>, _>>()?;
+        // Two questions, so that each has its index.
+        let (all, each) = (
+            "SELECT idx FROM hold WHERE resolved_idx IS NULL AND until_ms > ?1 ORDER BY idx LIMIT ?2",
+            "SELECT idx FROM hold WHERE resolved_idx IS NULL AND until_ms > ?1 AND principal = ?3 ORDER BY idx LIMIT ?2",
+        );
+        let index = |row: &Row<'_>| row.get::<_, i64>(0);
+        let found: Vec<i64> = match of {
+            None => {
+                let mut query = self.connection().prepare_cached(all)?;
+                query.query_map((sql(now_ms), sql(most)), index)?.collect::<Result<_, _>>()?
+            }
+            Some(of) => {
+                let mut query = self.connection().prepare_cached(each)?;
+                query.query_map((sql(now_ms), sql(most), shown(of)), index)?.collect::<Result<_, _>>()?
+            }
+        };
         found.into_iter().map(|index| Ok(LeafIndex::new(unsql(index)?))).collect()
     }
 }

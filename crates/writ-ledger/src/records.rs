@@ -123,7 +123,8 @@ impl Records for StoredRecords<'_> {
     fn labels(&self, of: &Carrier) -> Result<Lookup<Vec<Label>>, LedgerError> {
         let of_lineage = "SELECT label FROM label WHERE lineage = ?1 ORDER BY label";
         let of_open_work = "SELECT DISTINCT label.label FROM execution JOIN label ON label.lineage = execution.lineage
-             WHERE execution.principal = ?1 AND execution.kind = ?2 AND execution.state != 'ended' ORDER BY 1";
+             WHERE execution.principal = ?1 AND execution.kind = ?2 AND execution.state != 'ended' AND execution.carries = 1
+             ORDER BY 1";
         let found = match of {
             Carrier::Lineage(origin) => self.texts(of_lineage, [origin.as_bytes()])?,
             Carrier::OpenWorkOf(who) => self.texts(of_open_work, (who.id.as_str(), who.kind.as_str()))?,
@@ -278,8 +279,8 @@ fn begin(
     let principal = &grant.principal;
     run(
         projections,
-        "INSERT INTO execution (id, grant_idx, usage, gateway, state, begun_idx, lineage, kind, principal)
-         VALUES (?1, ?2, ?3, ?4, 'spent', ?5, ?6, ?7, ?8)",
+        "INSERT INTO execution (id, grant_idx, usage, gateway, state, begun_idx, lineage, kind, principal, carries)
+         VALUES (?1, ?2, ?3, ?4, 'spent', ?5, ?6, ?7, ?8, EXISTS (SELECT 1 FROM label WHERE label.lineage = ?6))",
         (
             execution.as_bytes(),
             at,
@@ -315,7 +316,11 @@ fn carry(projections: &Connection, index: i64, lineage: &Hash, labels: &[Label])
             (lineage.as_bytes(), label.as_str(), index),
         )?;
     }
-    Ok(())
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let open = "UPDATE execution SET carries = 1 WHERE lineage = ?1 AND state != 'ended' AND carries = 0";
+    run(projections, open, [lineage.as_bytes()])
 }
 
 fn evidence(records: &StoredRecords<'_>, index: i64, statement: &GatewayStatement) -> Result<(), LedgerError> {

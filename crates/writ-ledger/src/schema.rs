@@ -41,17 +41,21 @@ CREATE TABLE execution (
     id BLOB PRIMARY KEY, grant_idx INTEGER NOT NULL, usage INTEGER NOT NULL, gateway TEXT NOT NULL,
     state TEXT NOT NULL, result TEXT, begun_idx INTEGER NOT NULL, started_idx INTEGER, ended_idx INTEGER,
     -- The lineage it belongs to, by the entry hash of the grant at its beginning, and who acts.
-    lineage BLOB NOT NULL, kind TEXT NOT NULL, principal TEXT NOT NULL
+    lineage BLOB NOT NULL, kind TEXT NOT NULL, principal TEXT NOT NULL,
+    -- Whether that lineage has a label: most have none, and whoever asks for the labels of open work need not look at it.
+    carries INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX execution_open ON execution (gateway, begun_idx) WHERE state != 'ended';
-CREATE INDEX execution_of ON execution (principal, kind, lineage) WHERE state != 'ended';
+CREATE INDEX execution_of ON execution (principal, kind, lineage) WHERE state != 'ended' AND carries = 1;
+CREATE INDEX execution_in ON execution (lineage) WHERE state != 'ended';
 CREATE TABLE label (lineage BLOB, label TEXT, idx INTEGER NOT NULL, PRIMARY KEY (lineage, label)) STRICT, WITHOUT ROWID;
 CREATE TABLE labelled (grant_idx INTEGER, idx INTEGER, PRIMARY KEY (grant_idx, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE caused (parent_idx INTEGER, idx INTEGER, PRIMARY KEY (parent_idx, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE spent (grant_idx INTEGER, usage INTEGER, execution BLOB NOT NULL, PRIMARY KEY (grant_idx, usage)) STRICT, WITHOUT ROWID;
 CREATE TABLE budget (counter TEXT PRIMARY KEY, drawn INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (idx INTEGER PRIMARY KEY, principal TEXT NOT NULL, until_ms INTEGER NOT NULL, resolved_idx INTEGER) STRICT;
-CREATE INDEX hold_open ON hold (principal, until_ms) WHERE resolved_idx IS NULL;
+CREATE INDEX hold_open ON hold (until_ms) WHERE resolved_idx IS NULL;
+CREATE INDEX hold_of ON hold (principal, until_ms) WHERE resolved_idx IS NULL;
 CREATE TABLE approval (hold_idx INTEGER, idx INTEGER, PRIMARY KEY (hold_idx, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE statement (
     gateway TEXT, epoch INTEGER, seq INTEGER, idx INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, seq)

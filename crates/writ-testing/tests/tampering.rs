@@ -493,7 +493,7 @@ fn changed_tiles_and_checkpoints_are_named() {
 }
 
 /// Table, a changed row, a row added, a row removed.
-const PROJECTIONS: [(&str, [&str; 3]); 12] = [
+const PROJECTIONS: [(&str, [&str; 3]); 13] = [
     (
         "control",
         [
@@ -523,7 +523,7 @@ const PROJECTIONS: [(&str, [&str; 3]); 12] = [
         [
             "UPDATE execution SET state = 'started', result = NULL, ended_idx = NULL
          WHERE id = (SELECT min(id) FROM execution WHERE state = 'ended')",
-            "INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL, randomblob(32), 'Agent', 'builder')",
+            "INSERT INTO execution VALUES (randomblob(16), 5, 1, 'gateway-1', 'spent', NULL, 7, NULL, NULL, randomblob(32), 'Agent', 'builder', 0)",
             "DELETE FROM execution WHERE id = (SELECT min(id) FROM execution)",
         ],
     ),
@@ -567,8 +567,16 @@ const PROJECTIONS: [(&str, [&str; 3]); 12] = [
         "hold",
         [
             "UPDATE hold SET resolved_idx = NULL WHERE idx = (SELECT min(idx) FROM hold)",
-            "INSERT INTO hold VALUES (9, NULL)",
-            "DELETE FROM hold WHERE idx = (SELECT min(idx) FROM hold)",
+            "INSERT INTO hold VALUES (9, 'Agent::builder', 1, NULL)",
+            "UPDATE hold SET until_ms = until_ms + 1",
+        ],
+    ),
+    (
+        "approval",
+        [
+            "UPDATE approval SET hold_idx = hold_idx + 1",
+            "INSERT INTO approval VALUES (9, 9)",
+            "DELETE FROM approval WHERE idx = (SELECT min(idx) FROM approval)",
         ],
     ),
     (

@@ -2,9 +2,9 @@
 
 use crate::scenario::{Domain, Recorded, Secret, Standing};
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{CommitmentKind, Opening};
+use writ_protocol::action::{Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    Ascending, Enrolment, EntryType, Erased, Erasure, ErasureFields, Positive, RequestRef, Target, Window,
+    Ascending, Enrolment, EntryType, Erased, Erasure, ErasureFields, Positive, RequestRef, Target, Verdict, Window,
 };
 use writ_protocol::statement::{Claim, Ending, GatewayStatement};
 use writ_protocol::{Code, DenialId, Ed25519Key, ExecutionId, HoldId, Name, OrderId, RequestKey, WritId};
@@ -37,6 +37,7 @@ enum Step {
     Denial,
     Erase,
     Hold,
+    Approve(usize),
     Resolve,
     Revoke,
 }
@@ -62,6 +63,7 @@ impl<'a> Story<'a> {
             Step::Grant | Step::Admitted | Step::Resolve => return self.grant(step, kind, standing, before),
             Step::Denial => return self.denial(step, standing),
             Step::Hold => return self.hold(step, standing),
+            Step::Approve(owner) => return self.approval(step, owner, first()),
             Step::Erase => Draft::Erasure(self.erasure(step, first())),
             Step::Revoke => return self.revocation(step, writ()),
             Step::Spend => self.statement(step, |execution| Claim::Spent {
@@ -146,6 +148,23 @@ impl<'a> Story<'a> {
         let [action, facts] = self.openings(&mut draft.openings);
         draft.fields.action.digest = action;
         draft.fields.facts = facts;
+        draft.proposal()
+    }
+
+    fn approval(&self, step: usize, owner: usize, hold: &Recorded) -> Proposal {
+        let salt = |of: &str| *sha256(self.label(&format!("{of} {step}")).as_bytes()).as_bytes();
+        let held = hold.held();
+        let mut asked = self.domain.asked_order(Command::Answer(Verdict::Approve, held.clone()));
+        asked.key = self.request(step).key;
+        asked.time_ms = self.time_ms(step);
+        asked.salt = salt("request");
+        asked.action_salt = salt("action");
+        let mut draft = self.domain.answer_asked(owner, held, Verdict::Approve, &asked);
+        let facts = draft.openings.iter_mut().find(|opening| opening.kind == CommitmentKind::Facts).unwrap();
+        facts.salt = salt("facts");
+        draft.fields.facts = facts.commitment();
+        draft.fields.id = OrderId::new(self.time_ms(step), self.ten_bytes(&format!("approval {step}")));
+        draft.fields.time_ms = self.time_ms(step);
         draft.proposal()
     }
 
@@ -258,7 +277,7 @@ fn steps(number: u64) -> &'static [Step] {
         (7, _) => &[Grant, Spend, Start, Revoke, Terminated, Refused],
         (_, 0 | 5) => &[Admitted, Start, End],
         (_, 2) => &[Denial],
-        (_, 4) => &[Hold, Resolve, Spend, Heartbeat],
+        (_, 4) => &[Hold, Approve(1), Approve(2), Resolve, Spend, Heartbeat],
         (_, 6) => &[Denial, Erase],
         _ => &[Grant, Spend, Start, End],
     }
@@ -274,6 +293,7 @@ fn says(step: Step) -> bool {
         | Step::Denial
         | Step::Erase
         | Step::Hold
+        | Step::Approve(_)
         | Step::Resolve
         | Step::Revoke => false,
     }

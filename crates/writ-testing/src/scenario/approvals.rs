@@ -6,6 +6,7 @@ use writ_protocol::Name;
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Held};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{ActionRef, ApprovalFields, Ascending, Principal, RequestRef, Verdict};
+use writ_protocol::statement::Request;
 use writ_tlog::Algorithm;
 
 impl Domain {
@@ -18,14 +19,18 @@ impl Domain {
 
     /// What an owner answers to a hold.
     pub fn answer(&self, hold: &Recorded, owner: usize, verdict: Verdict) -> ApprovalDraft {
-        let action = hold.opening(CommitmentKind::Action).commitment();
-        self.answer_with(owner, Held { hold: hold.entry_ref(), action }, verdict)
+        self.answer_with(owner, hold.held(), verdict)
     }
 
     /// What an owner signs, whatever they say.
     pub fn answer_with(&self, owner: usize, held: Held, verdict: Verdict) -> ApprovalDraft {
-        let (by, key) = self.owner(owner);
         let asked = self.asked_order(Command::Answer(verdict, held.clone()));
+        self.answer_asked(owner, held, verdict, &asked)
+    }
+
+    /// What an owner signs with this very request, which asks for the answer.
+    pub fn answer_asked(&self, owner: usize, held: Held, verdict: Verdict, asked: &Request) -> ApprovalDraft {
+        let (by, key) = self.owner(owner);
         let (_, action) = asked.action().unwrap();
         let signed = asked.sign(self.origin(), key.signing_key());
         let facts = self.facts();
@@ -43,5 +48,12 @@ impl Domain {
             statement: Bytes(signed),
         };
         ApprovalDraft { fields, openings: vec![action, facts] }
+    }
+}
+
+impl Recorded {
+    /// What an answer to a hold names of it.
+    pub fn held(&self) -> Held {
+        Held { hold: self.entry_ref(), action: self.opening(CommitmentKind::Action).commitment() }
     }
 }

@@ -68,8 +68,7 @@ fn all_entries(store: &Path) -> Result<Vec<Vec<u8>>, LedgerError> {
 
 /// Every row of every table that carries meaning. Each node that starts raises the generation in `ledger`.
 fn all_rows(store: &Path) -> BTreeSet<String> {
-    const TABLES: &str =
-        "entry tile checkpoint vault control request used_id execution spent budget hold statement erased";
+    const TABLES: &str = "entry tile checkpoint vault control request used_id execution label labelled caused spent budget hold approval statement erased";
     let connection = Connection::open(store).unwrap();
     let mut found = BTreeSet::new();
     for table in TABLES.split(' ') {
