@@ -65,21 +65,28 @@ fn run(seed: u64) -> Outcome {
 
 /// Schedules in which nothing happens show nothing.
 fn was_worth_it(report: &Report) {
-    let Report { schedules, grants, effects, orders, repeated, shadows, .. } = report;
+    let Report { schedules, grants, effects, orders, repeated, shadows, holds, approved, labelled, .. } = report;
     for (what, count) in [("grants", grants), ("effects", effects), ("orders", orders), ("repeated", repeated)] {
         assert!(*count > *schedules, "too few {what}: {count} in {schedules} schedules");
     }
-    assert!(*shadows > schedules / 4, "too few in shadow: {shadows} in {schedules} schedules");
+    for (what, count, of) in
+        [("in shadow", shadows, 4), ("holds", holds, 2), ("approved", approved, 20), ("labels", labelled, 2)]
+    {
+        assert!(*count > schedules / of, "too few {what}: {count} in {schedules} schedules");
+    }
     for phase in Phase::ALL {
         assert!(report.kills.contains_key(phase), "no node was killed in {}", phase.as_str());
         assert!(report.power_cuts.contains_key(phase), "no power was lost in {}", phase.as_str());
     }
-    let steps = ["admitted", "asking", "idle", "running", "spending", "started", "starting", "telling", "viewing"];
+    let steps =
+        ["admitted", "asking", "idle", "labelling", "running", "spending", "started", "starting", "telling", "viewing"];
     for step in steps {
         assert!(report.gateways_killed.contains_key(step), "no gateway was killed while {step}");
     }
     let codes = [
         "action_mismatch",
+        "approval_pending",
+        "approval_rejected",
         "budget_exceeded",
         "clock_untrusted",
         "evaluation_error",

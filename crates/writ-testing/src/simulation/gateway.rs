@@ -6,9 +6,9 @@ use std::mem;
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Examined, Identity, Own, Presented, Running, Scene};
 use writ_ledger::{Disclosure, Receipt};
 use writ_protocol::action::Action;
-use writ_protocol::entry::{Audience, Positive};
+use writ_protocol::entry::{Ascending, Audience, Positive};
 use writ_protocol::statement::{Ask, Authorize, Claim, Ending, GatewayStatement, Presentation, Request};
-use writ_protocol::{Code, Refusal};
+use writ_protocol::{Code, Label, Refusal};
 use writ_tlog::{Hash, LeafIndex};
 
 pub(super) struct Gateway {
@@ -20,6 +20,9 @@ pub(super) struct Gateway {
     view: Option<ControlView>,
     job: Job,
 }
+
+/// What an execution may come to carry.
+const LABELS: [&str; 2] = ["secret-read", "untrusted-input"];
 
 /// Which use of which writ.
 type Use = (Hash, u64);
@@ -47,6 +50,11 @@ enum Job {
         sent: BootTime,
     },
     Admitted(Box<Admission>),
+    /// Waits until it is recorded what the execution carries.
+    Labelling {
+        admission: Box<Admission>,
+        statement: Vec<u8>,
+    },
     /// Waits for the proof that the start is recorded.
     Starting {
         running: Running,
@@ -73,6 +81,7 @@ impl Job {
             Self::Asking { .. } => "asking",
             Self::Spending { .. } => "spending",
             Self::Admitted(_) => "admitted",
+            Self::Labelling { .. } => "labelling",
             Self::Starting { .. } => "starting",
             Self::Started { .. } => "started",
             Self::Running(_) => "running",
@@ -85,6 +94,7 @@ impl Job {
         match self {
             Self::Viewing { heartbeat: statement, .. }
             | Self::Spending { statement, .. }
+            | Self::Labelling { statement, .. }
             | Self::Starting { statement, .. }
             | Self::Telling { statement } => Some(statement),
             Self::Down
@@ -128,6 +138,19 @@ impl Gateway {
             Job::Viewing { view, heartbeat, sent } => self.viewed(world, *view, heartbeat, sent),
             Job::Asking { own, signed, action } => self.asked(world, own, signed, action),
             Job::Spending { examined, statement, sent } => self.spent(world, examined, statement, sent),
+            Job::Admitted(admission) if world.chance.one_in(4) => {
+                let label = Label::new(LABELS[world.chance.place(LABELS.len())]).unwrap();
+                let statement = self.sign(world, admission.labelled(Ascending::new([label])));
+                Job::Labelling { admission, statement }
+            }
+            Job::Labelling { admission, statement } => match self.say(world, &statement) {
+                Heard::Recorded(_) => {
+                    world.report.labelled += 1;
+                    Job::Admitted(admission)
+                }
+                Heard::Refused(refusal) => self.lost(world, &refusal),
+                Heard::Nothing => Job::Labelling { admission, statement },
+            },
             Job::Admitted(admission) => {
                 let of = (*admission.writ().entry(), admission.usage().get());
                 let (claim, running) = admission.start();

@@ -4,9 +4,11 @@ use super::effects::Effects;
 use crate::governed::Entered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use writ_protocol::entry::{AssertedPrincipal, Audience, Body, Grant, Place, Target};
+use writ_protocol::entry::{
+    Approval, AssertedPrincipal, Audience, Body, Grant, Hold, Place, Principal, Target, Verdict,
+};
 use writ_protocol::statement::{Claim, GatewayStatement, RootCommand, Signed};
-use writ_protocol::{ExecutionId, Name};
+use writ_protocol::{ExecutionId, Label, Name};
 use writ_tlog::{Hash, Origin};
 
 /// An invariant that a history breaks.
@@ -24,8 +26,8 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Everything that a history breaks: no grant and no spend follows what forbids it and no counter passes its limit (5), each use has one
-/// effect at most (6), and what was acknowledged is there (9).
+/// Everything that a history breaks: no grant and no spend follows what forbids it and no counter passes its limit (5), what waits is granted once
+/// enough have approved it, none of them who asked (13), labels are not lost (8), each use has one effect at most (6), and what was acknowledged is there (9).
 pub fn breaches(
     origin: &Origin,
     entries: &[Entered],
@@ -60,6 +62,15 @@ struct History<'a> {
     uses: BTreeSet<(Hash, u64)>,
     started: BTreeSet<ExecutionId>,
     ended: BTreeSet<ExecutionId>,
+    /// What waits, until it is granted, with the approvals that count.
+    waiting: BTreeMap<Hash, Waited>,
+    /// Labels of lineages, by the grants they begin with.
+    labels: BTreeMap<Hash, BTreeSet<Label>>,
+}
+
+struct Waited {
+    hold: Hold,
+    answers: Vec<Approval>,
 }
 
 impl<'a> History<'a> {
@@ -77,6 +88,8 @@ impl<'a> History<'a> {
             uses: BTreeSet::new(),
             started: BTreeSet::new(),
             ended: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            labels: BTreeMap::new(),
         }
     }
 
@@ -104,16 +117,17 @@ impl<'a> History<'a> {
             },
             Body::Policy(activation) => self.policy = Some((activation.set, activation.epoch.get())),
             Body::Grant(grant) => self.grant(entered, grant),
-            Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) => {
+            Body::Hold(hold) => {
+                self.waiting.insert(entered.hash, Waited { hold: hold.clone(), answers: Vec::new() });
+            }
+            Body::Approval(approval) => self.approval(entered.index, approval),
+            Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
                 self.evidence(entered.index, &evidence.statement.0);
             }
             Body::Genesis(_)
             | Body::Denial(_)
-            | Body::Hold(_)
-            | Body::Approval(_)
             | Body::Shadow(_)
             | Body::Tally(_)
-            | Body::Report(_)
             | Body::Erasure(_)
             | Body::Seal(_) => {}
         }
@@ -143,10 +157,68 @@ impl<'a> History<'a> {
                 self.breach(5, format!("grant {at} is number {drawn} of {limit} from {}", draw.counter));
             }
         }
+        if let Some(hold) = &grant.hold {
+            self.resolved(at, grant, &hold.entry);
+        }
+        self.carried(at, &entered.hash, grant);
         if let Some((execution, _)) = grant.admitted_execution() {
             self.spend(at, entered.hash, 1, execution);
         }
         self.grants.insert(entered.hash, grant.clone());
+    }
+
+    /// What was held is granted once, in time, to whoever asked for it, when as many as it needs have approved it and nobody has said no.
+    fn resolved(&mut self, at: u64, grant: &Grant, hold: &Hash) {
+        let Some(Waited { hold, answers }) = self.waiting.remove(hold) else {
+            self.breach(5, format!("grant {at} resolves what does not wait"));
+            return;
+        };
+        let same = hold.principal == grant.principal && hold.action == grant.action && hold.cause == grant.cause;
+        if !same || grant.time_ms >= hold.until_ms {
+            self.breach(5, format!("grant {at} is not what was held, or it had lapsed"));
+        }
+        if answers.iter().any(|answer| answer.verdict == Verdict::Reject) {
+            self.breach(5, format!("grant {at} was rejected"));
+        }
+        let stands = |by: &Principal| {
+            let key = by.key.as_ref().map(|key| Target::Key(key.fingerprint()));
+            !self.revoked.contains(&Target::Principal(by.asserted()))
+                && !key.is_some_and(|key| self.revoked.contains(&key))
+        };
+        let lacks = hold.needs.iter().any(|need| {
+            let counts = |answer: &&Approval| answer.groups.as_slice().contains(&need.group) && stands(&answer.by);
+            let by: BTreeSet<_> = answers.iter().filter(counts).map(|answer| answer.by.asserted()).collect();
+            (by.len() as u64) < need.count.get()
+        });
+        if lacks {
+            self.breach(5, format!("grant {at} lacks approvals"));
+        }
+    }
+
+    fn approval(&mut self, at: u64, approval: &Approval) {
+        let Some(waited) = self.waiting.get_mut(&approval.hold.entry) else {
+            self.breach(5, format!("approval {at} of what does not wait"));
+            return;
+        };
+        let own = waited.hold.principal.asserted() == approval.by.asserted();
+        waited.answers.push(approval.clone());
+        if own {
+            self.breach(13, format!("approval {at} by who has asked"));
+        }
+    }
+
+    /// Who asks from elsewhere may be anything that is under way in its name: the grant has the labels of all of that.
+    fn carried(&mut self, at: u64, hash: &Hash, grant: &Grant) {
+        let own = grant.principal.asserted();
+        let open = self.spent.iter().filter(|(execution, _)| !self.ended.contains(*execution));
+        let in_its_name =
+            open.filter(|(_, (writ, _))| self.grants.get(writ).is_some_and(|by| by.principal.asserted() == own));
+        let carried = in_its_name.filter_map(|(_, (writ, _))| self.labels.get(writ)).flatten();
+        if let Some(lost) = carried.into_iter().find(|label| !grant.labels.as_slice().contains(label)) {
+            let lost = lost.clone();
+            self.breach(8, format!("grant {at} lacks the label {lost}"));
+        }
+        self.labels.insert(*hash, grant.labels.as_slice().iter().cloned().collect());
     }
 
     /// What is revoked of all that a grant rests on.
@@ -189,7 +261,10 @@ impl<'a> History<'a> {
             Claim::Ended { execution, .. } => {
                 self.ended.insert(*execution);
             }
-            Claim::Labelled { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
+            Claim::Labelled { writ, labels, .. } => {
+                self.labels.entry(*writ).or_default().extend(labels.as_slice().iter().cloned());
+            }
+            Claim::Refused { .. } | Claim::Heartbeat { .. } => {}
         }
     }
 

@@ -16,7 +16,7 @@ impl World {
 
     /// Mostly single writs: a domain in which all is revoked does nothing more.
     fn target(&mut self) -> Target {
-        let agent = self.agents[self.chance.place(self.agents.len())].clone();
+        let agent = self.agent();
         match self.chance.below(20) {
             0 => Target::Gateway(self.domain.gateway_name(1)),
             1 | 2 => Target::Policy(self.policies[self.chance.place(self.policies.len())].digest()),

@@ -20,6 +20,12 @@ pub struct Report {
     pub effects: u64,
     /// Orders that were done, policy sets put in force, gateways renewed.
     pub orders: u64,
+    /// What had to wait for approval.
+    pub holds: u64,
+    /// Of that, what was approved and granted.
+    pub approved: u64,
+    /// Labels that executions came to carry.
+    pub labelled: u64,
     /// Answers in shadow that were heard of.
     pub shadows: u64,
     /// Refusals by code, whoever refused: authority, ledger or gateway.
@@ -46,6 +52,9 @@ impl Report {
         self.grants += other.grants;
         self.effects += other.effects;
         self.orders += other.orders;
+        self.holds += other.holds;
+        self.approved += other.approved;
+        self.labelled += other.labelled;
         self.shadows += other.shadows;
         add(&mut self.refusals, &other.refusals);
         add(&mut self.kills, &other.kills);
@@ -62,12 +71,26 @@ fn add<K: Ord + Copy>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedules, entries, acknowledged, repeated, grants, effects, orders, shadows, .. } = self;
+        let Self {
+            schedules,
+            entries,
+            acknowledged,
+            repeated,
+            grants,
+            effects,
+            orders,
+            shadows,
+            holds,
+            approved,
+            labelled,
+            ..
+        } = self;
         writeln!(f, "{schedules} schedules, {entries} entries, {acknowledged} acknowledged ({repeated} repeated)")?;
         writeln!(
             f,
             "{grants} grants, {effects} effects, {orders} orders, activations and renewals, {shadows} in shadow"
         )?;
+        writeln!(f, "{holds} holds, {approved} approved and granted, {labelled} labels gained")?;
         let phases = |of: &BTreeMap<Phase, u64>| of.iter().map(|(at, n)| (at.as_str(), *n)).collect::<Vec<_>>();
         let named = |of: &BTreeMap<&'static str, u64>| of.iter().map(|(what, n)| (*what, *n)).collect::<Vec<_>>();
         let tables = [

@@ -4,18 +4,19 @@ use super::chance::Chance;
 use super::effects::Effects;
 use super::gateway::Gateway;
 use super::history::breaches;
+use super::holding::{DEPLOY, Waiting};
 use super::node::Node;
 use super::report::Report;
 use crate::governed::{Entered, Member, Members, PolicyFiles, TestClock, entered, judged, wait};
 use crate::scenario::Domain;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use writ_authority::{Answer, Caller, Received, Snapshot};
 use writ_ledger::Receipt;
 use writ_protocol::action::Opening;
-use writ_protocol::entry::{Audience, Positive};
+use writ_protocol::entry::{Audience, EntryRef, Positive};
 use writ_protocol::statement::{Ask, Authorize, Request, Shadowing};
-use writ_protocol::{Ed25519Key, Refusal};
+use writ_protocol::{Body, Ed25519Key, Refusal};
 use writ_tlog::{Hash, Origin};
 
 const BASE_MS: u64 = 1_795_248_000_000;
@@ -82,6 +83,10 @@ pub(super) struct World {
     pub(super) node: Node,
     pub(super) gateways: Vec<Gateway>,
     pub(super) writs: Vec<Handed>,
+    /// What was asked for and waits, or has waited, for approval.
+    pub(super) waiting: Vec<Waiting>,
+    /// The actions that nobody may do unapproved, by what the ledger knows of them.
+    pub(super) deployments: BTreeSet<Hash>,
     /// What was sent once, and may arrive again.
     pub(super) network: Vec<(To, Vec<u8>)>,
     pub(super) effects: Effects,
@@ -98,7 +103,9 @@ pub(super) struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut members = Members::standard(4_000);
-        members.0.extend(AGENTS.iter().map(|id| Member::new("Agent", id, &["agents"])));
+        members.0.push(Member::new("User", "carol", &["operators"]));
+        members.0.push(Member::new("Agent", AGENTS[0], &["agents", "operators"]));
+        members.0.extend(AGENTS[1..].iter().map(|id| Member::new("Agent", id, &["agents"])));
         let policies = policies(&members);
         let (domain, clock) = (Domain::new(BASE_MS), TestClock::at(BASE_MS + 1_000));
         let mut world = Self {
@@ -112,6 +119,8 @@ impl World {
             folder: 0,
             gateways: Vec::new(),
             writs: Vec::new(),
+            waiting: Vec::new(),
+            deployments: BTreeSet::new(),
             network: Vec::new(),
             effects: Effects::default(),
             report: Report { schedules: 1, ..Report::default() },
@@ -138,7 +147,8 @@ impl World {
         }
         let (what, act): (_, fn(&mut Self)) = match self.chance.below(100) {
             0..=13 => ("somebody asks", Self::ask),
-            14..=77 => ("a gateway moves", Self::move_gateway),
+            14..=65 => ("a gateway moves", Self::move_gateway),
+            66..=77 => ("a hold", Self::hold),
             78..=81 => ("a gateway is killed", Self::kill_gateway),
             82..=87 => ("something arrives late", Self::arrive),
             88..=91 => ("a revocation", Self::revoke),
@@ -186,25 +196,30 @@ impl World {
                 Audience::Gateway { gateway, epoch }
             }
         };
-        let ask = Authorize {
-            hold: None,
-            admit: None,
-            holder: self.domain.holder_key(),
-            audience,
-            surroundings: self.domain.surroundings(),
-        };
-        let request = Request {
-            time_ms: self.clock.now_ms(),
-            action: opening.value,
-            action_salt: opening.salt,
-            ask: Ask::Authorize(ask),
-            ..self.domain.asked()
-        };
+        let request = self.asked_for(&opening, audience, None);
         if self.chance.one_in(8) {
             let ask = Shadowing { gateway: self.domain.group(), surroundings: self.domain.surroundings() };
             return self.ask_for(To::Shadow, &Request { ask: Ask::Shadow(ask), ..request });
         }
         self.ask_for(To::Authorize, &request);
+    }
+
+    /// A request for a writ to hand over.
+    pub(super) fn asked_for(&self, opening: &Opening, audience: Audience, hold: Option<EntryRef>) -> Request {
+        let ask = Authorize {
+            hold,
+            admit: None,
+            holder: self.domain.holder_key(),
+            audience,
+            surroundings: self.domain.surroundings(),
+        };
+        Request {
+            time_ms: self.clock.now_ms(),
+            action: opening.value.clone(),
+            action_salt: opening.salt,
+            ask: Ask::Authorize(ask),
+            ..self.domain.asked()
+        }
     }
 
     fn ask_for(&mut self, to: To, request: &Request) {
@@ -216,8 +231,17 @@ impl World {
 
     /// Signed by a random agent; what it opens is remembered.
     pub(super) fn sign_as_agent(&mut self, request: &Request) -> Vec<u8> {
-        let agent = self.agents[self.chance.place(self.agents.len())].clone();
-        let signed = self.members.named(&agent).sign(request, self.domain.origin());
+        let agent = self.agent();
+        self.sign_as(&agent, request)
+    }
+
+    pub(super) fn agent(&mut self) -> String {
+        self.agents[self.chance.place(self.agents.len())].clone()
+    }
+
+    /// Signed by one of the members; what it opens is remembered.
+    pub(super) fn sign_as(&mut self, who: &str, request: &Request) -> Vec<u8> {
+        let signed = self.members.named(who).sign(request, self.domain.origin());
         let (_, opening) = request.action().unwrap();
         self.asked.insert(signed.clone(), opening);
         signed
@@ -389,6 +413,13 @@ impl World {
         let acknowledged = std::mem::take(&mut self.node.acknowledged);
         let found = breaches(&origin, &entries, &self.effects, &acknowledged);
         assert!(found.is_empty(), "{}", found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        for entered in &entries {
+            if let Body::Grant(grant) = &entered.body
+                && self.deployments.contains(&grant.action.digest)
+            {
+                assert!(grant.hold.is_some(), "grant {} is of what must be approved", entered.index);
+            }
+        }
         let judgement = judged(self.node.place(), &self.domain.trust_root());
         assert!(judgement.is_clean(), "{judgement:?}");
         let Self { report, trace, effects, .. } = self;
@@ -406,7 +437,14 @@ fn policies(members: &Members) -> Vec<Snapshot> {
     let no_cc = r#"@id("no-cc") forbid (principal, action == Action::"exec", resource) when { context.path == "/usr/bin/cc" };"#;
     let broken = r#"@id("broken") forbid (principal, action == Action::"exec", resource)
         when { context.path == "/usr/bin/cc" && context.argc + 9223372036854775807 > 0 };"#;
-    let standard = PolicyFiles::standard(members);
+    let two = format!(
+        r#"@id("two-operators") @approval("2 of operators") @approve_within("2m")
+        forbid (principal, action == Action::"exec", resource == Executable::"{DEPLOY}");
+        @id("operators-answer")
+        permit (principal in Group::"operators", action in [Action::"approve", Action::"reject"], resource)
+        when {{ context.auth == "key" && context.groups.contains("operators") }};"#
+    );
+    let standard = PolicyFiles::standard(members).with("approvals.cedar", &two);
     let sets = [
         standard.clone().with("more.cedar", &budget("few", "9")),
         standard.clone().with("more.cedar", &budget("few", "4")),

@@ -3,7 +3,10 @@
 use crate::run;
 use std::sync::OnceLock;
 use writ_protocol::Body;
-use writ_protocol::entry::{AssertedPrincipal, Draw, Draws, Grant, Halt, Obligation, Positive, Revocation, Target};
+use writ_protocol::entry::{
+    Approval, ApprovalFields, Ascending, AssertedPrincipal, Draw, Draws, Grant, GrantFields, Halt, Obligation,
+    Positive, Revocation, Target, Verdict,
+};
 use writ_protocol::{EntryType, Name};
 use writ_testing::simulation::{Outcome, breaches};
 use writ_tlog::sha256;
@@ -92,6 +95,87 @@ fn a_counter_beyond_its_limit_breaks_invariant_5() {
     assert!(!found(&outcome).contains(&5), "one of one");
     outcome.entries.insert(at, twice);
     assert!(found(&outcome).contains(&5), "two of one");
+}
+
+/// A schedule in which something was approved by two and granted, the places of its approvals, and that of its grant.
+fn approved() -> (Outcome, Vec<usize>, usize) {
+    static APPROVED: OnceLock<Outcome> = OnceLock::new();
+    let resolved = |outcome: &Outcome| {
+        outcome.entries.iter().enumerate().find_map(|(at, one)| match &one.body {
+            Body::Grant(grant) => grant.hold.clone().map(|hold| (at, hold)),
+            _ => None,
+        })
+    };
+    let outcome = APPROVED.get_or_init(|| {
+        (1..400)
+            .map(run)
+            .find(|outcome| resolved(outcome).is_some())
+            .expect("a schedule in which something is approved")
+    });
+    assert_eq!(found(outcome), [] as [u8; 0]);
+    let (at, hold) = resolved(outcome).unwrap();
+    let of = |body: &Body| matches!(body, Body::Approval(approval) if approval.hold == hold);
+    let approvals = (0..at).filter(|before| of(&outcome.entries[*before].body)).collect();
+    (good_again(outcome), approvals, at)
+}
+
+#[test]
+fn a_grant_without_its_approvals_breaks_invariant_5() {
+    let (outcome, approvals, at) = approved();
+    assert!(approvals.len() >= 2);
+    let mut doctored = good_again(&outcome);
+    for approval in approvals[1..].iter().rev() {
+        doctored.entries.remove(*approval);
+    }
+    assert!(found(&doctored).contains(&5), "one of two");
+    let mut doctored = good_again(&outcome);
+    doctored.entries.insert(approvals[0], outcome.entries[approvals[0]].clone());
+    assert_eq!(found(&doctored), [] as [u8; 0], "one more by the same changes nothing");
+    for approval in approvals[1..].iter().rev() {
+        doctored.entries.remove(*approval + 1);
+    }
+    assert!(found(&doctored).contains(&5), "the same one twice");
+    let mut doctored = good_again(&outcome);
+    let mut no = outcome.entries[approvals[0]].clone();
+    if let Body::Approval(approval) = &no.body {
+        let fields = ApprovalFields { verdict: Verdict::Reject, ..(**approval).clone() };
+        no.body = Body::Approval(Approval::new(fields).unwrap());
+    }
+    doctored.entries.insert(at, no);
+    assert!(found(&doctored).contains(&5), "one said no");
+    let mut doctored = good_again(&outcome);
+    doctored.entries.insert(at, outcome.entries[at].clone());
+    assert!(found(&doctored).contains(&5), "granted twice");
+}
+
+#[test]
+fn an_approval_by_who_has_asked_breaks_invariant_13() {
+    let (mut outcome, approvals, at) = approved();
+    let Body::Grant(grant) = outcome.entries[at].body.clone() else { panic!("a grant") };
+    let mut own = outcome.entries[approvals[0]].clone();
+    if let Body::Approval(approval) = &own.body {
+        let fields = ApprovalFields { by: grant.principal.clone(), ..(**approval).clone() };
+        own.body = Body::Approval(Approval::new(fields).unwrap());
+    }
+    outcome.entries.insert(at, own);
+    assert_eq!(found(&outcome), [13]);
+}
+
+#[test]
+fn a_label_that_is_lost_breaks_invariant_8() {
+    let grants = |outcome: &Outcome| {
+        let labelled = |body: &Body| matches!(body, Body::Grant(grant) if !grant.labels.as_slice().is_empty());
+        outcome.entries.iter().position(|one| labelled(&one.body))
+    };
+    let outcome = (1..400).map(run).find(|outcome| grants(outcome).is_some()).expect("a grant that carries a label");
+    assert_eq!(found(&outcome), [] as [u8; 0]);
+    let mut doctored = good_again(&outcome);
+    let at = grants(&outcome).unwrap();
+    if let Body::Grant(grant) = &outcome.entries[at].body {
+        let fields = GrantFields { labels: Ascending::new([]), ..(**grant).clone() };
+        doctored.entries[at].body = Body::Grant(Grant::new(fields).unwrap());
+    }
+    assert!(found(&doctored).contains(&8));
 }
 
 #[test]
