@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let reasons = match &decision {
         Decision::Permit(permit) => &permit.reasons,
         Decision::Deny(deny) => &deny.reasons,
+        Decision::Hold(hold) => &hold.reasons,
     };
     let mut determining: Vec<_> =
         told.policies.iter().filter(|told| told.role == Role::Determining).map(|told| told.id.clone()).collect();

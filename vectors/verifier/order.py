@@ -25,6 +25,9 @@ from .statement import (
     read_signed,
 )
 
+# Approvals that a hold takes.
+ANSWERS_MAX = 256
+
 
 def refuse_halted_or_revoked(state: State, writ: bytes, body: dict) -> None:
     """Nothing new while halted, and nothing on what is revoked."""
@@ -225,8 +228,11 @@ def accept_approval(state: State, at: Recorded) -> None:
         raise Refused("approval_rejected", "it counts for a group that is not asked")
     if who(body["by"]) in map(who, [hold["principal"], *causes(state, hold["cause"])]):
         raise Refused("approval_rejected", "nobody answers what they have asked or caused")
-    if any(who(one["by"]) == who(body["by"]) and one["verdict"] == body["verdict"] for one in found.answers):
+    said = (who(body["by"]), body["by"]["key"], body["verdict"])
+    if any((who(one["by"]), one["by"]["key"], one["verdict"]) == said for one in found.answers):
         raise Refused("replayed", "this principal has answered so before")
+    if len(found.answers) >= ANSWERS_MAX and body["verdict"] == "approve":
+        raise Refused("approval_rejected", "it has as many answers as are ever counted")
     found.answers.append(body)
 
 

@@ -9,6 +9,7 @@ use crate::policies::{ActiveSet, Policies, label};
 use crate::rate::{Rate, Rates};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
+use crate::waiting::KnownHolds;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt, StoredEntry};
@@ -45,6 +46,7 @@ pub struct Authority {
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     pub(crate) issuer_keys: FetchedKeys,
+    pub(crate) known_holds: KnownHolds,
     turned_away: TurnedAway,
     pub(crate) reader: Mutex<Reader>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -97,6 +99,7 @@ impl Authority {
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
             issuer_keys: FetchedKeys::default(),
+            known_holds: KnownHolds::default(),
             turned_away: TurnedAway::since(now_ms),
             reader: Mutex::new(Reader::open(store)?),
             store: store.to_owned(),

@@ -125,10 +125,11 @@ impl Authority {
                         Err(error) => error,
                     }
                 }
-                // Other approvals are asked now than were when it was held.
+                // Other approvals are asked now than were when it was held: it is at its end, and whoever asks afresh waits for those.
                 Decision::Hold(wait) => {
                     let why = Refusal::new(Code::ApprovalPending, format!("policy asks anew; {}", asks(&wait.needs)));
-                    return self.deny(case, Some((&active, &facts)), Ruling::of(&why)).await;
+                    let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of(&why) };
+                    return self.deny(case, Some((&active, &facts)), ruling).await;
                 }
                 Decision::Deny(deny) => {
                     let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of_policy(&active, &deny).judged(case) };

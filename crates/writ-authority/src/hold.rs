@@ -8,6 +8,7 @@ use crate::authority::{Authority, random};
 use crate::decision::{Case, Ruling, as_of, opening};
 use crate::error::AuthorityError;
 use crate::policies::ActiveSet;
+use crate::waiting::Asked;
 use writ_ledger::{Draft, Held, Kept, LedgerError, Proposal, Receipt};
 use writ_policy::{Answered, Facts, Hold as Wait};
 use writ_protocol::action::{Action, Command, CommitmentKind, Held as Named, Opening, Order};
@@ -143,6 +144,10 @@ impl Authority {
                 Resumption::Approved(Resumed { hold: named.clone(), approvers })
             }
             Waiting::Pending => Resumption::Not(Refusal::new(Code::ApprovalPending, asks(hold.needs.as_slice()))),
+            // It stays, so that the no stands for whoever asks the same afresh, until it would have lapsed.
+            Waiting::Rejected if hold.until_ms > self.now_ms() => {
+                Resumption::Not(Refusal::new(Code::ApprovalRejected, "somebody who was asked has rejected it"))
+            }
             Waiting::Rejected => {
                 let why = Refusal::new(Code::ApprovalRejected, "somebody who was asked has rejected it");
                 Resumption::Over(named.clone(), why)
@@ -180,11 +185,16 @@ impl Authority {
         (active, facts): (&ActiveSet, &Facts),
         wait: Wait,
     ) -> Result<Result<Answer, LedgerError>, AuthorityError> {
+        let asked = Asked::by(case, facts);
+        let Some(being_held) = self.known_holds.begin(asked, &case.asker.name()) else {
+            let why = Refusal::new(Code::FactsChanged, "the same is just being recorded as a hold; ask again");
+            return Ok(Ok(self.deny(case, None, Ruling::of(&why)).await?));
+        };
         let same = {
             let open = self.reader().open_holds(facts.now_ms, Some(&case.asker.name()), OPEN_EACH_MAX)?;
-            let same = open.iter().map(|index| self.same(*index, case, ask));
+            let same = open.iter().map(|index| self.same(*index, case, ask, asked));
             let same = same.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next();
-            let full = open.len() >= usize::try_from(OPEN_EACH_MAX).unwrap_or(usize::MAX);
+            let full = open.len() + being_held.of_the_same >= usize::try_from(OPEN_EACH_MAX).unwrap_or(usize::MAX);
             same.map(Ok).or(full.then_some(Err(())))
         };
         match same {
@@ -225,6 +235,7 @@ impl Authority {
         match self.record(proposal).await {
             Ok(receipt) if receipt.repeated => self.told(case, receipt).map(Ok),
             Ok(receipt) => {
+                self.known_holds.learn(receipt.index, asked);
                 let (why, salt) = (asks(&needs), case.request.action_salt);
                 Ok(Ok(Answer::Hold(Box::new(Told { receipt, needs, until_ms, why, clauses, salt, approved: false }))))
             }
@@ -261,18 +272,20 @@ impl Authority {
         index: LeafIndex,
         case: &Case<'_>,
         ask: &Authorize,
+        asked: Asked,
     ) -> Result<Option<(Held, Opening)>, AuthorityError> {
-        let Some(held) = self.reader().held(index)? else { return Ok(None) };
-        let hold = &held.waiting.hold;
-        if hold.cause != case.cause() {
+        if self.known_holds.asked(index).is_some_and(|known| known != asked) {
             return Ok(None);
         }
+        let Some(held) = self.reader().held(index)? else { return Ok(None) };
+        let hold = &held.waiting.hold;
         let Kept::Value(action) = self.reader().kept(index, CommitmentKind::Action, &hold.action.digest)? else {
             return Ok(None);
         };
         let Some(facts) = self.facts_of(&held)? else { return Ok(None) };
-        let there = self.is_there(&facts, case, ask)?;
-        Ok((action.value == case.request.action && there).then_some((held, action)))
+        let found = Asked::of(&hold.principal.asserted(), &hold.cause, &action.value, &facts);
+        self.known_holds.learn(index, found);
+        Ok((found == asked && self.is_there(&facts, case, ask)?).then_some((held, action)))
     }
 
     fn facts_of(&self, held: &Held) -> Result<Option<Facts>, AuthorityError> {

@@ -31,6 +31,7 @@ mod shadow;
 mod tally;
 mod token;
 mod trees;
+mod waiting;
 
 pub use answer::{Answer, Denied, Held, Shadowed};
 pub use authority::{Authority, Setting};

@@ -114,7 +114,7 @@ impl CliError {
 pub(crate) fn harmless(text: &str) -> String {
     let shown = |character: char| {
         let moves = character.is_control() && character != '\n';
-        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let turns = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if moves || turns { character.escape_unicode().to_string() } else { character.to_string() }
     };
     text.chars().map(shown).collect()

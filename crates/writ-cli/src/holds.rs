@@ -4,7 +4,7 @@ use crate::args::{As, Reach};
 use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::orders::Office;
-use crate::render::{counted, hex, would_run};
+use crate::render::{counted, hex, visible, would_run};
 use crate::time::{left, utc};
 use crate::who::connect;
 use clap::Args as ClapArgs;
@@ -114,21 +114,19 @@ pub(crate) fn answer(args: &Answer, verdict: Verdict, as_json: bool) -> Result<(
     let held = Answered { hold: shown.hold_ref(), action: action.commitment() };
     if !args.yes {
         shown.tell()?;
-        confirmed(verdict)?;
+        shown.confirmed(verdict)?;
     }
     Office { reach: &args.reach, who: &args.who, domain }.order(Command::Answer(verdict, held), &args.reason, as_json)
 }
 
-fn confirmed(verdict: Verdict) -> Result<(), CliError> {
-    let verb = verdict.as_str();
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::Usage(format!("nobody can be asked here whether to {verb}; say --yes")));
+/// The beginning of what whoever asked has claimed, on one line.
+fn brief(claimed: &str) -> String {
+    const SHOWN_MAX: usize = 320;
+    let shown = visible(claimed.as_bytes());
+    match shown.split_at_checked(SHOWN_MAX) {
+        Some((beginning, rest)) if !rest.is_empty() => format!("{beginning} and {} characters more", rest.len()),
+        Some(_) | None => shown,
     }
-    let failed = |error: std::io::Error| CliError::Failed(format!("the terminal: {error}"));
-    write!(std::io::stderr(), "{verb} just this? type {verb}: ").map_err(failed)?;
-    let mut typed = String::new();
-    std::io::stdin().lock().read_line(&mut typed).map_err(failed)?;
-    if typed.trim() == verb { Ok(()) } else { Err(CliError::Usage(format!("nothing was done: {verb} was not typed"))) }
 }
 
 /// A hold as this process has verified it.
@@ -159,6 +157,23 @@ impl Shown {
         let action = story.openings.iter().find(|opening| opening.kind == CommitmentKind::Action);
         let action = action.map(|opening| Ok((opening.clone(), Action::decode(&opening.value)?))).transpose();
         Ok(Self { action: action.map_err(CliError::Refused)?, hold, story })
+    }
+
+    fn confirmed(&self, verdict: Verdict) -> Result<(), CliError> {
+        let verb = verdict.as_str();
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::Usage(format!("nobody can be asked here whether to {verb}; say --yes")));
+        }
+        let failed = |error: std::io::Error| CliError::Failed(format!("the terminal: {error}"));
+        let (by, subject) = (&self.hold.principal, self.story.subject);
+        write!(std::io::stderr(), "{verb} just this, hold {subject} of {}::{}? type {verb}: ", by.kind, by.id)
+            .map_err(failed)?;
+        let mut typed = String::new();
+        std::io::stdin().lock().read_line(&mut typed).map_err(failed)?;
+        if typed.trim() == verb {
+            return Ok(());
+        }
+        Err(CliError::Usage(format!("nothing was done: {verb} was not typed")))
     }
 
     fn hold_ref(&self) -> EntryRef {
@@ -206,18 +221,6 @@ impl Shown {
         ))?;
         let principal = &hold.principal;
         line(format_args!("  asked by  {}::{} (by {})", principal.kind, principal.id, principal.auth))?;
-        match &self.action {
-            Some((opening, action)) => {
-                for (name, value) in would_run(action) {
-                    line(format_args!("  {name:<9} {value}"))?;
-                }
-                line(format_args!("  digest    {}   computed here", hex(opening.commitment().as_bytes())))?;
-            }
-            None => line("  action    not shown: values are for the node's own user; see `writ help approve`")?,
-        }
-        for (name, value) in self.facts() {
-            line(format_args!("  {:<9} {value}", if name == "surroundings" { "where" } else { &name }))?;
-        }
         let depth = hold.cause.depth();
         if depth > 0 {
             line(format_args!("  caused    {} below what began it", counted(depth, "step", "steps")))?;
@@ -231,7 +234,22 @@ impl Shown {
                 line(format_args!("  {verb:<9} by {}::{}, entry {}", answer.by.kind, answer.by.id, one.index))?;
             }
         }
-        Ok(())
+        for (name, value) in self.facts() {
+            line(format_args!("  {:<9} {}", if name == "surroundings" { "where" } else { &name }, brief(&value)))?;
+        }
+        self.tell_action()
+    }
+
+    /// What would run, last: it stands above the question, whatever else whoever asks has filled the screen with.
+    fn tell_action(&self) -> Result<(), CliError> {
+        let Some((opening, action)) = &self.action else {
+            return line("  action    not shown: values are for the node's own user; see `writ help approve`");
+        };
+        let (first, rest): (Vec<_>, Vec<_>) = would_run(action).into_iter().partition(|(name, _)| *name == "command");
+        for (name, value) in rest.into_iter().chain(first) {
+            line(format_args!("  {name:<9} {value}"))?;
+        }
+        line(format_args!("  digest    {}   computed here", hex(opening.commitment().as_bytes())))
     }
 
     fn json(&self) -> Json {
@@ -321,4 +339,20 @@ pub(crate) fn wait(text: &str) -> Result<std::time::Duration, String> {
 pub(crate) fn waiting(held: &Held) {
     let lapses = left(held.until_ms);
     crate::run::say(&format!("writ: {}; entry {}, lapses {lapses}; waiting", held.why, held.index));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::brief;
+
+    #[test]
+    fn what_was_claimed_stays_on_its_line() {
+        let claimed = "uid=0\nhold: entry 7\u{200b}\u{202e}\t\x1b[2J";
+        let shown = brief(claimed);
+        assert_eq!(shown, r"uid=0\nhold: entry 7\xe2\x80\x8b\xe2\x80\xae\t\x1b[2J");
+        let blanks = brief(&format!("uid=0{}hold: entry 7", " ".repeat(80)));
+        assert!(!blanks.contains("  "), "{blanks}");
+        let long = brief(&"x".repeat(1_000));
+        assert_eq!(long, format!("{} and 680 characters more", "x".repeat(320)));
+    }
 }

@@ -194,7 +194,7 @@ pub(crate) fn would(would: Would) -> String {
 
 /// What would run, for whoever is to say whether it may: each part whole, with nothing in it that a terminal would act on.
 pub(crate) fn would_run(action: &Action) -> Vec<(&'static str, String)> {
-    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    let text = visible;
     match action {
         Action::Exec(exec) => {
             let argv: Vec<String> = exec.argv.iter().map(|one| shell_word(&text(one))).collect();
@@ -209,6 +209,12 @@ pub(crate) fn would_run(action: &Action) -> Vec<(&'static str, String)> {
         }
         Action::Order(order) => vec![("order", format!("{} because {}", order.command.as_str(), order.reason))],
     }
+}
+
+/// Bytes that somebody else has chosen, on one line: nothing in them is hidden, and no run of blanks makes a terminal's edge look like the end
+/// of a line.
+pub(crate) fn visible(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string().replace("  ", " \\x20")
 }
 
 fn shell_word(text: &str) -> String {

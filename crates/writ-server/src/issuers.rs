@@ -11,8 +11,9 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -34,8 +35,8 @@ const SYSTEM_CAS: [&str; 4] = [
 #[derive(Default)]
 pub struct KeyFetcher {
     ca: Option<PathBuf>,
-    /// One at a time: who waits for its turn finds what the one before has fetched.
-    turn: tokio::sync::Mutex<()>,
+    /// One at a time for each address: who waits for its turn finds what the one before has fetched.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl KeyFetcher {
@@ -44,7 +45,13 @@ impl KeyFetcher {
         if let Some(ca) = &ca {
             connector(ca)?;
         }
-        Ok(Self { ca, turn: tokio::sync::Mutex::new(()) })
+        Ok(Self { ca, turns: Mutex::default() })
+    }
+
+    /// Only addresses that a policy set names come here, so there are few.
+    fn turn_at(&self, place: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(place.to_owned()).or_default().clone()
     }
 
     async fn fetch(&self, place: &str) -> Result<Bytes, String> {
@@ -127,10 +134,9 @@ fn connector(ca: &Path) -> Result<TlsConnector, ServeError> {
 impl AuthorityNode {
     /// Fetches what is needed to judge this token, if it is time to. What comes of it the authority knows; whoever asks is refused by that.
     pub(crate) async fn fetch_keys_for(&self, token: &str) {
-        if self.authority().keys_wanted(token).is_none() {
-            return;
-        }
-        let _turn = self.fetcher().turn.lock().await;
+        let Some(place) = self.authority().keys_wanted(token) else { return };
+        let turn = self.fetcher().turn_at(&place);
+        let _turn = turn.lock().await;
         // Whoever had the turn before may have fetched them.
         let Some(place) = self.authority().keys_wanted(token) else { return };
         let answer = self.fetcher().fetch(&place).await;

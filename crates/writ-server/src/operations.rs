@@ -29,6 +29,12 @@ pub(crate) fn handler(node: Arc<AuthorityNode>) -> Handler {
 }
 
 async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
+    // Before it takes a turn: an issuer may be slow, and others wait for theirs. A token that cannot be read is refused further on.
+    if !exchange.body.is_empty()
+        && let Ok(Some(token)) = exchange.bearer()
+    {
+        node.fetch_keys_for(&token).await;
+    }
     if exchange.route.pattern == "/v1/policies" {
         // Compiling and testing a set takes as long as it takes: one at a time, and beside everything else.
         let turn = node.publishing().acquire().await;

@@ -141,7 +141,10 @@ fn whoever_is_not_asked_or_has_no_key_here_approves_nothing() {
         assert_eq!((refused.status.code(), &told["code"]), (Some(1), &code.into()), "{who}: {told}");
     }
     // Nothing inside a governed execution reaches a key, and none of its words is an order.
-    let inside = site.command(&["approve", &index.to_string(), "--as", "User::grace", "--yes"]);
+    let (at, bundle) = (index.to_string(), site.path("hold.writ-bundle"));
+    let kept = site.writ(&["log", "bundle", &at, "--disclose", "-o", bundle.to_str().unwrap()]);
+    assert!(kept.status.success(), "{}", stderr(&kept));
+    let inside = site.command(&["approve", &at, "--bundle", bundle.to_str().unwrap(), "--as", "User::grace", "--yes"]);
     let mut argv = vec![inside.get_program().to_owned()];
     argv.extend(inside.get_args().map(ToOwned::to_owned));
     let mut run = site.command(&["run", "--"]);

@@ -186,9 +186,22 @@ fn nobody_answers_what_they_have_asked_or_caused_and_nobody_twice() {
     };
     assert_eq!(again(|_| {}), Err(Code::Replayed));
     assert_eq!(again(|answer| answer.verdict = Verdict::Reject), Err(Code::ApprovalRejected));
-    // With another key they are the same, and under another name somebody else.
-    assert_eq!(again(|answer| answer.key = public("another").key().fingerprint()), Err(Code::Replayed));
+    // With another key, the word of which stands where the first is revoked, or under another name, it is another answer.
+    assert_eq!(again(|answer| answer.key = public("another").key().fingerprint()), Ok(Accepted::AsItStands));
     assert_eq!(again(|answer| answer.by.id = name("another")), Ok(Accepted::AsItStands));
+    // So many and no more, but for a no.
+    let crowded = |answers: usize, verdict| {
+        let mut domain = Domain::new();
+        changed(&mut domain, &mut Domain::new().terms(), |open| {
+            open.answers[0].by.id = name("another");
+            open.answers = vec![open.answers[0].clone(); answers];
+        });
+        let answer = domain.answer(verdict, |_| {});
+        domain.judge(Body::Approval(answer))
+    };
+    assert_eq!(crowded(255, Verdict::Approve), Ok(Accepted::AsItStands));
+    assert_eq!(crowded(256, Verdict::Approve), Err(Code::ApprovalRejected));
+    assert_eq!(crowded(256, Verdict::Reject), Ok(Accepted::AsItStands));
     // Whoever has approved may still say no.
     let mut domain = Domain::new();
     changed(&mut domain, &mut Domain::new().terms(), |_| {});

@@ -12,7 +12,7 @@ use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
 pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
-    match explained(node, exchange).await {
+    match explained(exchange) {
         Ok((asked, explain)) => told(node, node.authority().authorize(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
@@ -20,7 +20,7 @@ pub(crate) async fn authorize(node: &AuthorityNode, caller: &Caller<'_>, exchang
 
 /// Asks what policy would answer.
 pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
-    match explained(node, exchange).await {
+    match explained(exchange) {
         Ok((asked, explain)) => told(node, node.authority().shadow(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
@@ -28,7 +28,7 @@ pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, exchange: 
 
 /// Gives an order.
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
-    match explained(node, exchange).await {
+    match explained(exchange) {
         Ok((asked, explain)) => told(node, node.authority().order(caller, asked.view()).await, explain),
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
@@ -41,7 +41,7 @@ pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, exchange:
         bundle.ok_or_else(|| Refusal::malformed("expected a `bundle`, in base64"))
     };
     let read = match exchange.fields().and_then(|mut fields| Ok((bundle(&mut fields)?, fields))) {
-        Ok((bundle, fields)) => received(node, exchange, fields).await.map(|asked| (asked, bundle)),
+        Ok((bundle, fields)) => received(exchange, fields).map(|asked| (asked, bundle)),
         Err(refusal) => Err(refusal),
     };
     match read {
@@ -76,22 +76,19 @@ enum Explain {
     No,
 }
 
-async fn explained(node: &AuthorityNode, exchange: &Exchange) -> Result<(Asked, Explain), Refusal> {
+fn explained(exchange: &Exchange) -> Result<(Asked, Explain), Refusal> {
     let mut fields = exchange.fields()?;
     let explain = if fields.optional_bool("explain")?.unwrap_or_default() { Explain::Yes } else { Explain::No };
-    Ok((received(node, exchange, fields).await?, explain))
+    Ok((received(exchange, fields)?, explain))
 }
 
 /// What is asked, with the one proof of who asks that came with it. Of two, readers could differ in which one counts.
-async fn received(node: &AuthorityNode, exchange: &Exchange, mut fields: Fields) -> Result<Asked, Refusal> {
+fn received(exchange: &Exchange, mut fields: Fields) -> Result<Asked, Refusal> {
     let (bare, signed) = (fields.optional_bytes("request")?, fields.optional_bytes("signed")?);
     fields.end()?;
     match (bare, signed, exchange.bearer()?) {
         (Some(bytes), None, None) => Ok(Asked::Bare(bytes)),
-        (Some(bytes), None, Some(token)) => {
-            node.fetch_keys_for(&token).await;
-            Ok(Asked::WithToken(bytes, token))
-        }
+        (Some(bytes), None, Some(token)) => Ok(Asked::WithToken(bytes, token)),
         (None, Some(bytes), None) => Ok(Asked::Signed(bytes)),
         (None, Some(_), Some(_)) => {
             Err(Refusal::malformed("expected one proof of who asks, found a signed request with a token"))

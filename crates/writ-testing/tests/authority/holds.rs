@@ -257,6 +257,11 @@ fn one_no_is_enough_and_is_not_asked_around() {
     refused(&domain, answers(&domain, "carol", &hold, Verdict::Approve), Code::ApprovalRejected);
     // To ask afresh is no way round it while it would still be open.
     refused(&domain, domain.asks("builder", &deploy(&domain)), Code::ApprovalRejected);
+    // Nor is it to go on with it: that would end it, and with it the no.
+    let not = refused(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold)), Code::ApprovalRejected);
+    assert_eq!((not.hold, waiting(&domain, &hold)), (None, Waiting::Rejected));
+    refused(&domain, domain.asks("builder", &deploy(&domain)), Code::ApprovalRejected);
+    domain.clock.pass(TEN_MINUTES_MS);
     let over = refused(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold)), Code::ApprovalRejected);
     assert_eq!(over.hold, Some(reference(&domain, &hold)));
     assert!(matches!(waiting(&domain, &hold), Waiting::Resolved(_)));
@@ -294,14 +299,14 @@ fn approved_and_not_used_in_time_lapses_too() {
 #[test]
 fn whoever_has_left_or_is_revoked_has_approved_nothing() {
     let domain = domain();
-    let asked = deploy(&domain);
     for target in [
         Target::Principal(domain.member("bob").name().clone()),
         Target::Key(domain.member("carol").public().key().fingerprint()),
     ] {
         let who = if matches!(target, Target::Principal(_)) { "bob" } else { "carol" };
         let byte = if who == "bob" { 1 } else { 2 };
-        let asked = Request { key: RequestKey::from_bytes([byte; 16]), ..asked.clone() };
+        let asked = domain.asked(&["/usr/bin/deploy", who]);
+        let asked = Request { key: RequestKey::from_bytes([byte; 16]), ..asked };
         let (_, hold) = held(&domain, domain.asks("builder", &asked));
         approved(&domain, &hold, &["alice", who]);
         domain.revoke(target);
@@ -333,7 +338,17 @@ fn a_removed_member_no_longer_counts_and_another_policy_asks_anew() {
     let three = policies(&fewer).with("approvals.cedar", &APPROVALS.replace("2 of operators", "3 of operators"));
     domain.authority().activate(&three.snapshot()).unwrap().unwrap();
     let denial = refused(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold)), Code::ApprovalPending);
-    assert!(denial.policy.is_some() && denial.hold.is_none());
+    assert!(denial.policy.is_some());
+    // That one is at its end: whoever asks afresh waits for three, and not for ever with what is of no use.
+    assert_eq!(denial.hold, Some(reference(&domain, &hold)));
+    let (told, another) = held(&domain, domain.asks("builder", &deploy(&domain)));
+    assert_ne!(another.index, hold.index);
+    assert_eq!((told.needs[0].count.get(), told.approved), (3, false));
+    // Fewer are asked again, and it is approved.
+    domain.authority().activate(&changed.snapshot()).unwrap().unwrap();
+    let asked = domain.asked(&["/usr/bin/deploy", "staging"]);
+    let (_, hold) = held(&domain, domain.asks("builder", &asked));
+    approved(&domain, &hold, &["alice", "carol"]);
     // A policy that forbids it whoever approves ends it.
     let never =
         policies(&fewer).with("never.cedar", r#"@id("never") forbid (principal, action == Action::"exec", resource);"#);
@@ -353,6 +368,30 @@ fn a_policy_that_needs_fewer_approvals_does_not_use_one_hold_twice() {
     let one = policies(&members()).with("approvals.cedar", &APPROVALS.replace("2 of operators", "1 of operators"));
     domain.authority().activate(&one.snapshot()).unwrap().unwrap();
     refused(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold)), Code::ApprovalPending);
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn of_many_who_ask_the_same_at_once_all_wait_with_one_hold() {
+    let mut domain = domain();
+    let together = Barrier::new(12);
+    let holds: Vec<LeafIndex> = std::thread::scope(|scope| {
+        let ask = || {
+            let request = deploy(&domain);
+            together.wait();
+            domain.asks("builder", &request)
+        };
+        let askers: Vec<_> = (0..12).map(|_| scope.spawn(ask)).collect();
+        let answers = askers.into_iter().map(|asker| asker.join().unwrap());
+        let index = |answer| match answer {
+            Answer::Hold(told) => Some(told.receipt.index),
+            // Just while the first one was being recorded.
+            Answer::Deny(denied) if [Code::FactsChanged, Code::RateLimited].contains(&denied.code) => None,
+            other => panic!("{other:?}"),
+        };
+        answers.filter_map(index).collect()
+    });
+    assert!(!holds.is_empty() && holds.iter().all(|index| *index == holds[0]), "{holds:?}");
     assert!(domain.judged().is_clean());
 }
 

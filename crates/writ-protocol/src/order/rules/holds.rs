@@ -2,12 +2,15 @@
 
 use super::{Rules, refuse};
 use crate::action::{Action, Command, Held, Order};
-use crate::entry::{Approval, AssertedPrincipal, Cause, EntryRef, Grant, Hold, Place, Principal};
+use crate::entry::{Approval, AssertedPrincipal, Cause, EntryRef, Grant, Hold, Place, Principal, Verdict};
 use crate::key::Key;
 use crate::order::{Lookup, OpenHold, OrderError, Records};
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Ask, Signed};
 use writ_tlog::{Hash, LeafIndex};
+
+/// Approvals that a hold takes: what is decided on them must be readable for ever.
+const ANSWERS_MAX: usize = 256;
 
 impl<R: Records> Rules<'_, R> {
     /// What waits was asked by somebody who is trusted, and names the state, the set and the lineage that it truly stood on.
@@ -93,8 +96,14 @@ impl<R: Records> Rules<'_, R> {
         if self.has_caused(&by, &hold.cause)? {
             rejected("nobody answers what they have caused")?;
         }
-        if open.answers.iter().any(|answer| answer.by == by && answer.verdict == approval.verdict) {
+        let key = approval.key().key().fingerprint();
+        if open.answers.iter().any(|answer| answer.by == by && answer.key == key && answer.verdict == approval.verdict)
+        {
             Err(refuse(Code::Replayed, "this principal has answered so before"))?;
+        }
+        // A no is always heard.
+        if open.answers.len() >= ANSWERS_MAX && approval.verdict == Verdict::Approve {
+            rejected("it has as many answers as are ever counted")?;
         }
         Ok(())
     }
