@@ -234,7 +234,11 @@ impl Shown {
                 line(format_args!("  {verb:<9} by {}::{}, entry {}", answer.by.kind, answer.by.id, one.index))?;
             }
         }
-        for (name, value) in self.facts() {
+        let facts = self.facts();
+        if facts.is_empty() {
+            line("  where     not shown: what it was decided on is not in the bundle")?;
+        }
+        for (name, value) in facts {
             line(format_args!("  {:<9} {}", if name == "surroundings" { "where" } else { &name }, brief(&value)))?;
         }
         self.tell_action()
