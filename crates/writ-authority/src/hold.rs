@@ -185,8 +185,9 @@ impl Authority {
         (active, facts): (&ActiveSet, &Facts),
         wait: Wait,
     ) -> Result<Result<Answer, LedgerError>, AuthorityError> {
-        let asked = Asked::by(case, facts);
-        let Some(being_held) = self.known_holds.begin(asked, &case.asker.name()) else {
+        let who = case.asker.name();
+        let asked = Asked::of(&who, &case.cause(), &case.request.action, facts);
+        let Some(being_held) = self.known_holds.begin(asked, &who) else {
             let why = Refusal::new(Code::FactsChanged, "the same is just being recorded as a hold; ask again");
             return Ok(Ok(self.deny(case, None, Ruling::of(&why)).await?));
         };

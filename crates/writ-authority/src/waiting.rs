@@ -1,6 +1,5 @@
 //! What open holds are of, so that the same is found without reading what each of them stood on: that may be megabytes.
 
-use crate::decision::Case;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use writ_policy::Facts;
@@ -31,10 +30,6 @@ impl Asked {
             put(value.as_bytes());
         }
         Self(sha256(&text))
-    }
-
-    pub(crate) fn by(case: &Case<'_>, facts: &Facts) -> Self {
-        Self::of(&case.asker.name(), &case.cause(), &case.request.action, facts)
     }
 }
 
