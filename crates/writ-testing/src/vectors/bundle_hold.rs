@@ -187,6 +187,17 @@ fn what_is_not_open(maker: &mut Maker) {
     maker.refuse("approval_twice", about, story.input(&story.bundle(last)), Replayed);
 
     let (mut story, hold) = held(&domain, |_| {});
+    approve(&mut story, &hold, &[1]);
+    let mut draft = domain.answer(&hold, 2, Verdict::Approve);
+    draft.fields.by = Principal { key: draft.fields.by.key.clone(), ..domain.owner(1).0 };
+    let at = story.tell(draft.proposal()).index.get();
+    let about = "One owner approves again, with another key.";
+    maker.accept("approval_by_another_key", about, story.input(&story.bundle(at)), nothing(at, "approval").to_value());
+    let grant = granted(&mut story, &hold, |_| {});
+    let about = "One owner with two keys is not two.";
+    maker.refuse("grant_one_with_two_keys", about, story.input(&story.bundle(grant)), ApprovalPending);
+
+    let (mut story, hold) = held(&domain, |_| {});
     story.tell(domain.answer(&hold, 1, Verdict::Reject).proposal());
     let at = story.tell(domain.answer(&hold, 2, Verdict::Approve).proposal()).index.get();
     let about = "An approval of what was rejected.";
