@@ -132,6 +132,7 @@ fn wrong_answers(maker: &mut Maker) {
     }
     whoever_may_not_answer(maker);
     what_is_not_open(maker);
+    with_another_key(maker);
 }
 
 /// As `Agent::builder`, whose request is held, with a key of its own.
@@ -178,14 +179,8 @@ fn asserted(principal: &Principal) -> AssertedPrincipal {
     AssertedPrincipal { kind: principal.kind.clone(), id: principal.id.clone() }
 }
 
-fn what_is_not_open(maker: &mut Maker) {
+fn with_another_key(maker: &mut Maker) {
     let domain = Domain::new(BASE_MS);
-    let (mut story, hold) = held(&domain, |_| {});
-    approve(&mut story, &hold, &[1, 1]);
-    let last = story.ledger.size() - 2;
-    let about = "One owner approves twice.";
-    maker.refuse("approval_twice", about, story.input(&story.bundle(last)), Replayed);
-
     let (mut story, hold) = held(&domain, |_| {});
     approve(&mut story, &hold, &[1]);
     let mut draft = domain.answer(&hold, 2, Verdict::Approve);
@@ -196,6 +191,15 @@ fn what_is_not_open(maker: &mut Maker) {
     let grant = granted(&mut story, &hold, |_| {});
     let about = "One owner with two keys is not two.";
     maker.refuse("grant_one_with_two_keys", about, story.input(&story.bundle(grant)), ApprovalPending);
+}
+
+fn what_is_not_open(maker: &mut Maker) {
+    let domain = Domain::new(BASE_MS);
+    let (mut story, hold) = held(&domain, |_| {});
+    approve(&mut story, &hold, &[1, 1]);
+    let last = story.ledger.size() - 2;
+    let about = "One owner approves twice.";
+    maker.refuse("approval_twice", about, story.input(&story.bundle(last)), Replayed);
 
     let (mut story, hold) = held(&domain, |_| {});
     story.tell(domain.answer(&hold, 1, Verdict::Reject).proposal());
