@@ -7,11 +7,11 @@ use crate::head::Head;
 use crate::keys::LedgerSigner;
 use crate::mark::MarkFile;
 use crate::phase::{Observer, Phase};
+use crate::place::Lock;
 use crate::receipt::Receipt;
 use crate::schema;
 use crate::store::{self, StoredNodes};
 use rusqlite::Connection;
-use std::fs::File;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(crate) struct Sequencer {
     /// Whether erased values may still be in SQLite's write-ahead log.
     pub(crate) log_holds_erased: bool,
     /// Held as long as this node may write.
-    pub(crate) _lock: File,
+    pub(crate) _lock: Lock,
 }
 
 impl Sequencer {
