@@ -474,7 +474,7 @@ class BundleTest(BundleCase):
         for code, changes, opening in (
             ("malformed", {"action": crooked}, ["action", SALT, b"crooked"]),
             ("unsupported_version", {"action": walking}, ["action", SALT, walk]),
-            ("ok", {"request": asked}, ["request", SALT, b"please"]),
+            ("malformed", {"request": asked}, ["request", SALT, b"please"]),
         ):
             self.judged(code, late("decide", kind="denial", code="policy_denied", **changes), openings=[opening])
 

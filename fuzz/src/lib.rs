@@ -28,6 +28,8 @@ pub fn snapshot(data: &[u8]) -> Option<Snapshot> {
 /// Never: the names are sound.
 pub fn asked() -> (Action, Facts) {
     let facts = Facts {
+        changes: None,
+        mandate: None,
         approvals: vec![],
         answers: None,
         now_ms: 1_700_000_000_000,

@@ -3,19 +3,16 @@
 import hmac
 
 from . import cbor
-from .conventions import hash32, label, sha256
-from .parts import ENTRY_REF, TARGET, itself
+from .conventions import NAME, hash32, label, name, sha256
+from .parts import ARGUMENT, ENTRY_REF, TARGET, itself, no_zero_byte
 from .refusals import Refused, malformed
-from .shape import Check, array, both, byte_string, envelope, record, row, words
+from .scope import SCOPE
+from .shape import Check, array, both, byte_string, envelope, record, row, text, uint, words
 
 MAX_ACTION = 4_194_304
-COMMITMENT_KINDS = ("action", "facts", "request", "policy", "text", "output")
-
-
-def no_zero_byte(value, at) -> None:
-    """Bytes of which none is zero."""
-    if b"\x00" in value:
-        raise malformed(f"{at} contains a zero byte")
+MAX_QUESTION_TEXT = 1_024
+PRINCIPAL_TYPES = ("User", "Agent", "Workload")
+COMMITMENT_KINDS = ("action", "facts", "request", "policy", "entities", "text", "output")
 
 
 def absolute(value, at) -> None:
@@ -30,7 +27,6 @@ def not_a_variable(value, at) -> None:
         raise malformed(f"{at} is not the name of a variable")
 
 
-ARGUMENT = both(byte_string(), no_zero_byte)
 VARIABLE = both(ARGUMENT, not_a_variable)
 PATH = both(byte_string(), absolute, no_zero_byte)
 EXEC = record(
@@ -45,12 +41,18 @@ EXEC = record(
     },
     {"interpreter": record({"path": PATH, "digest": hash32})},
 )
+PRINCIPAL_NAME = record({"type": name, "id": name})
 ORDERS = {
     "revoke": record({"command": words("revoke"), "reason": label, "target": TARGET}),
     "halt": record({"command": words("halt"), "reason": label}),
     "approve": record({"command": words("approve"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
     "reject": record({"command": words("reject"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
+    "mandate": record({"command": words("mandate"), "reason": label, "to": PRINCIPAL_NAME, "scope": SCOPE}),
+    "delegate": record(
+        {"command": words("delegate"), "reason": label, "to": PRINCIPAL_NAME, "scope": SCOPE, "parent": ENTRY_REF}
+    ),
     "publish": record({"command": words("publish"), "reason": label, "bundle": hash32}),
+    "entities": record({"command": words("entities"), "reason": label, "change": hash32}),
 }
 
 
@@ -62,7 +64,57 @@ def order(value, at) -> None:
     ORDERS[command](value, at)
 
 
-KINDS: dict[str, Check] = {"exec": EXEC, "order": order}
+def question_text(value, at) -> None:
+    """A type, id or name: any text of a bounded length."""
+    text(value, at)
+    if len(value.encode()) > MAX_QUESTION_TEXT:
+        raise malformed(f"{at} is longer than 1,024 bytes")
+
+
+def json_value(value, at) -> None:
+    """What JSON can say: no byte string at any depth."""
+    if type(value) is bytes:
+        raise malformed(f"{at} is a byte string")
+    for inner in value.values() if type(value) is dict else value if type(value) is list else ():
+        json_value(inner, at)
+
+
+def members(value, at) -> None:
+    """Members of an object."""
+    if type(value) is not dict:
+        raise malformed(f"{at} is not a map")
+    json_value(value, at)
+
+
+PARTY = {"type": question_text, "properties": members}
+VERB = record({"name": question_text, "properties": members})
+PAGE = record({"limit": uint()}, {"after": question_text})
+ASKS = ("evaluation", "subjects", "resources", "actions")
+
+
+def advice(value, at) -> None:
+    """A question about somebody, which tells by `asks` which part is open."""
+    asks = value.get("asks")
+    if type(asks) is not str or asks not in ASKS:
+        raise malformed(f"{at} asks none of {', '.join(ASKS)}")
+    fields: dict[str, Check] = {"asks": words(asks), "context": members}
+    for part, searched in (("subject", "subjects"), ("resource", "resources")):
+        fields[part] = record(PARTY if asks == searched else PARTY | {"id": question_text})
+    if asks != "actions":
+        fields["action"] = VERB
+    if asks != "evaluation":
+        fields["page"] = PAGE
+    record(fields)(value, at)
+
+
+def principal_of(question: dict) -> tuple[str, str] | None:
+    """The principal that a question is about, if it is about one."""
+    subject = question["subject"]
+    named = "id" in subject and NAME.fullmatch(subject["id"])
+    return (subject["type"], subject["id"]) if named and subject["type"] in PRINCIPAL_TYPES else None
+
+
+KINDS: dict[str, Check] = {"exec": EXEC, "order": order, "advice": advice}
 VARIABLES = array(row(VARIABLE, ARGUMENT), 0, None, lambda pair: pair[0])
 OPENING = row(words(*COMMITMENT_KINDS), byte_string(32), byte_string())
 

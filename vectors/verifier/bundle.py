@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import cbor
-from .action import OPENING, commitment, open_commitment, read_action
+from .action import OPENING, commitment, open_commitment, principal_of, read_action
 from .conventions import entry_hash, sha256
 from .entry import CONTROL_TYPES, read_entry
+from .keys import ed25519_key
 from .ledger import Checkpoint
+from .mandate import judge_opened
 from .order import accept
 from .state import Execution, Recorded, State, revoked_at
 from .refusals import Refused, malformed
 from .shape import array, byte_string, envelope, record, row, uint
+from .statement import read_request, surroundings_digest
 from .tree import judge_inclusion
 from .trust_root import Ledger, TrustRoot, verify_pinned_checkpoint
 
@@ -174,7 +177,8 @@ def commitments(at: Recorded) -> set[tuple[str, bytes]]:
     if "text" in body:
         held.add(("text", body["text"]))
     if "content" in body:
-        held.add(("policy", body["content"]))
+        # The kind of what is put in force is the type of the entry.
+        held.add((at.entry.type, body["content"]))
     if "report" in body:
         held.add(("text", body["report"]))
     if "request" in body:
@@ -186,10 +190,21 @@ def commitments(at: Recorded) -> set[tuple[str, bytes]]:
 ORDERED = {
     "revocation": lambda body: {"command": "revoke", "reason": body["reason"], "target": body["target"]},
     "halt": lambda body: {"command": "halt", "reason": body["reason"]},
+    "entities": lambda body: {"command": "entities", "reason": body["reason"], "change": body["change"]},
 }
 
 
-def judge_openings(openings: list, decision: Recorded) -> None:
+def judge_question(question: dict, body: dict) -> None:
+    """Step 8: a search where the entry says so, and about the subject that it names."""
+    searches = question["asks"] != "evaluation"
+    if body["decision"] not in ("halted", "revoked") and searches != (body["decision"] == "searched"):
+        raise Refused("commitment_mismatch", "the opened question was answered otherwise")
+    named = (body["subject"]["type"], body["subject"]["id"]) if "subject" in body else None
+    if principal_of(question) != named:
+        raise Refused("commitment_mismatch", "the opened question is about another subject")
+
+
+def judge_openings(openings: list, decision: Recorded, ledger: str) -> None:
     """Step 8: each opens what the decision holds and is what it says beside that, and none is there twice."""
     body, held = decision.entry.body, commitments(decision)
     for kind, salt, value in openings:
@@ -197,11 +212,61 @@ def judge_openings(openings: list, decision: Recorded) -> None:
         action = open_commitment([kind, salt, value], {digest for _, digest in opened})
         if action and action != body["action"]["kind"]:
             raise Refused("commitment_mismatch", f"the opened action is of kind {action}")
+        if action and decision.entry.type == "advised":
+            judge_question(read_action(value)[1], body)
         if action and decision.entry.type in ORDERED and read_action(value)[1] != ORDERED[decision.entry.type](body):
             raise Refused("commitment_mismatch", "the opened order is not the one that was carried out")
         if kind == "policy" and sha256(value) != body["set"]:
             raise Refused("commitment_mismatch", "the opened policy set is not that of the entry")
+        if kind == "request":
+            judge_asked(decision, salt, value, ledger)
+        if kind == "entities" and sha256(value) != body["change"]:
+            raise Refused("commitment_mismatch", "the opened change is not that of the entry")
         held -= opened
+
+
+# What is asked where an entry of this type is the answer.
+ASKED = {
+    "grant": ("authorize",),
+    "hold": ("authorize",),
+    "denial": ("authorize", "order", "shadow"),
+    "shadow": ("shadow",),
+    "revocation": ("order",),
+    "halt": ("order",),
+    "approval": ("order",),
+    "mandate": ("order",),
+    "entities": ("order",),
+    "policy": ("order",),
+}
+
+
+def judge_asked(decision: Recorded, salt: bytes, value: bytes, ledger: str) -> None:
+    """Step 8, of a request: signed as the decision says, and the one that it answers."""
+    body, kinds = decision.entry.body, ASKED.get(decision.entry.type)
+    if kinds is None:
+        return
+    asker = body.get("principal") or body["by"]
+    if asker["auth"] == "key" and "key" not in asker:
+        raise Refused("unknown_authority", "signed by a key, and nobody says which")
+    if asker["auth"] == "key":
+        ed25519_key(asker["key"], "key")
+        kind, asked = read_request(value, ledger, asker["key"])
+    else:
+        kind, asked = read_request(value, ledger, None)
+    same = kind in kinds and asked["key"] == body["request"]["key"] and asked["salt"] == salt
+    if "action" in body:
+        digest = commitment("action", asked["action_salt"], asked["action"])
+        same = same and digest == body["action"]["digest"]
+    if decision.entry.type == "grant":
+        same = (
+            same
+            and asked["holder"] == body["holder"]
+            and asked["audience"] == body["audience"]
+            and asked.get("admit") == body.get("admitted")
+            and surroundings_digest(asked["surroundings"]) == body["surroundings"]["digest"]
+        )
+    if not same:
+        raise Refused("commitment_mismatch", "the opened request is not the one that was answered")
 
 
 def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
@@ -216,7 +281,9 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> Bundle:
         accept(state, at.index, at.entry)
     entries = list(state.by_index.values())
     subject, writ = judge_subject(entries, body["subject"])
-    judge_openings(body["openings"], state.by_hash[writ] if writ else subject)
+    decision = state.by_hash[writ] if writ else subject
+    judge_openings(body["openings"], decision, state.origin)
+    judge_opened(state, decision, body["openings"])
     return Bundle(
         checkpoint,
         subject,

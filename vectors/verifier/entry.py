@@ -7,6 +7,7 @@ from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_
 from .keys import KEY_PAIR, ROOT, ROOT_RELATION, any_key, ed25519_key
 from .parts import ADMITTED, ENTRY_REF, TARGET, audience, itself, of
 from .refusals import Refused, malformed
+from .scope import SCOPE
 from .shape import (
     array,
     both,
@@ -19,11 +20,12 @@ from .shape import (
     uint,
     words,
 )
-from .statement import ROOT_KINDS, Signed, read_signed
+from .message import Message
+from .statement import ROOT_KINDS, Signed, read_signed, read_signed_request
 
 MAX_ENTRY = 65_535
 NO_ENTRY = bytes(32)
-CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order", "policy"))
+CONTROL_TYPES = frozenset(("genesis", "gateway", "revocation", "halt", "root-order", "policy", "entities"))
 # The statement kinds that each type carries.
 STATEMENT_KINDS = {
     "spend": ("spent",),
@@ -31,6 +33,7 @@ STATEMENT_KINDS = {
     "outcome": ("ended",),
     "report": ("labelled", "refused", "heartbeat"),
     "approval": ("order",),
+    "mandate": ("order",),
     "root-order": tuple(ROOT_KINDS),
 }
 
@@ -42,7 +45,7 @@ class Entry:
     type: str
     body: dict
     hash: bytes
-    signed: Signed | None
+    signed: Signed | Message | None
 
 
 # "Parts used by several bodies"
@@ -50,11 +53,15 @@ CONTROL = record({"seq": uint(), "prev": hash32})
 REQUEST = record({"key": id16, "digest": hash32})
 PRINCIPAL = record({"type": name, "id": name, "auth": label}, {"key": any_key})
 ACTION = record({"kind": words("exec", "order"), "digest": hash32})
+ADVICE = record({"kind": words("advice"), "digest": hash32})
+ANY_ACTION = record({"kind": words("exec", "order", "advice"), "digest": hash32})
+ENTITIES_REF = record({"epoch": uint(1), "snapshot": hash32})
 POLICY = record(
-    {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)}
+    {"set": hash32, "epoch": uint(), "semantics": label, "reasons": array(name, ascending=itself)},
+    {"entities": ENTITIES_REF},
 )
 AS_OF = record({"ledger": origin, "size": uint(), "control": hash32})
-CAUSE_FIELDS = record({"depth": uint()}, {"parent": ENTRY_REF, "origin": ENTRY_REF, "mandate": hash32})
+CAUSE_FIELDS = record({"depth": uint()}, {"parent": ENTRY_REF, "origin": ENTRY_REF, "mandate": ENTRY_REF})
 CAUSE = both(
     CAUSE_FIELDS,
     relation(
@@ -123,7 +130,10 @@ ACTIVATION = record(
         "by": PRINCIPAL,
         "time_ms": uint(),
     },
-    {"manifest": byte_string(), "report": hash32},
+    {"entities": ENTITIES_REF, "manifest": byte_string(), "report": hash32},
+)
+ENTITIES = record(
+    HALT_FIELDS | {"epoch": uint(1), "snapshot": hash32, "count": uint(), "change": hash32, "content": hash32}
 )
 
 # "Decision entries"
@@ -178,10 +188,25 @@ SHADOW = record(
     {name: value for name, value in DECISION_FIELDS.items() if name != "id"}
     | {
         "action": record({"kind": words("exec"), "digest": hash32}),
-        "would": words("permit", "hold", "policy_denied", "evaluation_error", "integrity_failure"),
+        "would": words("permit", "hold", "policy_denied", "evaluation_error", "integrity_failure", "scope_widened"),
         "policy": POLICY,
         "facts": hash32,
     }
+)
+ADVISED = both(
+    record(
+        {name: value for name, value in DECISION_FIELDS.items() if name not in ("id", "request")}
+        | {
+            "action": ADVICE,
+            "decision": words(
+                "permit", "hold", "searched", "policy_denied", "evaluation_error", "halted", "revoked"
+            ),
+            "policy": POLICY,
+            "facts": hash32,
+        },
+        {"subject": record({"type": name, "id": name}), "found": uint()},
+    ),
+    relation(lambda body: ("found" in body) == (body["decision"] == "searched"), "found goes with searched"),
 )
 NEED = record({"group": name, "count": uint(1, 16)})
 APPROVAL = record(
@@ -199,6 +224,21 @@ APPROVAL = record(
         "time_ms": uint(),
     }
 )
+MANDATE = record(
+    {
+        "request": REQUEST,
+        "id": id16,
+        "to": record({"type": name, "id": name}),
+        "by": record({"type": name, "id": name, "auth": label, "key": ed25519_key}),
+        "scope": SCOPE,
+        "action": record({"kind": words("order"), "digest": hash32}),
+        "policy": POLICY,
+        "facts": hash32,
+        "statement": byte_string(),
+        "time_ms": uint(),
+    },
+    {"parent": ENTRY_REF},
+)
 COUNT = record({"code": refusal_code, "count": uint(1)})
 TALLY = both(
     record({"counts": array(COUNT, 1, ascending=of("code")), "from_ms": uint(), "time_ms": uint()}),
@@ -213,9 +253,10 @@ TYPES = {
     "halt": record(HALT_FIELDS),
     "root-order": record({"control": CONTROL, "statement": byte_string()}),
     "policy": ACTIVATION,
+    "entities": ENTITIES,
     "grant": GRANT,
     "denial": record(
-        DECISION_FIELDS | {"code": refusal_code}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF, "text": hash32}
+        DECISION_FIELDS | {"code": refusal_code, "action": ANY_ACTION}, {"policy": POLICY, "facts": hash32, "hold": ENTRY_REF, "text": hash32}
     ),
     "hold": record(
         DECISION_FIELDS
@@ -227,7 +268,9 @@ TYPES = {
         }
     ),
     "approval": APPROVAL,
+    "mandate": MANDATE,
     "shadow": SHADOW,
+    "advised": ADVISED,
     "tally": TALLY,
     "spend": STATEMENT,
     "start": STATEMENT,
@@ -265,7 +308,8 @@ def read_entry(data: bytes, ledger: str) -> Entry:
     if where != ledger:
         raise Refused("unknown_authority", "an entry of another ledger")
     TYPES[kind](body, kind)
-    signed = read_signed(body["statement"]) if kind in STATEMENT_KINDS else None
+    read = read_signed_request if kind in ("approval", "mandate") else read_signed
+    signed = read(body["statement"]) if kind in STATEMENT_KINDS else None
     if "manifest" in body:
         read_signed(body["manifest"])
     return Entry(kind, body, entry_hash(data), signed)

@@ -1,6 +1,7 @@
 """spec/ledger.md, "Rules of order", 2 and 4 to 7, and 3 for ids, as a bundle decides them (spec/bundle.md, step 6)."""
 
-from .action import commitment, read_action
+from . import mandate, scope
+from .action import read_action
 from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
 from .refusals import Refused, malformed
@@ -65,7 +66,9 @@ def judge_limits(state: State, body: dict) -> None:
 
 
 def judge_policy(state: State, policy: dict) -> None:
-    """What was decided stands on the policy set in force, if there is one."""
+    """What was decided stands on the policy set in force, if there is one, and on the entities in force."""
+    if policy.get("entities") != state.entities_ref:
+        raise Refused("policy_mismatch", "decided with other entities than those in force")
     for name in ("set", "epoch", "semantics") if state.policy else ():
         if policy[name] != state.policy[name]:
             raise Refused("policy_mismatch", f"decided under another policy {name} than that in force")
@@ -116,6 +119,7 @@ def accept_grant(state: State, at: Recorded) -> None:
     judge_as_of(state, at.index, body["as_of"])
     judge_lineage(state, at.index, body["cause"])
     judge_labels(state, body)
+    mandate.judge_granted(state, body)
     if "hold" in body:
         judge_approved(state, body, resolved_hold(state, body))
     if "admitted" in body:
@@ -174,11 +178,17 @@ def accept_hold(state: State, at: Recorded) -> None:
     judge_as_of(state, at.index, body["as_of"])
     judge_policy(state, body["policy"])
     judge_lineage(state, at.index, body["cause"])
+    found = mandate.judge_under(state, body["cause"], body["principal"])
+    if found:
+        mandate.refuse_revoked(state, body["cause"]["mandate"])
+        scope.judge_window(found[0][1]["scope"], body["time_ms"])
     state.holds[at.index] = Hold(at.entry)
 
 
 def accept_denial(state: State, at: Recorded) -> None:
-    """Rule 4: a denial may end a hold."""
+    """Rule 4: a denial may end a hold; a mandate that it names is there."""
+    if "mandate" in at.entry.body["cause"]:
+        mandate.chain(state, at.entry.body["cause"]["mandate"])
     if "hold" in at.entry.body:
         resolved_hold(state, at.entry.body)
 
@@ -195,21 +205,10 @@ def causes(state: State, cause: dict) -> list[dict]:
     return found
 
 
-def judge_said(state: State, at: Recorded) -> None:
+def judge_said(at: Recorded) -> None:
     """What was signed, by the key of the entry, is what the entry says."""
-    body, statement = at.entry.body, at.statement
-    judge_signature(statement, body["by"]["key"])
-    said = statement.body
-    kind, order = read_action(said["action"])
-    same = (
-        said["key"] == body["request"]["key"]
-        and commitment("request", said["salt"], body["statement"]) == body["request"]["digest"]
-        and commitment("action", said["action_salt"], said["action"]) == body["action"]["digest"]
-        and kind == "order"
-        and order["command"] == body["verdict"]
-        and order["hold"] == body["hold"]
-    )
-    if not same:
+    body, order = at.entry.body, mandate.judge_signed_order(at)
+    if order is None or order["command"] != body["verdict"] or order["hold"] != body["hold"]:
         raise Refused("evidence_invalid", "what was signed is not what the approval says")
 
 
@@ -217,7 +216,7 @@ def accept_approval(state: State, at: Recorded) -> None:
     """Rule 4: an answer to an open hold, in time, by somebody who was asked and has not asked or caused it."""
     body = at.entry.body
     judge_order(state, body)
-    judge_said(state, at)
+    judge_said(at)
     found = open_hold(state, body["hold"])
     hold = found.entry.body
     if read_action(at.statement.body["action"])[1]["action"] != hold["action"]["digest"]:
@@ -234,6 +233,12 @@ def accept_approval(state: State, at: Recorded) -> None:
     if len(found.answers) >= ANSWERS_MAX and body["verdict"] == "approve":
         raise Refused("approval_rejected", "it has as many answers as are ever counted")
     found.answers.append(body)
+
+
+def accept_mandate(state: State, at: Recorded) -> None:
+    """Rule 4: an order that was carried out, and what "Mandates" says."""
+    judge_order(state, at.entry.body)
+    mandate.judge_mandate(state, at)
 
 
 def judge_labels(state: State, grant: dict) -> None:
@@ -428,6 +433,7 @@ def accept_revocation(state: State, at: Recorded) -> None:
         "policy": ("set",),
         "lineage": ("ledger", "entry"),
         "gateway": ("gateway",),
+        "mandate": ("mandate",),
     }[target["kind"]]
     state.revocations.setdefault((target["kind"], *(target[name] for name in fields)), at.index)
 
@@ -439,8 +445,19 @@ def accept_policy(state: State, at: Recorded) -> None:
         raise Refused("policy_stale", "the epoch of a policy set does not follow that in force")
     if ("policy", body["set"]) in state.revocations:
         raise Refused("revoked", "a policy set that is revoked")
+    if body.get("entities") != state.entities_ref:
+        raise Refused("facts_changed", "a policy set that was compiled with other entities than are in force")
     judge_authors(state, body)
     state.policy = body
+
+
+def accept_entities(state: State, at: Recorded) -> None:
+    """Rule 4: an order, and the epoch follows that in force."""
+    body = at.entry.body
+    judge_order(state, body)
+    if body["epoch"] != (state.entities["epoch"] if state.entities else 0) + 1:
+        raise Refused("facts_changed", "the epoch of the entities does not follow that in force")
+    state.entities = body
 
 
 def accept_shadow(state: State, at: Recorded) -> None:
@@ -448,6 +465,21 @@ def accept_shadow(state: State, at: Recorded) -> None:
     judge_as_of(state, at.index, at.entry.body["as_of"])
     judge_policy(state, at.entry.body["policy"])
     judge_lineage(state, at.index, at.entry.body["cause"])
+    mandate.judge_under(state, at.entry.body["cause"], at.entry.body["principal"])
+
+
+def accept_advised(state: State, at: Recorded) -> None:
+    """Rule 4: what lets somebody through stands against nothing; all stand on what they say."""
+    body = at.entry.body
+    if body["decision"] in ("permit", "searched"):
+        if state.halted_at is not None:
+            raise Refused("halted", f"the domain is halted since entry {state.halted_at}")
+        subject = distrusted_at(state, body["subject"]) if "subject" in body else None
+        if distrusted_at(state, body["principal"]) is not None or subject is not None:
+            raise Refused("revoked", "whoever asks, or whom it is about, is revoked")
+        if ("policy", body["policy"]["set"]) in state.revocations:
+            raise Refused("revoked", "a policy set that is revoked")
+    accept_shadow(state, at)
 
 
 def judge_authors(state: State, body: dict) -> None:
@@ -477,11 +509,14 @@ ACCEPT = {
     "halt": accept_halt,
     "root-order": accept_root_order,
     "policy": accept_policy,
+    "entities": accept_entities,
     "grant": accept_grant,
     "hold": accept_hold,
     "denial": accept_denial,
     "approval": accept_approval,
+    "mandate": accept_mandate,
     "shadow": accept_shadow,
+    "advised": accept_advised,
     "spend": accept_spend,
     "start": accept_start,
     "outcome": accept_outcome,

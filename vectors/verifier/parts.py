@@ -1,7 +1,8 @@
 """spec/entry.md: the parts of entries that actions and statements have too."""
 
 from .conventions import hash32, id16, name, origin
-from .shape import kinds, record, uint
+from .refusals import malformed
+from .shape import both, byte_string, kinds, record, uint
 
 
 def itself(value):
@@ -14,6 +15,13 @@ def of(*fields: str):
     return lambda record: tuple(record[field] for field in fields)
 
 
+def no_zero_byte(value, at) -> None:
+    """Bytes of which none is zero."""
+    if b"\x00" in value:
+        raise malformed(f"{at} contains a zero byte")
+
+
+ARGUMENT = both(byte_string(), no_zero_byte)
 TARGET = kinds(
     {
         "writ": {"writ": hash32},
@@ -22,6 +30,7 @@ TARGET = kinds(
         "policy": {"set": hash32},
         "lineage": {"ledger": origin, "entry": hash32},
         "gateway": {"gateway": name},
+        "mandate": {"mandate": hash32},
     }
 )
 ENTRY_REF = record({"ledger": origin, "index": uint(), "entry": hash32})

@@ -8,7 +8,7 @@ from .state import Execution
 from .writ import Writ
 
 # The prefix of an entry's own id in text (spec/README.md, "An id").
-PREFIXES = {"grant": "writ_", "denial": "deny_", "hold": "hold_", "approval": "ord_", "revocation": "ord_", "halt": "ord_"}
+PREFIXES = {"grant": "writ_", "denial": "deny_", "hold": "hold_", "approval": "ord_", "revocation": "ord_", "halt": "ord_", "entities": "ord_"}
 
 
 def line(name: str, text: str) -> str:
@@ -72,6 +72,8 @@ def opened(opening: list) -> str:
     action, body = read_action(value)
     if action == "order":
         return line("opened", f"order {' '.join([body['command'], *named(body.get('target', {}))])} ({body['reason']})")
+    if action == "advice":
+        return line("opened", f"question, {len(value)} bytes")
     return line("opened", f"action {' '.join(ascii(word)[1:] for word in body['argv'])}")
 
 

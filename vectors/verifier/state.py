@@ -61,6 +61,8 @@ class State:
     revocations: dict[tuple, int] = field(default_factory=dict)
     # The policy entry in force.
     policy: dict | None = None
+    # The entities entry in force.
+    entities: dict | None = None
     # Who must sign a policy set, once the root has said so: threshold and keys.
     authors: tuple[int, list[bytes]] | None = None
     # The control chain: (index, entry hash).
@@ -77,6 +79,11 @@ class State:
         """The body of the grant with this entry hash, if it is at hand."""
         found = self.by_hash.get(writ)
         return found.entry.body if found and found.entry.type == "grant" else None
+
+    @property
+    def entities_ref(self) -> dict | None:
+        """The entities in force, as decisions name them."""
+        return {name: self.entities[name] for name in ("epoch", "snapshot")} if self.entities else None
 
     def current_epoch(self, gateway: str) -> int:
         """The current epoch of a gateway, 0 if it is not enrolled."""
@@ -119,10 +126,40 @@ def rests_on(state: State, writ: bytes, body: dict) -> set[tuple]:
     return targets
 
 
+def mandate_of(state: State, ref: dict) -> dict | None:
+    """The body of the mandate that a reference names, if it is at hand."""
+    found = state.by_index.get(ref["index"])
+    named = found and found.entry.type == "mandate" and found.entry.hash == ref["entry"]
+    return found.entry.body if named else None
+
+
+def mandate_rests_on(state: State, ref: dict | None) -> set[tuple]:
+    """What a mandate rests on: itself, those above it, and who gave them, by which key, under which policy set."""
+    targets = set()
+    while ref:
+        targets.add(("mandate", ref["entry"]))
+        body = mandate_of(state, ref) if ref["ledger"] == state.origin else None
+        if not body:
+            break
+        by = body["by"]
+        targets |= {("principal", *who(by)), ("key", fingerprint(by["key"])), ("policy", body["policy"]["set"])}
+        ref = body.get("parent")
+    return targets
+
+
+def first_of(state: State, targets: set[tuple]) -> int | None:
+    """The lowest index of a revocation of one of them."""
+    return min((state.revocations[target] for target in targets if target in state.revocations), default=None)
+
+
+def mandate_revoked_at(state: State, ref: dict) -> int | None:
+    """The first revocation of a mandate or of what it rests on."""
+    return first_of(state, mandate_rests_on(state, ref))
+
+
 def revoked_at(state: State, writ: bytes, body: dict) -> int | None:
     """The lowest index of a revocation of something that the grant rests on."""
-    found = [state.revocations[target] for target in rests_on(state, writ, body) if target in state.revocations]
-    return min(found, default=None)
+    return first_of(state, rests_on(state, writ, body) | mandate_rests_on(state, body["cause"].get("mandate")))
 
 
 def who(principal: dict) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from .keys import (
     fingerprint,
     verifies,
 )
+from .message import Message, is_message, judge_message_signature, read_message
 from .parts import ADMITTED, ENTRY_REF, audience, itself
 from .refusals import Refused, malformed
 from .shape import array, both, byte_string, envelope, kinds, record, relation, row, text, uint
@@ -71,19 +72,22 @@ REQUEST_KINDS = {
     "authorize": both(
         record(
             REQUEST_COMMON | {"holder": ed25519_key, "audience": audience, "surroundings": SURROUNDINGS},
-            REQUEST_OPTIONAL | {"admit": ADMITTED, "hold": ENTRY_REF},
+            REQUEST_OPTIONAL | {"admit": ADMITTED, "hold": ENTRY_REF, "mandate": ENTRY_REF},
         ),
         relation(
             lambda body: "admit" not in body or "gateway" in body["audience"],
             "as in a grant, only a gateway can be admitted",
         ),
+        relation(lambda body: read_action(body["action"])[0] != "advice", "its action is a question"),
     ),
     "order": both(
         record(REQUEST_COMMON, REQUEST_OPTIONAL),
         relation(lambda body: read_action(body["action"])[0] == "order", "its action is not an order"),
     ),
     "shadow": both(
-        record(REQUEST_COMMON | {"gateway": name, "surroundings": SURROUNDINGS}, REQUEST_OPTIONAL),
+        record(
+            REQUEST_COMMON | {"gateway": name, "surroundings": SURROUNDINGS}, REQUEST_OPTIONAL | {"mandate": ENTRY_REF}
+        ),
         relation(lambda body: read_action(body["action"])[0] == "exec", "its action is not an execution"),
     ),
 }
@@ -139,7 +143,7 @@ class Statement:
 
     kind: str
     body: dict
-    signed: Signed
+    signed: Signed | Message
 
     def message(self) -> bytes:
         """What each signature is made over."""
@@ -154,7 +158,12 @@ def read_signed(data: bytes) -> Signed:
     return Signed(value[2], value[3])
 
 
-def read_payload(signed: Signed, ledger: str, allowed: tuple[str, ...]) -> Statement:
+def read_signed_request(data: bytes) -> Signed | Message:
+    """Section "Requests": either of the two signed forms."""
+    return read_message(data) if is_message(data) else read_signed(data)
+
+
+def read_payload(signed: Signed | Message, ledger: str, allowed: tuple[str, ...]) -> Statement:
     """Section "Envelope": the form of `payload`, which is of one of the kinds and for this ledger."""
     kind, body = read_bare(signed.payload, ledger, allowed)
     return Statement(kind, body, signed)
@@ -175,6 +184,8 @@ def read_bare(payload: bytes, ledger: str, allowed: tuple[str, ...]) -> tuple[st
 
 def judge_signature(statement: Statement, key: bytes) -> None:
     """Exactly one signature, by the key of the gateway's enrolment, of the principal or of the holder."""
+    if isinstance(statement.signed, Message):
+        return judge_message_signature(statement.signed, key)
     if len(statement.signed.signatures) != 1 or statement.signed.signatures[0][0] != fingerprint(key):
         raise Refused("unknown_authority", "not signed by exactly the key it must be signed by")
     if not verifies(key, statement.message(), statement.signed.signatures[0][1]):
@@ -244,7 +255,7 @@ def read_request(data: bytes, ledger: str, key: bytes | None) -> tuple[str, dict
     """Section "Requests": signed by the principal's key, or bare where the caller is known otherwise."""
     if key is None:
         return read_bare(data, ledger, tuple(REQUEST_KINDS))
-    statement = read_payload(read_signed(data), ledger, tuple(REQUEST_KINDS))
+    statement = read_payload(read_signed_request(data), ledger, tuple(REQUEST_KINDS))
     judge_signature(statement, key)
     return statement.kind, statement.body
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from . import action, cbor, entry, keys, ledger, policy_bundle, statement, tree
+from . import action, cbor, entities, entry, keys, ledger, policy_bundle, scope, statement, tree
 from .bundle import verify_bundle
 from .conventions import from_hex
 from .refusals import CODES, Refused
@@ -124,6 +124,21 @@ def check_opening(given: dict) -> dict:
     return {"kind": opening[0]}
 
 
+def check_contains(given: dict) -> dict:
+    """spec/scope.md, "Contained"."""
+    read = scope.read_scope(raw(given["hex"]))
+    _, body = action.read_action(raw(given["action"]))
+    measured = [(name, value) for name, value in given["surroundings"]]
+    scope.judge_contained(read, body, number(given["now_ms"]), given["depth"], given["gateway"], measured)
+    return {}
+
+
+def check_narrows(given: dict) -> dict:
+    """spec/scope.md, "Narrower"."""
+    scope.judge_narrows(scope.read_scope(raw(given["hex"])), scope.read_scope(raw(given["parent"])))
+    return {}
+
+
 def check_key(given: dict) -> dict:
     """spec/README.md: a key and its fingerprint."""
     key = raw(given["hex"])
@@ -204,6 +219,11 @@ def check_policy_bundle(given: dict) -> dict:
     return {"epoch": body["epoch"], "set": body["set"].hex(), "files": [path for path, _ in files]}
 
 
+def check_entities(given: dict) -> dict:
+    """spec/entities.md: changes one after another."""
+    return {"snapshots": entities.snapshots([raw(one) for one in given["changes"]])}
+
+
 CHECKS = {
     ("cbor", "cbor"): check_cbor,
     ("entry", "entry"): check_entry,
@@ -215,6 +235,8 @@ CHECKS = {
     ("action", "action"): check_action,
     ("action", "variables"): check_variables,
     ("action", "opening"): check_opening,
+    ("scope", "contains"): check_contains,
+    ("scope", "narrows"): check_narrows,
     ("ledger", "key"): check_key,
     ("ledger", "ed25519"): check_ed25519,
     ("ledger", "ml-dsa-44"): check_ml_dsa_44,
@@ -224,6 +246,7 @@ CHECKS = {
     ("writ", "writ"): check_writ,
     ("bundle", "bundle"): check_bundle,
     ("trust-root", "trust-root"): check_trust_root,
+    ("entities", "entities"): check_entities,
     ("policy-bundle", "policy-bundle"): check_policy_bundle,
 }
 

@@ -2,6 +2,7 @@ use crate::answer::Answer;
 use crate::caller::{Caller, Local};
 use crate::decision::opening;
 use crate::disclosure::EXPLAINED;
+use crate::entities::recorded_entities;
 use crate::error::AuthorityError;
 use crate::issuer_keys::FetchedKeys;
 use crate::lately::LatelyRefused;
@@ -13,13 +14,13 @@ use crate::waiting::KnownHolds;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use writ_ledger::{Draft, Kept, Ledger, LedgerError, Proposal, Published, Reader, Receipt, StoredEntry};
-use writ_policy::{GateResult, Gated, PolicyError, PolicySet, Semantics, Snapshot, gate};
+use writ_policy::{EntitySnapshot, GateResult, Gated, PolicyError, PolicySet, Semantics, Snapshot, gate_with};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntryRef, Gate, Gates, Genesis, Grant, Place, Positive,
-    Principal, RequestRef,
+    Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntitiesRef, EntryRef, Gate, Gates, Genesis, Grant,
+    Place, Positive, Principal, RequestRef,
 };
-use writ_protocol::order::ActivePolicy;
+use writ_protocol::order::{ActiveEntities, ActivePolicy};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Label, Name, Refusal, RequestKey};
 use writ_prover::{SolverCommand, SolverLimits, prove};
@@ -61,28 +62,34 @@ impl Authority {
     /// semantics, it is put there.
     /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
-        let (set, gates) = passed(snapshot, setting.semantics, &setting.solver)?;
+        let control = ledger.published().control;
+        let others = recorded_entities(&Reader::open(store)?, control.entities())?;
+        let entities = control.entities().map(|active| active.entities.clone());
+        let (set, gates) = passed(snapshot, setting.semantics, others.as_ref(), &setting.solver)?;
         let semantics = label(setting.semantics)?;
         let now_ms = (setting.clock)();
-        let active = ledger.published().control.policy().cloned();
+        let active = control.policy().cloned();
         let epoch = match &active {
             Some(active) if active.set == *set.digest() && active.semantics == semantics => active.epoch,
             found => {
                 let epoch = following(found.as_ref());
-                ledger.append(activation(snapshot, &set, gates, epoch, now_ms)?)?;
+                let held = Held { gates, epoch, entities: entities.clone() };
+                ledger.append(activation(snapshot, &set, held, now_ms)?)?;
                 epoch
             }
         };
-        Self::with(ledger, store, ActiveSet { set, epoch }, now_ms, setting)
+        Self::with(ledger, store, ActiveSet { set, epoch, entities }, now_ms, setting)
     }
 
     /// Takes over a ledger and decides by the policy set that its control chain names, taken from the vault: what lies in any folder has no
     /// say in it, and neither has this release: it goes on by the semantics that the chain names, or does not start.
     pub fn resume(ledger: Ledger, store: &Path, setting: Setting) -> Result<Self, AuthorityError> {
-        let active = ledger.published().control.policy().cloned().ok_or(AuthorityError::NoSet)?;
-        let set = recorded(&Reader::open(store)?, &active)?;
+        let control = ledger.published().control;
+        let active = control.policy().cloned().ok_or(AuthorityError::NoSet)?;
+        let set = recorded(&Reader::open(store)?, &active, control.entities())?;
         let now_ms = (setting.clock)();
-        Self::with(ledger, store, ActiveSet { set, epoch: active.epoch }, now_ms, setting)
+        let entities = control.entities().map(|active| active.entities.clone());
+        Self::with(ledger, store, ActiveSet { set, epoch: active.epoch, entities }, now_ms, setting)
     }
 
     fn with(
@@ -116,10 +123,12 @@ impl Authority {
         if snapshot.digest() == *self.policies.active().set.digest() {
             return Ok(None);
         }
-        let (set, gates) = passed(snapshot, self.semantics, &self.solver)?;
+        let active = self.policies.active();
+        let (set, gates) = passed(snapshot, self.semantics, active.set.others(), &self.solver)?;
         let now_ms = self.now_ms();
-        let replaced = self.policies.replace(set, |set, epoch| {
-            self.ledger.append(activation(snapshot, set, gates, epoch, now_ms)?)?;
+        let replaced = self.policies.replace(set, active.entities.clone(), |set, epoch| {
+            let held = Held { gates, epoch, entities: active.entities.clone() };
+            self.ledger.append(activation(snapshot, set, held, now_ms)?)?;
             Ok::<(), AuthorityError>(())
         })?;
         Ok(Some(replaced))
@@ -170,7 +179,8 @@ impl Authority {
                 (*depth, origin.clone(), AssertedPrincipal { kind, id })
             }
         };
-        self.trees.begin(gateway, watcher, Governed { execution, parent, origin, by, depth, principal })
+        let mandate = grant.cause.mandate.clone();
+        self.trees.begin(gateway, watcher, Governed { execution, parent, origin, by, depth, mandate, principal })
     }
 
     fn granted_at(&self, at: LeafIndex) -> Result<Option<(StoredEntry, Grant)>, Refusal> {
@@ -198,8 +208,13 @@ impl Authority {
 
     /// Counts a caller that the node turns away itself.
     pub fn turn_away(&self, refusal: Refusal) -> Answer {
-        self.turned_away.count(refusal.code());
+        self.count_turned_away(refusal.code());
         Answer::TurnedAway(refusal)
+    }
+
+    /// Counts a refusal that nobody known has got.
+    pub fn count_turned_away(&self, code: Code) {
+        self.turned_away.count(code);
     }
 
     /// The newest durable state of the ledger.
@@ -256,7 +271,11 @@ fn following(active: Option<&ActivePolicy>) -> Positive {
 }
 
 /// The set that an entry of the control chain has put in force, to decide by the semantics that the entry names.
-pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<PolicySet, AuthorityError> {
+pub(crate) fn recorded(
+    reader: &Reader,
+    active: &ActivePolicy,
+    entities: Option<&ActiveEntities>,
+) -> Result<PolicySet, AuthorityError> {
     let (epoch, at) = (active.epoch.get(), active.at.get());
     let semantics = Semantics::parse(active.semantics.as_str());
     let found = || active.semantics.clone();
@@ -265,11 +284,12 @@ pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<PolicyS
     let unread = |why: String| AuthorityError::SetUnread { epoch, at, why };
     let stored = reader.entry(active.at)?.ok_or_else(missing)?;
     let Body::Policy(activation) = stored.decode(reader.origin())?.body else { return Err(missing()) };
+    let others = recorded_entities(reader, entities)?;
     match reader.kept(active.at, CommitmentKind::Policy, &activation.content)? {
         Kept::Value(opening) if sha256(&opening.value) == active.set => {
             let snapshot = Snapshot::decode(&opening.value).map_err(|refusal| unread(refusal.to_string()))?;
             let first = |found: Vec<PolicyError>| found.first().map(ToString::to_string).unwrap_or_default();
-            PolicySet::compile(&snapshot, semantics).map_err(|found| unread(first(found)))
+            PolicySet::compile_with(&snapshot, semantics, others.as_ref()).map_err(|found| unread(first(found)))
         }
         Kept::Value(_) | Kept::Erased | Kept::Nothing => Err(missing()),
     }
@@ -280,9 +300,10 @@ pub(crate) fn recorded(reader: &Reader, active: &ActivePolicy) -> Result<PolicyS
 fn passed(
     snapshot: &Snapshot,
     semantics: Semantics,
+    others: Option<&EntitySnapshot>,
     solver: &SolverCommand,
 ) -> Result<(PolicySet, Gates), AuthorityError> {
-    let mut gated = gate(snapshot, semantics);
+    let mut gated = gate_with(snapshot, semantics, others);
     if snapshot.guardrail_files().next().is_some() {
         prove(solver, SolverLimits::STANDARD, &mut gated, None, |_| {});
     }
@@ -301,13 +322,15 @@ pub(crate) fn gates_of(gated: &Gated) -> Result<Gates, AuthorityError> {
     gates.map_err(|error| AuthorityError::Refused(error.into()))
 }
 
-fn activation(
-    snapshot: &Snapshot,
-    set: &PolicySet,
+/// With what a set comes into force, and when.
+struct Held {
     gates: Gates,
     epoch: Positive,
-    time_ms: u64,
-) -> Result<Proposal, AuthorityError> {
+    entities: Option<EntitiesRef>,
+}
+
+fn activation(snapshot: &Snapshot, set: &PolicySet, held: Held, time_ms: u64) -> Result<Proposal, AuthorityError> {
+    let Held { gates, epoch, entities } = held;
     let content = opening(CommitmentKind::Policy, snapshot.encode())?;
     let activation = Activation {
         by: node()?,
@@ -320,6 +343,7 @@ fn activation(
         control: Genesis::CONTROL,
         request: own_request(time_ms, set.digest().as_bytes())?,
         time_ms,
+        entities,
         manifest: None,
         semantics: label(set.semantics())?,
     };
@@ -355,6 +379,7 @@ impl AuthorityError {
             | Self::Chance
             | Self::NoSet
             | Self::SetMissing { .. }
+            | Self::EntitiesMissing { .. }
             | Self::SetUnread { .. }
             | Self::SemanticsUnknown { .. } => Refusal::new(Code::Internal, self.to_string()),
         }

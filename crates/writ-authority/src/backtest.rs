@@ -5,6 +5,7 @@
 //! is no proof that nothing changes (Invariant 2).
 
 use crate::decision::Terms;
+use crate::entities::recorded_entities;
 use crate::error::AuthorityError;
 use crate::lineage::carried;
 use crate::replay::Replayed;
@@ -15,8 +16,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use writ_ledger::{Decided, Kept, Reader, Ruled};
 use writ_policy::{Decision, Deny, Facts, Permit, PolicySet, Semantics, Snapshot, decide, text_of_bytes};
-use writ_protocol::action::{Action, Command};
-use writ_protocol::entry::{AssertedPrincipal, Grant, Limits, Policy, Principal};
+use writ_protocol::action::{Action, Advice, Command, Party, QuestionText};
+use writ_protocol::entry::{AssertedPrincipal, Grant, Limits, Obligation, Opinion, Policy, Principal};
 use writ_protocol::{Code, Name};
 use writ_tlog::Hash;
 
@@ -166,13 +167,17 @@ pub fn backtest(
     candidate: &Snapshot,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Backtest, AuthorityError> {
-    let view = Reader::open(store)?.view()?;
+    let reader = Reader::open(store)?;
+    let view = reader.view()?;
+    // It would decide with the entities that are in force.
+    let others = recorded_entities(&reader, view.control.entities())?;
     let (size, limits) = (view.size().get(), view.control.limits().clone());
     let (taken, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         // Sets that are compiled apart share nothing that two cores would wait for each other for.
         // As it would be in force. What was decided is compared as it is recorded, whatever it was decided by.
-        let set = PolicySet::compile(candidate, Semantics::CURRENT).map_err(AuthorityError::Policy)?;
+        let set = PolicySet::compile_with(candidate, Semantics::CURRENT, others.as_ref());
+        let set = set.map_err(AuthorityError::Policy)?;
         let reader = Reader::open(store)?;
         let mut run = Run { set: &set, replaced: None, limits: &limits, found: Found::default() };
         loop {
@@ -279,6 +284,9 @@ impl Run<'_> {
             },
             Ruled::Hold(hold) => (&hold.principal, Recorded::Hold, &hold.policy),
             Ruled::Shadow(shadow) => (&shadow.principal, shadow.would.into(), &shadow.policy),
+            // A search has no decision, and what it finds follows from those of its candidates.
+            Ruled::Advised(advised) if advised.decision == Opinion::Searched => return,
+            Ruled::Advised(advised) => (&advised.principal, advised.decision.into(), &advised.policy),
             Ruled::Order(order) => (&order.by, Recorded::Permit, &order.policy),
         };
         let (action, facts) = match read(decided) {
@@ -324,14 +332,14 @@ impl Run<'_> {
                 match &decided.ruled {
                     Ruled::Grant(grant) if self.same_terms(grant, permit, facts) => None,
                     // An order is carried out at once and has no terms, and what would be permitted has none on record.
-                    Ruled::Order(_) | Ruled::Shadow(_) => None,
+                    Ruled::Order(_) | Ruled::Shadow(_) | Ruled::Advised(_) => None,
                     Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Hold(_) => Some(Shift::Terms),
                 }
             }
             (Recorded::Hold, Decision::Hold(held)) => {
                 let recorded = match &decided.ruled {
                     Ruled::Hold(hold) => Some(&hold.needs),
-                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Shadow(_) | Ruled::Order(_) => None,
+                    Ruled::Grant(_) | Ruled::Denial(_) | Ruled::Shadow(_) | Ruled::Advised(_) | Ruled::Order(_) => None,
                 };
                 if was.reasons != held.reasons {
                     return Some(Shift::Reasons);
@@ -342,6 +350,7 @@ impl Run<'_> {
             (Recorded::Permit | Recorded::Deny(_), Decision::Hold(_)) => Some(Shift::Held),
             (Recorded::Permit | Recorded::Hold, Decision::Deny(_)) => Some(Shift::Denied),
             (Recorded::Hold, Decision::Permit(_)) => Some(Shift::Permitted),
+            (Recorded::Searched, _) => None,
             // Policy permitted it then too, and the order of the ledger did not.
             (Recorded::Deny(code), Decision::Permit(_)) => by_policy(code).then_some(Shift::Permitted),
             (Recorded::Deny(code), Decision::Deny(_)) if !by_policy(code) => Some(Shift::Code),
@@ -353,8 +362,16 @@ impl Run<'_> {
     fn same_terms(&self, grant: &Grant, permit: &Permit, facts: &Facts) -> bool {
         let same_labels = carried(&facts.labels, &permit.terms.labels).is_ok_and(|labels| labels == grant.labels);
         Terms::of(permit, self.limits, facts.now_ms).is_ok_and(|terms| {
-            let same_lease = terms.lease == grant.lease && terms.window == grant.window;
-            same_labels && same_lease && terms.obligations == grant.obligations
+            let same_lease = terms.lease == grant.lease;
+            if grant.cause.mandate.is_none() {
+                let same = terms.window == grant.window && terms.obligations == grant.obligations;
+                return same_labels && same_lease && same;
+            }
+            // What its mandate takes away stays taken: its window is within, and it draws from the mandate's counters besides.
+            let within =
+                terms.window.from_ms() <= grant.window.from_ms() && terms.window.until_ms() >= grant.window.until_ms();
+            let drawn = terms.obligations.iter().flat_map(Obligation::draws).all(|draw| grant.draws().contains(draw));
+            same_labels && same_lease && within && drawn
         })
     }
 }
@@ -398,6 +415,14 @@ fn answered(set: &PolicySet, who: &Principal, action: &Action, facts: &Facts, in
         return decide(set, action, facts);
     }
     Decision::Deny(Deny { code: Code::Unauthenticated, reasons: Vec::new(), errors: Vec::new() })
+}
+
+/// Of a question about somebody, whom it is about and what they would do to what.
+fn told(question: &Advice) -> String {
+    let party =
+        |party: &Party| format!("{}::{}", party.kind.as_str(), party.id.as_ref().map_or("*", QuestionText::as_str));
+    let verb = question.action.as_ref().map_or("*", |verb| verb.name.as_str());
+    format!("{} {verb} {}", party(&question.subject), party(&question.resource))
 }
 
 /// Whether what is recorded is what this set decides.
@@ -462,8 +487,11 @@ impl Found {
                 Command::Halt => ("halt", "this".to_owned()),
                 // Policy has no say in it, so nothing about it is ever decided again.
                 Command::Answer(verdict, _) => (verdict.as_str(), "this".to_owned()),
+                Command::Mandate(_) => (order.command.as_str(), "this".to_owned()),
                 Command::Publish(_) => ("publish", "this".to_owned()),
+                Command::Entities(_) => ("entities", "this".to_owned()),
             },
+            Action::Advice(question) => ("advise", told(question)),
         };
         let outcomes = [was.outcome.as_str(), would.outcome.as_str()];
         let reasons = [was.reasons.clone(), would.reasons.clone()];

@@ -7,6 +7,7 @@ use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::hold::{Resumed, Resumption, asks};
 use crate::lineage::{Inherited, LineageRead, carried};
+use crate::mandate::Under;
 use crate::policies::ActiveSet;
 use crate::recognise::Asker;
 use crate::trees::Governed;
@@ -34,6 +35,8 @@ pub(crate) struct Case<'a> {
     pub(crate) asker: &'a Asker,
     pub(crate) request: &'a Request,
     pub(crate) action: Action,
+    /// The recorded mandate that it is under.
+    pub(crate) mandate: Option<EntryRef>,
     /// What opens the commitments to the action and to the request.
     pub(crate) action_opening: Committed,
     pub(crate) request_opening: Committed,
@@ -43,7 +46,8 @@ impl<'a> Case<'a> {
     pub(crate) fn new(asker: &'a Asker, request: &'a Request, received: &[u8]) -> Result<Self, Refusal> {
         let (action, action_opening) = request.action()?;
         let request_opening = request.opening(received).into();
-        Ok(Self { asker, request, action, action_opening: action_opening.into(), request_opening })
+        let mandate = asker.governed.as_ref().and_then(|governed| governed.mandate.clone());
+        Ok(Self { asker, request, action, mandate, action_opening: action_opening.into(), request_opening })
     }
 
     pub(crate) fn request_ref(&self) -> RequestRef {
@@ -55,13 +59,21 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn cause(&self) -> Cause {
-        let place = match &self.asker.governed {
+        Cause { mandate: self.mandate.clone(), ..self.asker.cause() }
+    }
+}
+
+impl Asker {
+    /// What causes whatever it asks for.
+    pub(crate) fn cause(&self) -> Cause {
+        let place = match &self.governed {
             None => Place::Origin,
             Some(Governed { parent, origin, depth, .. }) => {
                 Place::Caused { depth: depth.saturating_add(1), parent: parent.clone(), origin: origin.clone() }
             }
         };
-        Cause { place, mandate: None }
+        let mandate = self.governed.as_ref().and_then(|governed| governed.mandate.clone());
+        Cause { place, mandate }
     }
 }
 
@@ -76,11 +88,17 @@ impl Authority {
         let Ask::Authorize(ask) = &request.ask else {
             return Err(Refusal::malformed("expected a request for a writ, found an order or a request in shadow"));
         };
-        let case = Case::new(&asker, &request, received.bytes())?;
-        self.decided(&case, ask).await.map_err(|error| error.refusal())
+        let mut case = Case::new(&asker, &request, received.bytes())?;
+        let under = self.under(&mut case, ask.mandate.as_ref()).map_err(|error| error.refusal())?;
+        self.decided(&case, ask, under).await.map_err(|error| error.refusal())
     }
 
-    async fn decided(&self, case: &Case<'_>, ask: &Authorize) -> Result<Answer, AuthorityError> {
+    async fn decided(
+        &self,
+        case: &Case<'_>,
+        ask: &Authorize,
+        under: Result<Option<Under>, Refusal>,
+    ) -> Result<Answer, AuthorityError> {
         if let Some(fault) = &case.asker.fault {
             return self.deny(case, None, Ruling::of(fault)).await;
         }
@@ -88,66 +106,106 @@ impl Authority {
             let why = Refusal::malformed("an order is no action that a gateway executes; send it as an order");
             return self.deny(case, None, Ruling::of(&why)).await;
         }
-        if let Err(refusal) = can_be_recorded(&ask.surroundings) {
-            return self.deny(case, None, Ruling::of(&refusal)).await;
-        }
+        let under = match can_be_recorded(&ask.surroundings).and(under) {
+            Ok(under) => under,
+            Err(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await,
+        };
         let mut last = Refusal::new(Code::FactsChanged, "the facts kept changing; ask again");
         for _ in 0..DECISIONS_MAX {
-            let active = self.policies.active();
-            let mut facts = self.facts(case, ask.gateway(), &ask.surroundings)?;
-            if let Err(refusal) = carried(&facts.labels, &[]) {
-                return self.deny(case, None, Ruling::of(&refusal)).await;
+            match self.decided_once(case, ask, under.as_ref()).await? {
+                Ok(answer) => return Ok(answer),
+                Err(changed) => last = changed,
             }
-            let hold = match self.resumption(case, ask)? {
-                Resumption::Fresh => None,
-                Resumption::Approved(Resumed { hold, approvers }) => {
-                    facts.approvals = approvers;
-                    Some(hold)
-                }
-                Resumption::Over(hold, refusal) => {
-                    return self.deny(case, None, Ruling::of(&refusal).ending(hold)).await;
-                }
-                Resumption::Not(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await,
-            };
-            let recorded = match decide(&active.set, &case.action, &facts) {
-                Decision::Permit(permit) => {
-                    if let Err(refusal) = carried(&facts.labels, &permit.terms.labels) {
-                        return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
-                    }
-                    match self.record(self.grant(case, ask, &active, (&facts, hold), permit)?).await {
-                        Ok(receipt) => return self.told(case, receipt),
-                        Err(error) => error,
-                    }
-                }
-                Decision::Hold(wait) if ask.hold.is_none() => {
-                    match self.hold(case, ask, (&active, &facts), wait).await? {
-                        Ok(answer) => return Ok(answer),
-                        Err(error) => error,
-                    }
-                }
-                // Other approvals are asked now than were when it was held: it is at its end, and whoever asks afresh waits for those.
-                Decision::Hold(wait) => {
-                    let why = Refusal::new(Code::ApprovalPending, format!("policy asks anew; {}", asks(&wait.needs)));
-                    let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of(&why) };
-                    return self.deny(case, Some((&active, &facts)), ruling).await;
-                }
-                Decision::Deny(deny) => {
-                    let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of_policy(&active, &deny).judged(case) };
-                    let denied = self.deny(case, Some((&active, &facts)), ruling).await;
-                    return denied.map(|answer| answer.because(&active, case, &facts));
-                }
-            };
-            let LedgerError::Refused(refusal) = &recorded else { return Err(recorded.into()) };
-            let code = refusal.code();
-            if code == Code::ClockUntrusted {
-                return Err(recorded.into());
-            }
-            if code != Code::FactsChanged && code != Code::PolicyMismatch {
-                return self.deny(case, Some((&active, &facts)), Ruling::of(refusal)).await;
-            }
-            last = refusal.clone();
         }
         self.deny(case, None, Ruling::of(&last)).await
+    }
+
+    /// One decision and its answer; or why it has to be decided again.
+    async fn decided_once(
+        &self,
+        case: &Case<'_>,
+        ask: &Authorize,
+        under: Option<&Under>,
+    ) -> Result<Result<Answer, Refusal>, AuthorityError> {
+        let active = self.policies.active();
+        let mut facts = self.facts(case, ask.gateway(), &ask.surroundings)?;
+        facts.mandate = under.and_then(Under::fact);
+        if let Err(refusal) = carried(&facts.labels, &[]) {
+            return self.deny(case, None, Ruling::of(&refusal)).await.map(Ok);
+        }
+        let hold = match self.resumption(case, ask)? {
+            Resumption::Fresh => None,
+            Resumption::Approved(Resumed { hold, approvers }) => {
+                facts.approvals = approvers;
+                Some(hold)
+            }
+            Resumption::Over(hold, refusal) => {
+                return self.deny(case, None, Ruling::of(&refusal).ending(hold)).await.map(Ok);
+            }
+            Resumption::Not(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await.map(Ok),
+        };
+        let decision = decide(&active.set, &case.action, &facts);
+        // Whatever policy allows stays within the mandate; what policy refuses, it refuses first.
+        if let (Decision::Permit(_) | Decision::Hold(_), Some(under)) = (&decision, under)
+            && let Err(refusal) = under.contains(&case.action, &facts)
+        {
+            let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of(&refusal) };
+            return self.deny(case, Some((&active, &facts)), ruling).await.map(Ok);
+        }
+        let recorded = match decision {
+            Decision::Permit(permit) => self.permitted(case, ask, &active, (&facts, hold), (permit, under)).await?,
+            Decision::Hold(wait) if ask.hold.is_none() => {
+                if let Err(refusal) = self.awaited_by(&ask.audience) {
+                    return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await.map(Ok);
+                }
+                self.hold(case, ask, (&active, &facts), wait).await?
+            }
+            // Other approvals are asked now than were when it was held: it is at its end, and whoever asks afresh waits for those.
+            Decision::Hold(wait) => {
+                let why = Refusal::new(Code::ApprovalPending, format!("policy asks anew; {}", asks(&wait.needs)));
+                let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of(&why) };
+                return self.deny(case, Some((&active, &facts)), ruling).await.map(Ok);
+            }
+            Decision::Deny(deny) => {
+                let ruling = Ruling { hold: hold.map(Box::new), ..Ruling::of_policy(&active, &deny).judged(case) };
+                let denied = self.deny(case, Some((&active, &facts)), ruling).await;
+                return denied.map(|answer| Ok(answer.because(&active, case, &facts)));
+            }
+        };
+        match recorded {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(LedgerError::Refused(refusal)) if refusal.code() == Code::ClockUntrusted => Err(refusal.into()),
+            Err(LedgerError::Refused(refusal))
+                if matches!(refusal.code(), Code::FactsChanged | Code::PolicyMismatch) =>
+            {
+                Ok(Err(refusal))
+            }
+            Err(LedgerError::Refused(refusal)) => {
+                self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await.map(Ok)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Records a permit, on the terms that policy and the mandate leave it.
+    async fn permitted(
+        &self,
+        case: &Case<'_>,
+        ask: &Authorize,
+        active: &ActiveSet,
+        (facts, hold): (&Facts, Option<EntryRef>),
+        (permit, under): (Permit, Option<&Under>),
+    ) -> Result<Result<Answer, LedgerError>, AuthorityError> {
+        let carries = carried(&facts.labels, &permit.terms.labels);
+        let terms = Terms::of(&permit, self.ledger.published().control.limits(), facts.now_ms)?;
+        let terms = match carries.and_then(|_| Under::narrow(under, terms)) {
+            Ok(terms) => terms,
+            Err(refusal) => return self.deny(case, Some((active, facts)), Ruling::of(&refusal)).await.map(Ok),
+        };
+        match self.record(self.grant(case, ask, active, (facts, hold), (permit, terms))?).await {
+            Ok(receipt) => self.told(case, receipt).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     pub(crate) fn facts(
@@ -164,8 +222,10 @@ impl Authority {
             depth: case.cause().depth(),
             approvals: Vec::new(),
             answers: None,
+            changes: None,
             labels,
             caused,
+            mandate: None,
             gateway: Some(gateway.clone()),
             surroundings: surroundings.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
         })
@@ -177,13 +237,13 @@ impl Authority {
         ask: &Authorize,
         active: &ActiveSet,
         (facts, hold): (&Facts, Option<EntryRef>),
-        permit: Permit,
+        (permit, terms): (Permit, Terms),
     ) -> Result<Proposal, AuthorityError> {
         let published = self.ledger.published();
         let now_ms = facts.now_ms;
         let (labels, inherited) = (carried(&facts.labels, &permit.terms.labels)?, facts.labels.clone());
         let facts = opening(CommitmentKind::Facts, facts.to_cbor())?;
-        let Terms { lease, window, obligations } = Terms::of(&permit, published.control.limits(), now_ms)?;
+        let Terms { lease, window, obligations } = terms;
         let fields = GrantFields {
             id: WritId::new(now_ms, random()?),
             hold,
@@ -314,9 +374,9 @@ pub(crate) fn can_be_recorded(surroundings: &[Component]) -> Result<(), Refusal>
 
 /// Why a request is refused.
 pub(crate) struct Ruling {
-    code: Code,
+    pub(crate) code: Code,
     pub(crate) why: String,
-    reasons: Vec<Name>,
+    pub(crate) reasons: Vec<Name>,
     pub(crate) clauses: Vec<(Name, Clause)>,
     /// What is kept of it in the vault.
     text: Option<String>,
@@ -380,6 +440,7 @@ impl Ruling {
         let asked = match &case.action {
             Action::Exec(exec) => format!("running {} in {}", text_of_bytes(&exec.path), text_of_bytes(&exec.cwd)),
             Action::Order(order) => format!("ordering {}", order.command.as_str()),
+            Action::Advice(_) => "asking about somebody".to_owned(),
         };
         Self { why: format!("{}: {}::{}, {asked}", self.why, who.kind, who.id), ..self }
     }

@@ -38,6 +38,16 @@ pub enum AuthorityError {
         /// Its entry.
         at: u64,
     },
+    /// The entities in force cannot be read back.
+    #[error(
+        "the entities of epoch {epoch} (entry {at}) rest on what is not in the vault any more, so nothing can be decided; restore the store from a backup"
+    )]
+    EntitiesMissing {
+        /// Their epoch.
+        epoch: u64,
+        /// Their entry.
+        at: u64,
+    },
     /// The set in force is there, and this release makes nothing of it.
     #[error(
         "the policy set of epoch {epoch} (entry {at}) is in the vault, and this release cannot read it, so nothing can be decided: {why}; start the node with the release that put it in force, and publish a set that this one takes"

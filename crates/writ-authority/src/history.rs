@@ -98,8 +98,9 @@ impl History {
     /// The same for a set that is to replace the one in force by the control chain in `store`, wherever it runs.
     pub fn ask_store(store: &Path, candidate: &PolicySet) -> Result<Self, AuthorityError> {
         let reader = Reader::open(store)?;
-        let active = reader.view()?.control.policy().cloned().ok_or(AuthorityError::NoSet)?;
-        let replaced = recorded(&reader, &active)?;
+        let control = reader.view()?.control;
+        let active = control.policy().cloned().ok_or(AuthorityError::NoSet)?;
+        let replaced = recorded(&reader, &active, control.entities())?;
         Self::ask(store, candidate, &replaced, LOOKED_BACK)
     }
 

@@ -14,7 +14,7 @@ use writ_policy::{Answered, Facts, Hold as Wait};
 use writ_protocol::action::{Action, Command, CommitmentKind, Held as Named, Opening, Order};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
-    Approval, ApprovalFields, Ascending, AssertedPrincipal, EntryRef, Hold, HoldFields, Need, Verdict,
+    Approval, ApprovalFields, Ascending, AssertedPrincipal, Audience, EntryRef, Hold, HoldFields, Need, Verdict,
 };
 use writ_protocol::order::HoldAnswer;
 use writ_protocol::statement::Authorize;
@@ -97,7 +97,7 @@ impl Authority {
     }
 
     /// Whether whoever has answered is still trusted, and still in the groups for which it counts.
-    fn stands(&self, answer: &HoldAnswer) -> bool {
+    pub fn stands(&self, answer: &HoldAnswer) -> bool {
         let control = self.ledger.published().control;
         let revoked = control.revoked(&writ_protocol::entry::Target::Principal(answer.by.clone())).is_some()
             || control.revoked(&writ_protocol::entry::Target::Key(answer.key)).is_some();
@@ -175,6 +175,21 @@ impl Authority {
         let gateway = facts.gateway == now.gateway || slots.is_some() && slots == groups(&now.gateway);
         // Whoever approved has not approved of what the lineage has learnt since.
         Ok(gateway && facts.surroundings == now.surroundings && facts.labels == now.labels)
+    }
+
+    /// Nobody approves what no gateway could then run: it must be enrolled, in the epoch that is named.
+    pub(crate) fn awaited_by(&self, audience: &Audience) -> Result<(), Refusal> {
+        let Audience::Gateway { gateway, epoch } = audience else { return Ok(()) };
+        let control = self.ledger.published().control;
+        match control.gateway(gateway) {
+            Some(known) if known.epoch == *epoch => Ok(()),
+            Some(known) => {
+                let (found, current) = (epoch.get(), known.epoch.get());
+                let why = format!("epoch {found} of gateway `{gateway}`, the current one is {current}");
+                Err(Refusal::new(Code::WrongAudience, why))
+            }
+            None => Err(Refusal::new(Code::UnknownAuthority, format!("gateway `{gateway}` is not enrolled"))),
+        }
     }
 
     /// Has a request wait; where the same waits already, it waits with that.
@@ -351,7 +366,12 @@ impl Authority {
 pub(crate) fn answers(action: &Action) -> Option<(&Named, Verdict)> {
     match action {
         Action::Order(Order { command: Command::Answer(verdict, named), .. }) => Some((named, *verdict)),
-        Action::Order(Order { command: Command::Revoke(_) | Command::Halt | Command::Publish(_), .. })
-        | Action::Exec(_) => None,
+        Action::Order(Order {
+            command:
+                Command::Revoke(_) | Command::Halt | Command::Mandate(_) | Command::Publish(_) | Command::Entities(_),
+            ..
+        })
+        | Action::Exec(_)
+        | Action::Advice(_) => None,
     }
 }

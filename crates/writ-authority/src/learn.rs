@@ -100,10 +100,14 @@ impl School {
                 match shadow.would {
                     Would::Permit => (&shadow.principal, reasons),
                     Would::PolicyDenied if reasons.is_empty() => (&shadow.principal, &[]),
-                    Would::Hold | Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => return,
+                    Would::Hold
+                    | Would::PolicyDenied
+                    | Would::EvaluationError
+                    | Would::IntegrityFailure
+                    | Would::ScopeWidened => return,
                 }
             }
-            Ruled::Shadow(_) | Ruled::Hold(_) | Ruled::Order(_) => return,
+            Ruled::Shadow(_) | Ruled::Hold(_) | Ruled::Order(_) | Ruled::Advised(_) => return,
         };
         let shadow = matches!(decided.ruled, Ruled::Shadow(_));
         let read = |kept: &Kept| match kept {
@@ -131,7 +135,7 @@ impl School {
                     shadow,
                 });
             }
-            (Some(Action::Order(_)), Some(_)) => {}
+            (Some(Action::Order(_) | Action::Advice(_)), Some(_)) => {}
             (_, _) => self.erased += 1,
         }
     }

@@ -5,6 +5,7 @@
 //! answer a permit that is not recorded (Invariant 3).
 #![forbid(unsafe_code)]
 
+mod advice;
 mod answer;
 mod authority;
 mod backtest;
@@ -12,6 +13,8 @@ mod caller;
 mod certificate;
 mod decision;
 mod disclosure;
+mod entities;
+mod entity_history;
 mod error;
 mod folder;
 mod history;
@@ -20,6 +23,7 @@ mod issuer_keys;
 mod lately;
 mod learn;
 mod lineage;
+mod mandate;
 mod orders;
 mod policies;
 mod publish;
@@ -33,12 +37,14 @@ mod token;
 mod trees;
 mod waiting;
 
+pub use advice::{Counsel, Questions, Told as ToldAdvice, Until};
 pub use answer::{Answer, Denied, Held, Shadowed};
 pub use authority::{Authority, Setting};
 pub use backtest::{Backtest, Came, Changed, Reach, Shift, Verdict, backtest};
 pub use caller::{BearerToken, Caller, Local, Received, Shown};
 pub use certificate::Certificate;
 pub use disclosure::Basis;
+pub use entities::entities_in_force;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
 pub use history::{History, LOOKED_BACK, Looked};
@@ -46,14 +52,15 @@ pub use hold::{OPEN_HOLDS_MAX, Waiting};
 pub use issuer_keys::{ATTEMPTS_MS, FRESH_MS, KEPT_MS};
 pub use learn::{From as LearnFrom, LEARNED, Learned, learn};
 pub use policies::ActiveSet;
-pub use rate::Rate;
+pub use rate::{Bucket, Rate};
 pub use replay::{Replay, Replayed, replay};
 pub use retold::{Outcome, Recorded, RetellError, Retold, retell};
 pub use token::Token;
 pub use trees::Descent;
 pub use writ_policy::{
-    Change, Clause, Condition, Depth, Edit, Effect, Explanation, Gate, GateResult, Gated, Generalised, Issuer,
-    JWKS_BYTES_MAX, Missed, Node, Part, PolicyError, PolicySet, Proposal, Read, Remedy, Role, Semantics, Snapshot,
-    SpiffeId, Tested, Told, Truth, Wanted, explain, gate, is_trust_domain, schema_text,
+    Change, Clause, Condition, Depth, ENTITIES_MAX, Edit, Effect, EntitySnapshot, Explanation, Found, Gate, GateResult,
+    Gated, Generalised, Issuer, JWKS_BYTES_MAX, Missed, Node, Part, PolicyError, PolicySet, Proposal, Read, Remedy,
+    Role, Semantics, Snapshot, SpiffeId, Tested, Told, Truth, Wanted, entity_to_json, explain, gate, gate_with,
+    is_place, is_trust_domain, read_entities, schema_text,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

@@ -6,6 +6,7 @@ use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use crate::hold::{answers, asks};
+use crate::mandate::hands_on;
 use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
 use writ_policy::{Decision, Facts, decide};
 use writ_protocol::action::{Action, Command, CommitmentKind, Order};
@@ -42,8 +43,10 @@ impl Authority {
             let why = Refusal::malformed("expected an order as the action, found an execution");
             return self.deny(case, None, Ruling::of(&why)).await;
         };
-        if let Command::Publish(_) = order.command {
-            return self.deny(case, None, Ruling::of(&without_bundle())).await;
+        match order.command {
+            Command::Publish(_) => return self.deny(case, None, Ruling::of(&without_bundle())).await,
+            Command::Entities(_) => return self.deny(case, None, Ruling::of(&without_change())).await,
+            Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Mandate(_) => {}
         }
         let mut last = Refusal::new(Code::FactsChanged, "the control chain kept growing; ask again");
         for _ in 0..DECISIONS_MAX {
@@ -57,7 +60,12 @@ impl Authority {
                     Err(error) => return Err(error),
                 },
             };
-            let facts = Facts { answers: answered, ..self.order_facts(case) };
+            let mandate = match hands_on(&case.action).map(|named| self.handed_on(named)).transpose() {
+                Ok(mandate) => mandate,
+                Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
+                Err(error) => return Err(error),
+            };
+            let facts = Facts { answers: answered, mandate, ..self.order_facts(case) };
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 // Nothing of policy makes an order wait; were it so, it would not be carried out.
@@ -93,7 +101,7 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
-    fn order_facts(&self, case: &Case<'_>) -> Facts {
+    pub(crate) fn order_facts(&self, case: &Case<'_>) -> Facts {
         Facts {
             now_ms: self.now_ms(),
             auth: case.asker.principal.auth.clone(),
@@ -102,8 +110,10 @@ impl Authority {
             depth: 0,
             approvals: Vec::new(),
             answers: None,
+            changes: None,
             labels: Vec::new(),
             caused: None,
+            mandate: None,
             gateway: None,
             surroundings: Vec::new(),
         }
@@ -129,8 +139,15 @@ fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Res
         }
         Command::Halt => Draft::Halt(Halt { by, id, facts, action, policy, reason, control, request, time_ms }),
         Command::Answer(verdict, held) => Authority::approval(case, (held, *verdict), decided, (facts, policy))?,
+        Command::Mandate(given) => Authority::mandate(case, given, decided, (facts, policy))?,
         Command::Publish(_) => return Err(without_bundle().into()),
+        Command::Entities(_) => return Err(without_change().into()),
     })
+}
+
+/// An order to change entities comes with the change.
+fn without_change() -> Refusal {
+    Refusal::malformed("entities are changed with what is to change, to /v1/entities")
 }
 
 /// An order to publish comes with what is to be published.

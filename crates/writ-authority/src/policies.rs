@@ -2,9 +2,10 @@
 
 use crate::error::AuthorityError;
 use std::sync::{Arc, PoisonError, RwLock};
+use writ_ledger::Receipt;
 use writ_policy::{PolicySet, Semantics};
-use writ_protocol::entry::{Ascending, Policy, Positive};
-use writ_protocol::{Label, Name};
+use writ_protocol::entry::{Ascending, EntitiesRef, Policy, Positive};
+use writ_protocol::{Code, Label, Name, Refusal};
 
 /// A policy set and the epoch in which it came into force.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct ActiveSet {
     pub set: PolicySet,
     /// Its epoch.
     pub epoch: Positive,
+    /// The entities that it decides with beside its own, as entries name them.
+    pub entities: Option<EntitiesRef>,
 }
 
 impl ActiveSet {
@@ -22,6 +25,7 @@ impl ActiveSet {
             set: *self.set.digest(),
             epoch: self.epoch.get(),
             reasons: Ascending::new(reasons),
+            entities: self.entities.clone(),
             semantics: label(self.set.semantics())?,
         })
     }
@@ -45,16 +49,43 @@ impl Policies {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another set in force: `record` must have it recorded. Nothing is decided meanwhile, so nothing is decided twice.
-    pub(crate) fn replace<E>(
+    /// Puts another set in force that was compiled with these entities: `record` must have it recorded. Nothing is decided meanwhile, so
+    /// nothing is decided twice.
+    pub(crate) fn replace<E: From<Refusal>>(
         &self,
         set: PolicySet,
+        entities: Option<EntitiesRef>,
         record: impl FnOnce(&PolicySet, Positive) -> Result<(), E>,
     ) -> Result<Arc<ActiveSet>, E> {
         let mut active = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if active.entities != entities {
+            return Err(
+                Refusal::new(Code::FactsChanged, "the entities have changed while the set was looked at").into()
+            );
+        }
         let epoch = Positive::new(active.epoch.get().saturating_add(1)).unwrap_or(Positive::ONE);
         record(&set, epoch)?;
-        *active = Arc::new(ActiveSet { set, epoch });
+        *active = Arc::new(ActiveSet { set, epoch, entities });
         Ok(active.clone())
+    }
+
+    /// Puts other entities in force under the same set, which `set` is with them; nothing, where what was decided on is not in force any more.
+    /// A request that is answered again changes nothing again.
+    pub(crate) fn change<E>(
+        &self,
+        decided_on: &Arc<ActiveSet>,
+        set: PolicySet,
+        entities: EntitiesRef,
+        record: impl FnOnce() -> Result<Receipt, E>,
+    ) -> Result<Option<Receipt>, E> {
+        let mut active = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&active, decided_on) {
+            return Ok(None);
+        }
+        let recorded = record()?;
+        if !recorded.repeated {
+            *active = Arc::new(ActiveSet { set, epoch: decided_on.epoch, entities: Some(entities) });
+        }
+        Ok(Some(recorded))
     }
 }

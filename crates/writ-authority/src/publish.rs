@@ -11,13 +11,13 @@ use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use crate::history::{History, LOOKED_BACK, Looked};
 use crate::lately::{REFUSED_FOR_MS, Refused};
-use crate::policies::label;
+use crate::policies::{ActiveSet, label};
 use std::collections::{BTreeMap, BTreeSet};
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
-use writ_policy::{Gate, GateResult, Gated, PolicyError, PolicySet, Snapshot, gate};
+use writ_policy::{Gate, GateResult, Gated, PolicyError, PolicySet, Snapshot, gate_with};
 use writ_protocol::action::{Action, Command, CommitmentKind};
 use writ_protocol::cbor::Bytes;
-use writ_protocol::entry::{Activation, Gates, Genesis, Positive};
+use writ_protocol::entry::{Activation, EntitiesRef, Gates, Genesis, Positive};
 use writ_protocol::order::judge_manifest;
 use writ_protocol::statement::Ask;
 use writ_protocol::{Code, Name, PolicyBundle, Refusal};
@@ -72,11 +72,12 @@ impl Authority {
         let time_ms = self.now_ms();
         // Asked before anything is compiled, so that nobody without the authors' keys can keep the node busy; the sequencer asks again.
         judge_manifest(&self.ledger.published().control, bundle.signed(), time_ms)?;
-        let in_force = *self.policies.active().set.digest();
+        let active = self.policies.active();
+        let in_force = *active.set.digest();
         if let Some(known) = self.lately.of(ordered, &in_force, time_ms) {
             return Err(Unpublished::Refused(known.again()));
         }
-        let (snapshot, gated, details) = self.through_the_gates(&bundle)?;
+        let (snapshot, gated, details) = self.through_the_gates(&bundle, &active)?;
         let gates = gates_of(&gated)?;
         let report = report(&gated, &details);
         let why = failed(&gated);
@@ -86,8 +87,9 @@ impl Authority {
             return Err(Unpublished::Refused(refused.ruling()));
         };
         let mut receipt = None;
-        self.policies.replace(set, |set, epoch| {
-            let passed = Passed { gates, report, epoch, time_ms };
+        let entities = active.entities.clone();
+        self.policies.replace(set, entities.clone(), |set, epoch| {
+            let passed = Passed { gates, report, epoch, entities, time_ms };
             let proposal = proposal(case, &bundle, &snapshot, set, passed)?;
             receipt = Some(self.ledger.append(proposal)?);
             Ok::<(), Unpublished>(())
@@ -102,13 +104,13 @@ impl Authority {
     fn through_the_gates(
         &self,
         bundle: &PolicyBundle,
+        active: &ActiveSet,
     ) -> Result<(Option<Snapshot>, Gated, Vec<String>), AuthorityError> {
         let files: BTreeMap<String, Vec<u8>> =
             bundle.files().iter().map(|(path, bytes)| (path.as_str().to_owned(), bytes.clone())).collect();
         match Snapshot::new(files) {
             Ok(snapshot) => {
-                let mut gated = gate(&snapshot, self.semantics);
-                let active = self.policies.active();
+                let mut gated = gate_with(&snapshot, self.semantics, active.set.others());
                 let accepted: BTreeSet<&str> = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
                 let replaced = Some((&active.set, Accepted::new(&accepted)));
                 prove(&self.solver, SolverLimits::STANDARD, &mut gated, replaced, |_| {});
@@ -176,6 +178,7 @@ struct Passed {
     gates: Gates,
     report: String,
     epoch: Positive,
+    entities: Option<EntitiesRef>,
     time_ms: u64,
 }
 
@@ -186,7 +189,7 @@ fn proposal(
     set: &PolicySet,
     passed: Passed,
 ) -> Result<Proposal, AuthorityError> {
-    let Passed { gates, report, epoch, time_ms } = passed;
+    let Passed { gates, report, epoch, entities, time_ms } = passed;
     let report = opening(CommitmentKind::Text, report.into_bytes())?;
     let content = opening(CommitmentKind::Policy, snapshot.encode())?;
     let activation = Activation {
@@ -200,6 +203,7 @@ fn proposal(
         control: Genesis::CONTROL,
         request: case.request_ref(),
         time_ms,
+        entities,
         manifest: Some(Bytes(bundle.signed().to_vec())),
         semantics: label(set.semantics())?,
     };

@@ -23,17 +23,57 @@ impl Rate {
     pub const STANDARD: Self = Self { per_second: 2_000, burst: 4_000 };
 }
 
-/// A bucket for each principal, refilled by time. Tokens are thousandths, so that milliseconds refill exactly.
+/// What is left of a rate. Tokens are thousandths, so that milliseconds refill exactly.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
+    thousandths: u64,
+    at_ms: u64,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn full(rate: Rate, now_ms: u64) -> Self {
+        Self { thousandths: rate.burst.saturating_mul(1000), at_ms: now_ms }
+    }
+
+    /// Takes so many, if they are there.
+    pub fn take(&mut self, rate: Rate, count: u64, now_ms: u64) -> bool {
+        self.refill(rate, now_ms);
+        match self.thousandths.checked_sub(count.saturating_mul(1000)) {
+            Some(left) => {
+                self.thousandths = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether there is less than one left.
+    pub fn is_spent(&mut self, rate: Rate, now_ms: u64) -> bool {
+        self.refill(rate, now_ms);
+        self.thousandths < 1000
+    }
+
+    /// Whether nothing is missing: then nothing of it need be remembered.
+    pub fn is_full(&mut self, rate: Rate, now_ms: u64) -> bool {
+        self.refill(rate, now_ms);
+        self.thousandths >= rate.burst.saturating_mul(1000)
+    }
+
+    /// A clock that was set back refills nothing.
+    fn refill(&mut self, rate: Rate, now_ms: u64) {
+        let since_ms = now_ms.saturating_sub(self.at_ms);
+        let refill = since_ms.saturating_mul(rate.per_second);
+        self.thousandths = self.thousandths.saturating_add(refill).min(rate.burst.saturating_mul(1000));
+        self.at_ms = self.at_ms.max(now_ms);
+    }
+}
+
+/// A bucket for each principal, refilled by time.
 #[derive(Debug)]
 pub(crate) struct Rates {
     rate: Rate,
     buckets: Mutex<BTreeMap<AssertedPrincipal, Bucket>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    thousandths: u64,
-    at_ms: u64,
 }
 
 impl Rates {
@@ -45,28 +85,26 @@ impl Rates {
     pub(crate) fn take(&self, principal: &AssertedPrincipal, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
         let size = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_EACH;
         // The largest request must pass at some time, however small the burst.
-        let cost = size.saturating_add(1).min(self.rate.burst).max(1).saturating_mul(1000);
-        let full = self.rate.burst.saturating_mul(1000);
+        let count = size.saturating_add(1).min(self.rate.burst).max(1);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= PRINCIPALS_MAX && !buckets.contains_key(principal) {
             let quietest = buckets.iter().min_by_key(|(_, bucket)| bucket.at_ms).map(|(name, _)| name.clone());
             quietest.map(|name| buckets.remove(&name));
         }
-        let bucket = buckets.entry(principal.clone()).or_insert(Bucket { thousandths: full, at_ms: now_ms });
-        let since_ms = now_ms.saturating_sub(bucket.at_ms);
-        let refill = since_ms.saturating_mul(self.rate.per_second);
-        bucket.thousandths = bucket.thousandths.saturating_add(refill).min(full);
-        bucket.at_ms = bucket.at_ms.max(now_ms);
-        match bucket.thousandths.checked_sub(cost) {
-            Some(left) => {
-                bucket.thousandths = left;
-                Ok(())
-            }
-            None => Err(Refusal::new(
-                Code::RateLimited,
-                format!("more than {} requests a second, or as much in size; ask again later", self.rate.per_second),
-            )),
-        }
+        let bucket = buckets.entry(principal.clone()).or_insert_with(|| Bucket::full(self.rate, now_ms));
+        if bucket.take(self.rate, count, now_ms) { Ok(()) } else { Err(self.exceeded()) }
+    }
+
+    /// Refuses whoever is said to ask if nothing is left for them: before anything is verified, since the answer would be the same.
+    pub(crate) fn judge(&self, principal: &AssertedPrincipal, now_ms: u64) -> Result<(), Refusal> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_spent = buckets.get_mut(principal).is_some_and(|bucket| bucket.is_spent(self.rate, now_ms));
+        if is_spent { Err(self.exceeded()) } else { Ok(()) }
+    }
+
+    fn exceeded(&self) -> Refusal {
+        let why = format!("more than {} requests a second, or as much in size; ask again later", self.rate.per_second);
+        Refusal::new(Code::RateLimited, why)
     }
 }
 
@@ -91,6 +129,17 @@ mod tests {
         rates.take(&busy, 300, 1_100).unwrap();
         assert_eq!(rates.take(&busy, 300, 1_100).unwrap_err().code(), Code::RateLimited);
         rates.take(&quiet, 300, 1_100).unwrap();
+    }
+
+    #[test]
+    fn who_has_nothing_left_is_refused_before_anything_is_verified() {
+        let rates = Rates::new(Rate { per_second: 10, burst: 1 });
+        let one = principal("one");
+        rates.judge(&one, 1_000).unwrap();
+        rates.take(&one, 300, 1_000).unwrap();
+        assert_eq!(rates.judge(&one, 1_099).unwrap_err().code(), Code::RateLimited);
+        rates.judge(&one, 1_100).unwrap();
+        rates.judge(&principal("another"), 1_000).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
 use writ_protocol::order::Carrier;
-use writ_protocol::statement::{Request, Signed};
+use writ_protocol::statement::{Request, SignedRequest, Validity};
 use writ_protocol::{Code, Ed25519Key, Label, Refusal};
 
 /// How old, or how far ahead, the time in a signed request may be.
@@ -123,8 +123,14 @@ impl Authority {
         };
         let (mut asker, request) = match received {
             Received::Signed(bytes) => self.by_key(active, bytes)?,
-            Received::WithToken(bytes, token) => self.by_token(active, bytes, token)?,
-            Received::Bare(bytes) => self.by_connection(active, caller, governed.as_ref(), bytes)?,
+            Received::WithToken(bytes, token) => {
+                let asker = self.by_token(active, caller, token)?;
+                (asker, Request::read(bytes, self.ledger.origin())?)
+            }
+            Received::Bare(bytes) => {
+                let asker = self.by_connection(active, caller, governed.as_ref())?;
+                (asker, Request::read(bytes, self.ledger.origin())?)
+            }
         };
         let own = asker.name();
         if let Some(named) = &request.principal
@@ -138,27 +144,34 @@ impl Authority {
                 ),
             ));
         }
-        if let Some(governed) = &governed
-            && governed.principal != own
-        {
-            let is = &governed.principal;
-            asker.fault = Some(Refusal::new(
-                Code::IdentityMismatch,
-                format!("inside an execution of {}::{} nobody can be {}::{}", is.kind, is.id, own.kind, own.id),
-            ));
-        }
-        asker.inherits = match (&governed, caller) {
-            (Some(governed), _) => Some(Carrier::Lineage(governed.origin.entry)),
-            // Nobody can say what it descends from: it may be anything that is under way in its name.
-            (None, Caller::Remote | Caller::Connected(_)) => Some(Carrier::OpenWorkOf(own)),
-            (None, Caller::Local(_)) => None,
-        };
-        asker.governed = governed;
+        placed(&mut asker, caller, governed);
         Ok((asker, request))
     }
 
+    /// Who asks without a request of its own: by what the connection shows, or by a token. It counts against their rate, each question by itself.
+    pub(crate) fn heard_asking(
+        &self,
+        caller: &Caller<'_>,
+        token: Option<BearerToken<'_>>,
+        (questions, bytes): (usize, usize),
+    ) -> Result<Asker, Refusal> {
+        let active = self.policies.active();
+        let governed = match caller {
+            Caller::Local(local) => self.trees.of(local)?,
+            Caller::Connected(_) | Caller::Remote => None,
+        };
+        let mut asker = match token {
+            Some(token) => self.by_token(&active, caller, token)?,
+            None => self.by_connection(&active, caller, governed.as_ref())?,
+        };
+        placed(&mut asker, caller, governed);
+        let each = bytes / questions.max(1);
+        (0..questions.max(1)).try_for_each(|_| self.rates.take(&asker.name(), each, self.now_ms()))?;
+        Ok(asker)
+    }
+
     fn by_key(&self, active: &ActiveSet, bytes: &[u8]) -> Result<(Asker, Request), Refusal> {
-        let signed = Signed::decode(bytes)?;
+        let signed = SignedRequest::decode(bytes)?;
         let fingerprint = signed.signer()?;
         let unknown = || {
             Refusal::new(Code::Unauthenticated, format!("{fingerprint} is the key of no principal in principals.json"))
@@ -166,8 +179,12 @@ impl Authority {
         let name = active.set.principal_by_key(&fingerprint).ok_or_else(unknown)?;
         let keys = active.set.keys_of(name);
         let key = keys.iter().find(|key| key.key().fingerprint() == fingerprint).ok_or_else(unknown)?;
-        let request = signed.verify_request(key, self.ledger.origin())?;
+        self.rates.judge(name, self.now_ms())?;
+        let request = signed.verify(key, self.ledger.origin())?;
         self.in_time(&request)?;
+        if let Some(validity) = signed.validity() {
+            self.still_counts(validity)?;
+        }
         Ok((known(name, Proof::Signature, Some(key))?, request))
     }
 
@@ -188,8 +205,21 @@ impl Authority {
         Ok(())
     }
 
+    /// A message says itself when it was signed, and may say for how long.
+    fn still_counts(&self, Validity { created_s, expires_s }: Validity) -> Result<(), Refusal> {
+        let (now_s, within_s) = (self.now_ms() / 1000, SIGNED_WITHIN_MS / 1000);
+        if created_s.saturating_add(within_s) < now_s || expires_s.is_some_and(|expires_s| expires_s < now_s) {
+            return Err(Refusal::new(Code::Expired, "the message's signature has expired; sign it anew"));
+        }
+        if created_s > now_s.saturating_add(within_s) {
+            let why = "the message was signed in the future; set the clock that signed it right";
+            return Err(Refusal::new(Code::NotYetValid, why));
+        }
+        Ok(())
+    }
+
     /// A token is a bearer's: it says who asks, is for us alone, and goes no further than this.
-    fn by_token(&self, active: &ActiveSet, bytes: &[u8], token: BearerToken<'_>) -> Result<(Asker, Request), Refusal> {
+    fn by_token(&self, active: &ActiveSet, caller: &Caller<'_>, token: BearerToken<'_>) -> Result<Asker, Refusal> {
         let token = Token::read(token.0)?;
         let known_as = active.set.principals();
         let issuer = known_as.issuer(token.issuer()).ok_or_else(|| {
@@ -199,7 +229,9 @@ impl Authority {
         let unknown =
             || unauthenticated(format!("a subject of {} that is no principal in principals.json", issuer.name));
         let name = known_as.by_subject(&issuer.name, &subject).ok_or_else(unknown)?;
-        Ok((known(name, Proof::Token, None)?, Request::read(bytes, self.ledger.origin())?))
+        let mut asker = known(name, Proof::Token, None)?;
+        asker.fault = shows_another(active, caller, &asker);
+        Ok(asker)
     }
 
     fn by_connection(
@@ -207,30 +239,39 @@ impl Authority {
         active: &ActiveSet,
         caller: &Caller<'_>,
         governed: Option<&Governed>,
-        bytes: &[u8],
-    ) -> Result<(Asker, Request), Refusal> {
+    ) -> Result<Asker, Refusal> {
         let local = match caller {
             Caller::Local(local) => local,
-            Caller::Connected(shown) => {
-                let asker = by_what_was_shown(active, shown)?;
-                return Ok((asker, Request::read(bytes, self.ledger.origin())?));
-            }
+            Caller::Connected(shown) => return by_what_was_shown(active, shown),
             Caller::Remote => {
                 return Err(unauthenticated(
                     "over the network every request must be signed, or its caller known by a certificate or a token",
                 ));
             }
         };
-        let request = Request::read(bytes, self.ledger.origin())?;
         // Inside a tree the caller is the execution, whatever user it runs as.
         if let Some(governed) = governed {
-            return Ok((known(&governed.principal, Proof::Execution, None)?, request));
+            return known(&governed.principal, Proof::Execution, None);
         }
         let name = active.set.principal_by_uid(local.uid);
         let name =
             name.ok_or_else(|| unauthenticated(format!("user {} is no principal in principals.json", local.uid)))?;
-        Ok((known(name, Proof::Peer, None)?, request))
+        known(name, Proof::Peer, None)
     }
+}
+
+/// A token is a bearer's, and a connection is proved: who brings the token of one on the connection of another has it from somewhere.
+fn shows_another(active: &ActiveSet, caller: &Caller<'_>, asker: &Asker) -> Option<Refusal> {
+    let Caller::Connected(shown) = caller else { return None };
+    let shown = by_what_was_shown(active, shown).ok()?.name();
+    let own = asker.name();
+    (shown != own).then(|| {
+        let why = format!(
+            "the connection is of {}::{}, and the token of {}::{}; show one of them",
+            shown.kind, shown.id, own.kind, own.id
+        );
+        Refusal::new(Code::IdentityMismatch, why)
+    })
 }
 
 /// Whom the set in force knows by what a connection has shown. It is asked anew for each request, so that what a set, or its end, says of somebody
@@ -249,6 +290,27 @@ fn by_what_was_shown(active: &ActiveSet, shown: &Shown) -> Result<Asker, Refusal
         }
         Shown::Nothing(refusal) => Err(refusal.clone()),
     }
+}
+
+/// Where somebody who is known asks from, and what they inherit there.
+fn placed(asker: &mut Asker, caller: &Caller<'_>, governed: Option<Governed>) {
+    let own = asker.name();
+    if let Some(governed) = &governed
+        && governed.principal != own
+    {
+        let is = &governed.principal;
+        asker.fault = Some(Refusal::new(
+            Code::IdentityMismatch,
+            format!("inside an execution of {}::{} nobody can be {}::{}", is.kind, is.id, own.kind, own.id),
+        ));
+    }
+    asker.inherits = match (&governed, caller) {
+        (Some(governed), _) => Some(Carrier::Lineage(governed.origin.entry)),
+        // Nobody can say what it descends from: it may be anything that is under way in its name.
+        (None, Caller::Remote | Caller::Connected(_)) => Some(Carrier::OpenWorkOf(own)),
+        (None, Caller::Local(_)) => None,
+    };
+    asker.governed = governed;
 }
 
 fn unauthenticated(why: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {

@@ -3,10 +3,15 @@
 //! The audit gives each entry on as it has read and verified it, so that nothing is read twice; deciding goes on beside it, on a thread
 //! of its own.
 
+mod mandates;
+mod opinions;
+
 use crate::decision::Terms;
+use crate::entity_history::EntityHistory;
 use crate::error::known;
 use crate::lineage::carried;
-use crate::shadow::would;
+use crate::mandate::{Under, hands_on};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -15,8 +20,8 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Approval, AssertedPrincipal, Audience, Body, Cause, Denial, Grant, Halt, Hold, Limits, Place, Policy,
-    Principal, Revocation, Shadow, Verdict as Answer,
+    Activation, Approval, AssertedPrincipal, Audience, Body, Cause, Denial, Entities, Grant, Halt, Hold, Limits,
+    Mandate, Place, Policy, Principal, Revocation, Verdict as Answer,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -93,11 +98,14 @@ fn matters(body: &Body) -> bool {
     match body {
         Body::Genesis(_)
         | Body::Policy(_)
+        | Body::Entities(_)
         | Body::Grant(_)
         | Body::Denial(_)
         | Body::Hold(_)
         | Body::Approval(_)
+        | Body::Mandate(_)
         | Body::Shadow(_)
+        | Body::Advised(_)
         | Body::Revocation(_)
         | Body::Halt(_) => true,
         Body::Gateway(_)
@@ -118,8 +126,12 @@ pub(crate) struct Run {
     origin: Option<Origin>,
     /// What was in force.
     sets: BTreeMap<Hash, Held>,
+    /// The entities beside those of the sets.
+    pub(crate) entities: EntityHistory,
     /// Who has approved which hold.
     approvers: BTreeMap<u64, BTreeSet<AssertedPrincipal>>,
+    /// What was given to somebody to do, by its entry.
+    mandates: BTreeMap<u64, Mandate>,
     found: Replay,
 }
 
@@ -143,7 +155,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    fn differs(what: impl Into<String>) -> Self {
+    pub(crate) fn differs(what: impl Into<String>) -> Self {
         Self::Differs(what.into())
     }
 }
@@ -155,6 +167,9 @@ impl Run {
         if let Body::Approval(approval) = &entry.body {
             self.approved_by(approval.hold.index, approval.verdict, &approval.by.asserted());
         }
+        if let Body::Mandate(mandate) = &entry.body {
+            self.given(entry.index.get(), mandate);
+        }
         let judged = match &entry.body {
             Body::Genesis(genesis) => {
                 self.limits = Some(genesis.limits.clone());
@@ -165,11 +180,14 @@ impl Run {
                 Ok(()) => return,
                 Err(what) => Err(Verdict::Differs(what)),
             },
+            Body::Entities(entities) => self.entities(entities, &entry.body, values),
             body @ (Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
             | Body::Approval(_)
+            | Body::Mandate(_)
             | Body::Shadow(_)
+            | Body::Advised(_)
             | Body::Gateway(_)
             | Body::Revocation(_)
             | Body::Halt(_)
@@ -223,7 +241,8 @@ impl Run {
             Body::Denial(denial) => Some(self.denial(denial, values)),
             Body::Hold(hold) => Some(self.hold(hold, values)),
             Body::Revocation(Revocation { by, action, facts, policy, time_ms, .. })
-            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => Some(self.order(&Subject {
+            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. })
+            | Body::Entities(Entities { by, action, facts, policy, time_ms, .. }) => Some(self.order(&Subject {
                 values,
                 policy,
                 facts: *facts,
@@ -234,7 +253,9 @@ impl Run {
                 time_ms: *time_ms,
             })),
             Body::Approval(approval) => Some(self.approval(approval, values)),
+            Body::Mandate(mandate) => Some(self.mandate(mandate, values)),
             Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
+            Body::Advised(advised) => Some(self.advised(advised, values)),
             Body::Genesis(_)
             | Body::Policy(_)
             | Body::Gateway(_)
@@ -249,9 +270,10 @@ impl Run {
         }
     }
 
-    /// The set that a decision was made by.
-    pub(crate) fn set(&self, policy: &Policy) -> Option<&PolicySet> {
-        self.sets.get(&policy.set)?.compiled.get(&Semantics::parse(policy.semantics.as_str())?)
+    /// The set that a decision was made by, with the entities that it was made with.
+    pub(crate) fn set(&self, policy: &Policy) -> Option<Cow<'_, PolicySet>> {
+        let set = self.sets.get(&policy.set)?.compiled.get(&Semantics::parse(policy.semantics.as_str())?)?;
+        self.entities.with(set, policy).ok()
     }
 
     pub(crate) fn limits(&self) -> Option<&Limits> {
@@ -271,8 +293,13 @@ impl Run {
         if let (Some(files), Some(semantics)) = (&held.files, Semantics::parse(activation.semantics.as_str()))
             && !held.compiled.contains_key(&semantics)
         {
-            let set = PolicySet::compile(files, semantics).map_err(|errors| unread(format!("{} errors", errors.len())));
-            held.compiled.insert(semantics, set?);
+            let set = PolicySet::compile_with(files, semantics, self.entities.now());
+            match set {
+                Ok(set) => drop(held.compiled.insert(semantics, set)),
+                // What it names may be among what was erased.
+                Err(_) if self.entities.is_erased() => {}
+                Err(errors) => return Err(unread(format!("{} errors", errors.len()))),
+            }
         }
         Ok(())
     }
@@ -311,7 +338,11 @@ impl Run {
         };
         agree_on_reasons(grant.policy.reasons.as_slice(), &permit.reasons)?;
         let limits = self.limits.as_ref().ok_or_else(|| Verdict::differs("there is no genesis before it"))?;
-        let terms = Terms::of(permit, limits, grant.time_ms);
+        let under = self.under(grant.cause.mandate.as_ref());
+        if let Some(Err(refusal)) = under.as_ref().map(|under| under.contains(&derived.action, &derived.facts)) {
+            return Err(Verdict::Differs(format!("it is outside of its mandate: {refusal}")));
+        }
+        let terms = Terms::of(permit, limits, grant.time_ms).and_then(|terms| Under::narrow(under.as_ref(), terms));
         let terms = terms.map_err(|refusal| Verdict::Differs(format!("what policy demands: {refusal}")))?;
         let same = terms.lease == grant.lease && terms.window == grant.window && terms.obligations == grant.obligations;
         if !same {
@@ -423,25 +454,6 @@ impl Run {
         }
     }
 
-    fn shadow(&self, shadow: &Shadow, values: &[(Hash, Kept)]) -> Result<Derived, Verdict> {
-        let derived = self.derive(&Subject {
-            values,
-            policy: &shadow.policy,
-            facts: shadow.facts,
-            action: shadow.action.digest,
-            principal: &shadow.principal,
-            cause: Some(&shadow.cause),
-            time_ms: shadow.time_ms,
-        })?;
-        if would(&derived.decision) != Some(shadow.would) {
-            let derived = derived.decision.outcome();
-            let recorded = shadow.would.as_str();
-            return Err(Verdict::Differs(format!("recorded is what would be {recorded}, derived is {derived}")));
-        }
-        agree_on_reasons(shadow.policy.reasons.as_slice(), derived.decision.reasons())?;
-        Ok(derived)
-    }
-
     fn derive(&self, subject: &Subject<'_>) -> Result<Derived, Verdict> {
         let Some(semantics) = Semantics::parse(subject.policy.semantics.as_str()) else {
             let found = &subject.policy.semantics;
@@ -453,14 +465,23 @@ impl Run {
         let set = match (held.compiled.get(&semantics), &held.files) {
             (Some(set), _) => set,
             (None, None) => return Err(Verdict::Erased("its policy set is erased")),
+            (None, Some(_)) if self.entities.is_erased() => return Err(Verdict::Erased("its entities are erased")),
             (None, Some(_)) => {
                 return Err(Verdict::Differs(format!(
                     "its policy set was not in force under `{semantics}`, or does not compile"
                 )));
             }
         };
+        let set = self.entities.with(set, subject.policy)?;
         let (action, facts) = subject.read()?;
-        Ok(Derived { decision: decide(set, &action, &facts), action, facts })
+        let named = match hands_on(&action) {
+            Some(above) => Some(above),
+            None => subject.cause.and_then(|cause| cause.mandate.as_ref()),
+        };
+        if facts.mandate != self.under(named).and_then(|under| under.fact()) {
+            return Err(Verdict::differs("the facts are of another mandate"));
+        }
+        Ok(Derived { decision: decide(&set, &action, &facts), action, facts })
     }
 }
 

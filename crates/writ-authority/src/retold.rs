@@ -2,19 +2,22 @@
 //!
 //! The entry is built anew from what was derived and compared byte for byte with the one that is recorded (Invariant 4).
 
+use crate::advice::opinion;
 use crate::decision::Terms;
+use crate::mandate::{Under, hands_on};
 use crate::replay::{Derived, Run, Verdict};
 use crate::shadow::would;
 use writ_ledger::audit::Audited;
 use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
-use writ_policy::{Decision, Depth, Explanation, Permit, explain};
+use writ_policy::{Decision, Depth, Explanation, Permit, advise, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{
-    ActionRef, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Grant, GrantFields, Hold,
-    HoldFields, Policy, Principal, RequestRef, Shadow, ShadowFields, Would,
+    ActionRef, Advised, AdvisedFields, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Grant,
+    GrantFields, Hold, HoldFields, Mandate, MandateFields, Opinion, Policy, Principal, RequestRef, Shadow,
+    ShadowFields, Would,
 };
 use writ_protocol::{Code, Entry};
-use writ_tlog::{Hash, LeafIndex};
+use writ_tlog::{Hash, LeafIndex, sha256};
 
 /// A decision as it was recorded, and what came of deriving it again.
 #[derive(Debug)]
@@ -23,14 +26,16 @@ pub struct Retold {
     pub index: LeafIndex,
     /// Whether nothing was decided: it says what would have been.
     pub shadow: bool,
+    /// Whether it is an advice to somebody who enforces elsewhere.
+    pub advised: bool,
     /// What was recorded.
     pub recorded: Recorded,
     /// When it was decided.
     pub time_ms: u64,
     /// Who asked.
     pub principal: Principal,
-    /// The request it answers.
-    pub request: RequestRef,
+    /// The request it answers; a question about somebody has none.
+    pub request: Option<RequestRef>,
     /// Under which policy; nothing where policy was not asked.
     pub policy: Option<Policy>,
     /// What was to be done, where it was not erased.
@@ -50,6 +55,8 @@ pub enum Recorded {
     Deny(Code),
     /// A hold.
     Hold,
+    /// A search that was answered.
+    Searched,
 }
 
 impl Recorded {
@@ -58,7 +65,20 @@ impl Recorded {
         match self {
             Self::Permit => "permit",
             Self::Hold => "hold",
+            Self::Searched => "searched",
             Self::Deny(code) => code.as_str(),
+        }
+    }
+}
+
+impl From<Opinion> for Recorded {
+    fn from(opinion: Opinion) -> Self {
+        match opinion {
+            Opinion::Hold => Self::Hold,
+            Opinion::Searched => Self::Searched,
+            Opinion::Permit | Opinion::PolicyDenied | Opinion::EvaluationError | Opinion::Halted | Opinion::Revoked => {
+                opinion.refusal().map_or(Self::Permit, Self::Deny)
+            }
         }
     }
 }
@@ -67,9 +87,11 @@ impl From<Would> for Recorded {
     fn from(would: Would) -> Self {
         match would {
             Would::Hold => Self::Hold,
-            Would::Permit | Would::PolicyDenied | Would::EvaluationError | Would::IntegrityFailure => {
-                would.refusal().map_or(Self::Permit, Self::Deny)
-            }
+            Would::Permit
+            | Would::PolicyDenied
+            | Would::EvaluationError
+            | Would::IntegrityFailure
+            | Would::ScopeWidened => would.refusal().map_or(Self::Permit, Self::Deny),
         }
     }
 }
@@ -99,7 +121,7 @@ pub enum RetellError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing was decided there.
-    #[error("entry {index} is a {}, and no decision; grants, denials, holds, shadows and orders carried out are", found.as_str())]
+    #[error("entry {index} is a {}, and no decision; grants, denials, holds, shadows, advice and orders carried out are", found.as_str())]
     NoDecision {
         /// Where.
         index: LeafIndex,
@@ -123,15 +145,26 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
         Ruled::Hold(hold) => (Recorded::Hold, hold.time_ms, &hold.principal, Some(&hold.policy)),
         Ruled::Order(order) => (Recorded::Permit, order.time_ms, &order.by, Some(&order.policy)),
         Ruled::Shadow(shadow) => (shadow.would.into(), shadow.time_ms, &shadow.principal, Some(&shadow.policy)),
+        Ruled::Advised(advised) => {
+            (advised.decision.into(), advised.time_ms, &advised.principal, Some(&advised.policy))
+        }
     };
-    let request = entry.body.request().cloned().ok_or_else(none)?;
+    let request = entry.body.request().cloned();
     let audited = read(reader, &stored, entry.body.clone())?;
-    let run = prepared(reader, index, policy.map(|policy| policy.set), entry.body.resolves())?;
+    let mut run = prepared(reader, index, policy.map(|policy| policy.set), entry.body.resolves())?;
+    let asked = action_of(&audited);
+    let named = match asked.as_ref().and_then(hands_on) {
+        Some(above) => Some(above),
+        None => entry.body.cause().and_then(|cause| cause.mandate.as_ref()),
+    };
+    for (above, mandate) in named.map(|named| reader.mandate_chain(named)).transpose()?.flatten().unwrap_or_default() {
+        run.given(above.index, &mandate);
+    }
     let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
         Some(Ok(derived)) => {
             let outcome = compared(&run, &audited, &derived, &entry, &stored);
             let set = policy.and_then(|policy| run.set(policy));
-            let explanation = set.map(|set| explain(set, &derived.action, &derived.facts, Depth::FULL));
+            let explanation = set.map(|set| explain(&set, &derived.action, &derived.facts, Depth::FULL));
             (outcome, explanation, Some(derived.action))
         }
         Some(Err(Verdict::Erased(what))) => (Outcome::Erased(what), None, action_of(&audited)),
@@ -142,7 +175,8 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
     };
     let (principal, policy) = (principal.clone(), policy.cloned());
     let shadow = matches!(ruled, Ruled::Shadow(_));
-    Ok(Retold { index, shadow, recorded, time_ms, principal, request, policy, action, outcome, explanation })
+    let advised = matches!(ruled, Ruled::Advised(_));
+    Ok(Retold { index, shadow, advised, recorded, time_ms, principal, request, policy, action, outcome, explanation })
 }
 
 /// An entry with what the vault holds behind it.
@@ -161,7 +195,9 @@ fn prepared(reader: &Reader, index: LeafIndex, set: Option<Hash>, hold: Option<&
         let stored = reader.entry(at)?.ok_or(LedgerError::NoEntry(at))?;
         let body = stored.decode(reader.origin())?.body;
         let is_the_set = matches!(&body, Body::Policy(activation) if Some(activation.set) == set);
-        if is_the_set || matches!(body, Body::Genesis(_)) {
+        if let Body::Entities(entities) = &body {
+            run.entered(entities, &read(reader, &stored, body.clone())?.values);
+        } else if is_the_set || matches!(body, Body::Genesis(_)) {
             run.entry(&read(reader, &stored, body)?);
         }
     }
@@ -186,6 +222,7 @@ fn action_of(audited: &Audited) -> Option<Action> {
         Ruled::Hold(hold) => hold.action.digest,
         Ruled::Order(order) => order.action.digest,
         Ruled::Shadow(shadow) => shadow.action.digest,
+        Ruled::Advised(advised) => advised.action.digest,
     };
     Action::decode(&opening(audited, &digest)?.value).ok()
 }
@@ -208,6 +245,7 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
     match (&audited.body, &derived.decision) {
         (Body::Grant(grant), Decision::Permit(permit)) => {
             let terms = Terms::of(permit, run.limits()?, derived.facts.now_ms).ok()?;
+            let terms = Under::narrow(run.under(grant.cause.mandate.as_ref()).as_ref(), terms).ok()?;
             let mut fields = GrantFields::clone(grant);
             fields.facts = commitment(grant.facts)?;
             fields.action.digest = commitment(grant.action.digest)?;
@@ -248,9 +286,27 @@ fn rebuilt(run: &Run, audited: &Audited, derived: &Derived) -> Option<Body> {
             fields.policy.reasons = Ascending::new(decision.reasons().to_vec());
             Shadow::new(fields).ok().map(Body::Shadow)
         }
+        (Body::Advised(advised), _) => rebuilt_advice(run, audited, derived, advised),
         (_, Decision::Permit(permit)) => rebuilt_order(audited, derived, permit),
         (_, Decision::Hold(_) | Decision::Deny(_)) => None,
     }
+}
+
+/// The same of an advice; that the order of the ledger stood against it, the audit judges.
+fn rebuilt_advice(run: &Run, audited: &Audited, derived: &Derived, advised: &Advised) -> Option<Body> {
+    let commitment = |held: Hash| opening(audited, &held).map(Opening::commitment);
+    let set = run.set(&advised.policy)?;
+    let answer = advise(&set, &derived.action, &derived.facts).ok()?;
+    let (opinion, reasons, found) = opinion(&answer);
+    let mut fields = AdvisedFields::clone(advised);
+    fields.facts = commitment(advised.facts)?;
+    fields.action = ActionRef { kind: derived.action.kind(), digest: commitment(advised.action.digest)? };
+    fields.time_ms = derived.facts.now_ms;
+    fields.policy.reasons = Ascending::new(reasons);
+    if !matches!(advised.decision, Opinion::Halted | Opinion::Revoked) {
+        (fields.decision, fields.found) = (opinion, found);
+    }
+    Advised::new(fields).ok().map(Body::Advised)
 }
 
 /// The same of an order that was carried out.
@@ -268,12 +324,24 @@ fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Optio
             (order.facts, order.action) = (commitment(order.facts)?, action(order.action.digest)?);
             (order.policy.reasons, order.time_ms) = (reasons, derived.facts.now_ms);
         }
+        Body::Entities(order) => {
+            (order.facts, order.action) = (commitment(order.facts)?, action(order.action.digest)?);
+            (order.content, order.change) =
+                (commitment(order.content)?, sha256(&opening(audited, &order.content)?.value));
+            (order.policy.reasons, order.time_ms) = (reasons, derived.facts.now_ms);
+        }
         Body::Approval(approval) => {
             let mut fields = ApprovalFields::clone(approval);
             (fields.facts, fields.action) = (commitment(approval.facts)?, action(approval.action.digest)?);
             (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
             fields.groups = Ascending::new(derived.facts.answers.as_ref()?.groups.clone());
             *approval = Approval::new(fields).ok()?;
+        }
+        Body::Mandate(mandate) => {
+            let mut fields = MandateFields::clone(mandate);
+            (fields.facts, fields.action) = (commitment(mandate.facts)?, action(mandate.action.digest)?);
+            (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
+            *mandate = Mandate::new(fields).ok()?;
         }
         Body::Genesis(_)
         | Body::Gateway(_)
@@ -283,6 +351,7 @@ fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Optio
         | Body::Denial(_)
         | Body::Hold(_)
         | Body::Shadow(_)
+        | Body::Advised(_)
         | Body::Tally(_)
         | Body::Spend(_)
         | Body::Start(_)

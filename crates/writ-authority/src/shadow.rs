@@ -11,11 +11,12 @@ use crate::disclosure::Basis;
 use crate::error::AuthorityError;
 use crate::hold::asks;
 use crate::lineage::carried;
+use crate::mandate::Under;
 use crate::policies::ActiveSet;
 use std::sync::Arc;
 use writ_ledger::{Draft, LedgerError, Proposal, Receipt};
-use writ_policy::{Decision, Facts, decide};
-use writ_protocol::action::CommitmentKind;
+use writ_policy::{Decision, Deny, Facts, decide};
+use writ_protocol::action::{Action, CommitmentKind};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{Body, Shadow, ShadowFields, Would};
 use writ_protocol::statement::{Ask, Shadowing};
@@ -33,6 +34,19 @@ pub(crate) fn would(decision: &Decision) -> Option<Would> {
     }
 }
 
+/// What a decision comes to under a mandate: what is outside its scope would be refused. What is outside its time is not looked at, nor is how
+/// often it was used: these are the ledger's order.
+pub(crate) fn under_mandate(under: Option<&Under>, decision: Decision, action: &Action, facts: &Facts) -> Decision {
+    let Some(under) = under else { return decision };
+    match (&decision, under.allows(action, facts)) {
+        (Decision::Permit(_) | Decision::Hold(_), Err(refusal)) => {
+            let errors = vec![(None, refusal.why().to_owned())];
+            Decision::Deny(Deny { code: refusal.code(), reasons: Vec::new(), errors })
+        }
+        (Decision::Permit(_) | Decision::Hold(_), Ok(())) | (Decision::Deny(_), _) => decision,
+    }
+}
+
 impl Authority {
     /// Records what policy would have answered.
     pub async fn shadow(&self, caller: &Caller<'_>, received: Received<'_>) -> Answer {
@@ -44,25 +58,34 @@ impl Authority {
         let Ask::Shadow(ask) = &request.ask else {
             return Err(Refusal::malformed("expected a request in shadow, found one for a writ or an order"));
         };
-        let case = Case::new(&asker, &request, received.bytes())?;
-        self.shadowed(&case, ask).await.map_err(|error| error.refusal())
+        let mut case = Case::new(&asker, &request, received.bytes())?;
+        let under = self.under(&mut case, ask.mandate.as_ref()).map_err(|error| error.refusal())?;
+        self.shadowed(&case, ask, under).await.map_err(|error| error.refusal())
     }
 
-    async fn shadowed(&self, case: &Case<'_>, ask: &Shadowing) -> Result<Answer, AuthorityError> {
+    async fn shadowed(
+        &self,
+        case: &Case<'_>,
+        ask: &Shadowing,
+        under: Result<Option<Under>, Refusal>,
+    ) -> Result<Answer, AuthorityError> {
         if let Some(fault) = &case.asker.fault {
             return self.deny(case, None, Ruling::of(fault)).await;
         }
-        if let Err(refusal) = can_be_recorded(&ask.surroundings) {
-            return self.deny(case, None, Ruling::of(&refusal)).await;
-        }
+        let under = match can_be_recorded(&ask.surroundings).and(under) {
+            Ok(under) => under,
+            Err(refusal) => return self.deny(case, None, Ruling::of(&refusal)).await,
+        };
         let mut last = Refusal::new(Code::PolicyMismatch, "other policy sets kept coming into force; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
-            let facts = self.facts(case, &ask.gateway, &ask.surroundings)?;
+            let mut facts = self.facts(case, &ask.gateway, &ask.surroundings)?;
+            facts.mandate = under.as_ref().and_then(Under::fact);
             if let Err(refusal) = carried(&facts.labels, &[]) {
                 return self.deny(case, None, Ruling::of(&refusal)).await;
             }
-            let decision = decide(&active.set, &case.action, &facts);
+            let decision =
+                under_mandate(under.as_ref(), decide(&active.set, &case.action, &facts), &case.action, &facts);
             match self.record(self.shadow_of(case, &active, &facts, &decision)?).await {
                 Ok(receipt) if receipt.repeated => return self.told(case, receipt),
                 Ok(receipt) => return Ok(said(case, &active, facts, &decision, receipt)),

@@ -15,6 +15,8 @@ use writ_tlog::VerifyingKey;
 
 /// The longest token, in bytes: it must fit into the head of a request.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// So many keys are tried for a token that names none.
+const TRIED_MAX: usize = 8;
 /// How far an issuer's clock may be ahead. An end is an end.
 const AHEAD_S: u64 = 30;
 
@@ -89,33 +91,43 @@ impl Token {
         if self.issuer != issuer.name {
             return Err(unknown(format!("the token is of {:?}, and the keys are of {}", self.issuer, issuer.name)));
         }
-        let key = self.key(keys).ok_or_else(|| match &self.key_id {
-            Some(id) => unknown(format!("{} has no key {id:?}", issuer.name)),
-            None => unknown(format!("the token does not say which key of {} it is signed with", issuer.name)),
-        })?;
-        if self.algorithm != key.algorithm.as_str() || !issuer.algorithms.contains(&key.algorithm) {
+        let named = self.named(keys);
+        let fits =
+            |key: &&&IssuerKey| self.algorithm == key.algorithm.as_str() && issuer.algorithms.contains(&key.algorithm);
+        let fitting: Vec<&&IssuerKey> = named.iter().filter(fits).collect();
+        let Some(first) = named.first() else {
+            return Err(match &self.key_id {
+                Some(id) => unknown(format!("{} has no key {id:?}", issuer.name)),
+                None => unknown(format!("the token does not say which key of {} it is signed with", issuer.name)),
+            });
+        };
+        if fitting.is_empty() {
             return Err(invalid(format!(
                 "the token says {:?}, its key is for {}, and {} signs with {}",
                 self.algorithm,
-                key.algorithm,
+                first.algorithm,
                 issuer.name,
                 issuer.algorithms.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ")
             )));
         }
-        verified(key, self.signed.as_bytes(), &self.signature).map_err(|()| {
-            invalid(format!("the signature of the token does not verify under the key of {}", issuer.name))
-        })?;
+        let verifies = |key: &&&IssuerKey| verified(key, self.signed.as_bytes(), &self.signature).is_ok();
+        if !fitting.iter().take(TRIED_MAX).any(verifies) {
+            return Err(invalid(format!(
+                "the signature of the token does not verify under the key of {}",
+                issuer.name
+            )));
+        }
         self.addressed(issuer)?;
         self.in_time(now_ms / 1000)?;
         Ok(&self.subject)
     }
 
-    /// The key that the token names; the only one there is, where it names none.
-    fn key<'k>(&self, keys: &'k [IssuerKey]) -> Option<&'k IssuerKey> {
+    /// The key that the token names. Where it names none, the only one there is, or those that have no name either.
+    fn named<'k>(&self, keys: &'k [IssuerKey]) -> Vec<&'k IssuerKey> {
         match (&self.key_id, keys) {
-            (Some(_), _) => keys.iter().find(|key| key.id == self.key_id),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (Some(_), _) => keys.iter().filter(|key| key.id == self.key_id).collect(),
+            (None, [only]) => vec![only],
+            (None, _) => keys.iter().filter(|key| key.id.is_none()).collect(),
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Governed {
     pub(crate) by: AssertedPrincipal,
     /// How deep it is itself.
     pub(crate) depth: u64,
+    /// The mandate that it is under, and whatever it causes.
+    pub(crate) mandate: Option<EntryRef>,
     /// Who it acts as.
     pub(crate) principal: AssertedPrincipal,
 }

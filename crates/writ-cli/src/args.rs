@@ -1,5 +1,7 @@
 use crate::certificate::KeyCertificate;
 use crate::holds::{Answer, Holds, Waiting};
+use crate::mandates::MandateCommand;
+use crate::orders::RevokeTarget;
 use crate::policy::args as policy;
 pub(crate) use crate::reach::{As, Reach};
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -84,7 +86,10 @@ pub(crate) enum Command {
     Approve(Answer),
     /// Refuse what waits, by a person's key
     Reject(Answer),
-    /// Withdraw trust from a writ, key, principal, policy set, lineage or gateway
+    /// Say who is for what: what runs under a mandate stays within it
+    #[command(subcommand)]
+    Mandate(MandateCommand),
+    /// Withdraw trust from a writ, key, principal, policy set, lineage, gateway or mandate
     Revoke(Revoke),
     /// Start nothing more in the domain; what runs already goes on until it ends
     Halt(Halt),
@@ -94,6 +99,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Policies: writing, testing and publishing them
     Policy(PolicyArgs),
+    /// Entities beside those of the policy set: who is in which group
+    Entity(crate::entity::Args),
     /// Show how a domain stands
     Status(Status),
     /// Look for what would keep this machine from governing executions
@@ -298,6 +305,15 @@ pub(crate) struct Up {
     /// Know the issuers of tokens by the CAs in this PEM file [default: those of the system]
     #[arg(long, value_name = "FILE")]
     pub(crate) issuer_ca: Option<PathBuf>,
+    /// Tell this address of each request that waits for approval: https, or http on this machine; until it has heard
+    #[arg(long, value_name = "URL", requires = "holds_webhook_secret")]
+    pub(crate) holds_webhook: Option<String>,
+    /// Sign what it is told with the secret in this file, whsec_BASE64, as Standard Webhooks has it
+    #[arg(long, value_name = "FILE", requires = "holds_webhook")]
+    pub(crate) holds_webhook_secret: Option<PathBuf>,
+    /// Know it by the CAs in this PEM file [default: those of the system]
+    #[arg(long, value_name = "FILE", requires = "holds_webhook")]
+    pub(crate) holds_webhook_ca: Option<PathBuf>,
     /// Requests a second that each principal may make [default: 2000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u64>,
@@ -330,6 +346,9 @@ pub(crate) struct Run {
     /// The key of the writ's holder [default: the writ's file with .key]
     #[arg(long, value_name = "FILE", requires = "writ")]
     pub(crate) holder: Option<PathBuf>,
+    /// Stay within this mandate, and whatever it causes with it: the index of its entry, as `writ mandate list` shows it
+    #[arg(long, value_name = "INDEX", conflicts_with = "writ")]
+    pub(crate) mandate: Option<u64>,
     /// What it carries from its beginning, and whatever it causes with it, beside what policy says; once for each
     #[arg(long, value_name = "LABEL", value_parser = crate::lineage::label, conflicts_with = "shadow")]
     pub(crate) label: Vec<writ_protocol::Label>,
@@ -350,6 +369,9 @@ pub(crate) struct Authorize {
     pub(crate) reach: Reach,
     #[command(flatten)]
     pub(crate) who: As,
+    /// Stay within this mandate, and whatever it causes with it: the index of its entry, as `writ mandate list` shows it
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) mandate: Option<u64>,
     /// File to write the writ to; its holder's key is written beside it, with .key
     #[arg(short, long, value_name = "FILE", required_unless_present = "shadow")]
     pub(crate) output: Option<PathBuf>,
@@ -381,29 +403,6 @@ pub(crate) struct Revoke {
     /// Why, as a word: a-z 0-9 . _ -
     #[arg(long, default_value = "unspecified", value_name = "WORD")]
     pub(crate) reason: String,
-}
-
-#[derive(ClapArgs)]
-#[group(required = true, multiple = false)]
-pub(crate) struct RevokeTarget {
-    /// A writ: its file, or the hash of its entry
-    #[arg(long, value_name = "FILE|HASH")]
-    pub(crate) writ: Option<String>,
-    /// Everything of a principal, like Agent::builder
-    #[arg(long, value_name = "PRINCIPAL")]
-    pub(crate) principal: Option<String>,
-    /// Everything that rests on a key: its fingerprint
-    #[arg(long = "fingerprint", id = "fingerprint", value_name = "key_HEX")]
-    pub(crate) key: Option<String>,
-    /// Everything granted under a policy set: its digest, as `writ status` shows it
-    #[arg(long, value_name = "HASH")]
-    pub(crate) policy: Option<String>,
-    /// An execution's writ and everything it caused: the hash of the writ's entry
-    #[arg(long, value_name = "HASH")]
-    pub(crate) lineage: Option<String>,
-    /// A gateway, like process/01; `writ --json status` names them
-    #[arg(long, value_name = "NAME")]
-    pub(crate) gateway: Option<String>,
 }
 
 #[derive(ClapArgs)]

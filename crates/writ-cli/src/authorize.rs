@@ -142,6 +142,7 @@ fn request(
             admit: None,
             holder: Ed25519Key::new(Key::from(holder.verifying_key())).map_err(shape)?,
             audience: Audience::Group(Name::new(GROUP).map_err(shape)?),
+            mandate: args.mandate.map(|index| crate::mandates::named(&args.reach, domain, index)).transpose()?,
             surroundings: measure_surroundings(&domain.slots()).map_err(CliError::Refused)?,
         }),
     })

@@ -65,6 +65,7 @@ pub(crate) fn failed(error: AuthorityError) -> CliError {
         | AuthorityError::Chance
         | AuthorityError::NoSet
         | AuthorityError::SetMissing { .. }
+        | AuthorityError::EntitiesMissing { .. }
         | AuthorityError::SetUnread { .. }
         | AuthorityError::SemanticsUnknown { .. } => CliError::Failed(error.to_string()),
     }

@@ -99,7 +99,10 @@ fn need_of(need: &Json) -> String {
 fn answer_of(answer: &Json) -> String {
     let text = |name: &str| answer.get(name).and_then(Json::as_str).unwrap_or_default();
     let verb = if text("verdict") == Verdict::Approve.as_str() { "approved" } else { "rejected" };
-    format!("{verb} by {}", text("by"))
+    let counts = answer.get("counts").and_then(Json::as_bool).unwrap_or(true);
+    // Whoever gave it is not trusted any more, or has left the group.
+    let but = if counts { "" } else { " (counts no longer)" };
+    format!("{verb} by {}{but}", text("by"))
 }
 
 /// Answers one.

@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FILE, must_be_new, principal_seed, write_new};
-use crate::policy::of_snapshot;
+use crate::policy::{beside as entities_beside, of_snapshot};
 use crate::render::quoted;
 use crate::starter;
 use crate::who::principal;
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use writ_ledger::Reader;
 use writ_protocol::entry::AssertedPrincipal;
-use writ_server::{Snapshot, read_policy_folder};
+use writ_server::{EntitySnapshot, Snapshot, read_policy_folder};
 
 const PRINCIPALS: &str = "principals.json";
 const ENTITIES: &str = "entities.json";
@@ -26,7 +26,7 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
     let public = starter::key(domain.dir(), &new)?;
     let lines = Lines::of(&new, &public, &args.groups);
     let added = match args.add {
-        true => add(&domain.policy(), &lines),
+        true => add(&domain.policy(), &lines, entities_beside(&domain)?.as_ref()),
         false => Ok(()),
     };
     if let Err(error) = added {
@@ -81,7 +81,7 @@ impl Lines {
 
 /// Adds to both files, or to neither: what would not compile is not written. The entity comes first, since it is sound alone: whatever moment
 /// the node looks at, it finds a sound folder.
-fn add(folder: &Path, lines: &Lines) -> Result<(), CliError> {
+fn add(folder: &Path, lines: &Lines, others: Option<&EntitySnapshot>) -> Result<(), CliError> {
     let snapshot = read_policy_folder(folder).map_err(|error| CliError::Failed(error.to_string()))?;
     let mut files = snapshot.files().clone();
     for (name, item) in [(ENTITIES, &lines.entity), (PRINCIPALS, &lines.principal)] {
@@ -91,7 +91,7 @@ fn add(folder: &Path, lines: &Lines) -> Result<(), CliError> {
         files.insert(name.to_owned(), longer.into_bytes());
     }
     let findings: Vec<String> = match Snapshot::new(files.clone()) {
-        Ok(snapshot) => of_snapshot(&snapshot).gated.findings().map(ToString::to_string).collect(),
+        Ok(snapshot) => of_snapshot(&snapshot, others).gated.findings().map(ToString::to_string).collect(),
         Err(findings) => findings.iter().map(ToString::to_string).collect(),
     };
     if !findings.is_empty() {

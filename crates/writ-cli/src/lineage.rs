@@ -63,11 +63,14 @@ fn grant_of(reader: &Reader, at: LeafIndex) -> Result<LeafIndex, CliError> {
         | Body::Halt(_)
         | Body::RootOrder(_)
         | Body::Policy(_)
+        | Body::Entities(_)
         | Body::Grant(_)
         | Body::Denial(_)
         | Body::Hold(_)
         | Body::Approval(_)
+        | Body::Mandate(_)
         | Body::Shadow(_)
+        | Body::Advised(_)
         | Body::Tally(_)
         | Body::Erasure(_)
         | Body::Seal(_) => Ok(at),
@@ -139,7 +142,8 @@ fn aligned(rows: &[Vec<String>]) -> Vec<String> {
 
 fn who(kin: &Kin) -> String {
     let principal = &kin.grant.principal;
-    format!("{}::{} by {}", principal.kind, principal.id, principal.auth)
+    let under = kin.grant.cause.mandate.as_ref().map(|named| format!(", mandate {}", named.index));
+    format!("{}::{} by {}{}", principal.kind, principal.id, principal.auth, under.unwrap_or_default())
 }
 
 fn names(names: &[Name]) -> String {
@@ -176,6 +180,7 @@ fn command(reader: &Reader, kin: &Kin) -> Result<Option<String>, CliError> {
             Some(crate::run::shown(&argv))
         }
         Action::Order(order) => Some(order.command.as_str().to_owned()),
+        Action::Advice(question) => Some(crate::render::asked_about(&question)),
     })
 }
 

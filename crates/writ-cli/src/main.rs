@@ -7,6 +7,7 @@ mod backtest;
 mod certificate;
 mod demo;
 mod domain;
+mod entity;
 mod error;
 mod explained;
 mod holds;
@@ -16,6 +17,7 @@ mod keys;
 mod learn;
 mod lineage;
 mod log;
+mod mandates;
 mod orders;
 mod policy;
 mod reach;
@@ -97,8 +99,10 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Holds(shown) => holds::run(&shown, json),
         Command::Approve(answer) => holds::answer(&answer, Verdict::Approve, json),
         Command::Reject(answer) => holds::answer(&answer, Verdict::Reject, json),
+        Command::Mandate(command) => mandates::run(&command, json),
         Command::Revoke(revoke) => orders::revoke(&revoke, json),
         Command::Halt(halt) => orders::halt(&halt, json),
+        Command::Entity(entity) => entity::run(&entity, json),
         Command::Status(status) => status::run(&status, json),
         Command::Demo(demo) => demo::run(&demo, json),
         Command::Doctor(doctor) => status::doctor(&doctor, json),

@@ -5,9 +5,10 @@ use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::explained::Detail;
 use crate::keys::random;
-use crate::render::target as shown;
+use crate::render::{from_hex, target as shown};
 use crate::time::now_ms;
 use crate::who::{commander, connect, principal};
+use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use std::path::Path;
 use writ_client::OrderAnswer;
@@ -16,6 +17,32 @@ use writ_protocol::entry::{AssertedPrincipal, Target};
 use writ_protocol::statement::{Ask, Request};
 use writ_protocol::{Fingerprint, Label, Name, RequestKey, WRIT_BYTES_MAX, WritVerifier};
 use writ_tlog::Hash;
+
+#[derive(ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RevokeTarget {
+    /// A writ: its file, or the hash of its entry
+    #[arg(long, value_name = "FILE|HASH")]
+    pub(crate) writ: Option<String>,
+    /// Everything of a principal, like Agent::builder
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+    /// Everything that rests on a key: its fingerprint
+    #[arg(long = "fingerprint", id = "fingerprint", value_name = "key_HEX")]
+    pub(crate) key: Option<String>,
+    /// Everything granted under a policy set: its digest, as `writ status` shows it
+    #[arg(long, value_name = "HASH")]
+    pub(crate) policy: Option<String>,
+    /// An execution's writ and everything it caused: the hash of the writ's entry
+    #[arg(long, value_name = "HASH")]
+    pub(crate) lineage: Option<String>,
+    /// A gateway, like process/01; `writ --json status` names them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gateway: Option<String>,
+    /// A mandate and every one that was handed on from it: the index of its entry
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) mandate: Option<u64>,
+}
 
 /// Who orders, and through which node.
 pub(crate) struct Office<'a> {
@@ -26,7 +53,10 @@ pub(crate) struct Office<'a> {
 
 pub(crate) fn revoke(args: &args::Revoke, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.reach.place)?;
-    let target = target(&args.target, &domain)?;
+    let target = match args.target.mandate {
+        Some(index) => Target::Mandate(crate::mandates::named(&args.reach, &domain, index)?.entry),
+        None => target(&args.target, &domain)?,
+    };
     let office = Office { reach: &args.reach, who: &args.who, domain };
     if !args.unknown_ok {
         office.must_be_known(&target)?;
@@ -60,7 +90,9 @@ impl Office<'_> {
                 });
                 if known { Ok(()) } else { unknown(format!("no gateway {gateway} is enrolled")) }
             }
-            Target::Writ(_) | Target::Key(_) | Target::Policy(_) | Target::Lineage { .. } => Ok(()),
+            Target::Writ(_) | Target::Key(_) | Target::Policy(_) | Target::Lineage { .. } | Target::Mandate(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -68,17 +100,10 @@ impl Office<'_> {
         connect(self.reach, &self.domain)?.status().map_err(|error| CliError::Refused(error.refusal()))
     }
 
-    /// Gives it, and tells what came of it.
-    pub(crate) fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
+    /// The order, signed by whoever gives it.
+    pub(crate) fn signed(&self, command: Command, reason: &str) -> Result<Vec<u8>, CliError> {
         let reason = Label::new(reason).map_err(|error| CliError::Usage(format!("--reason: {error}")))?;
         let signer = commander(self.who, &self.domain)?;
-        let done = command.as_str();
-        let answers = matches!(command, Command::Answer(..));
-        let target = match &command {
-            Command::Revoke(target) => Some(shown(target)),
-            Command::Answer(_, held) => Some(format!("hold {}", held.hold.index)),
-            Command::Halt | Command::Publish(_) => None,
-        };
         let action = Action::Order(Order { command, reason });
         let request = Request {
             key: RequestKey::new(now_ms(), random()?),
@@ -89,7 +114,20 @@ impl Office<'_> {
             action: action.encode().map_err(CliError::Refused)?,
             ask: Ask::Order,
         };
-        let signed = request.sign(&self.domain.origin()?, &signer.key);
+        Ok(request.sign(&self.domain.origin()?, &signer.key))
+    }
+
+    /// Gives it, and tells what came of it.
+    pub(crate) fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
+        let done = command.as_str();
+        let answers = matches!(command, Command::Answer(..) | Command::Mandate(_));
+        let target = match &command {
+            Command::Revoke(target) => Some(shown(target)),
+            Command::Answer(_, held) => Some(format!("hold {}", held.hold.index)),
+            Command::Mandate(given) => Some(format!("for {}::{}", given.to.kind, given.to.id)),
+            Command::Halt | Command::Publish(_) | Command::Entities(_) => None,
+        };
+        let signed = self.signed(command, reason)?;
         let client = connect(self.reach, &self.domain)?;
         let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
             OrderAnswer::Recorded(recorded) => recorded,
@@ -151,7 +189,7 @@ fn named_in(folder: &Path, principal: &AssertedPrincipal) -> Option<bool> {
     Some(is_listed || entities.iter().any(|one| one.get("uid") == Some(&uid)))
 }
 
-fn target(args: &args::RevokeTarget, domain: &Domain) -> Result<Target, CliError> {
+fn target(args: &RevokeTarget, domain: &Domain) -> Result<Target, CliError> {
     let usage = |what: &str| CliError::Usage(what.to_owned());
     if let Some(writ) = &args.writ {
         return Ok(Target::Writ(writ_hash(writ, domain)?));
@@ -188,11 +226,4 @@ fn writ_hash(text: &str, domain: &Domain) -> Result<Hash, CliError> {
     let trust = read_trust_root(&domain.trust_root())?;
     let writ = WritVerifier::new(trust).verify(&bytes).map_err(CliError::Refused)?;
     Ok(*writ.entry())
-}
-
-fn from_hex(text: &str) -> Option<Hash> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect::<Option<Vec<u8>>>()?;
-    Hash::from_slice(&bytes)
 }

@@ -24,9 +24,10 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use test::{gates_json, gates_line};
+use writ_ledger::Reader;
 use writ_server::{
-    Accepted, AuthorityError, Gate, GateResult, Gated, History, PolicyError, PolicySet, Semantics, Snapshot,
-    SolverLimits, Step, gate, prove, read_policy_folder, schema_text,
+    Accepted, AuthorityError, EntitySnapshot, Gate, GateResult, Gated, History, PolicyError, PolicySet, Semantics,
+    Snapshot, SolverLimits, Step, entities_in_force, gate_with, prove, read_policy_folder, schema_text,
 };
 
 /// How often progress is shown.
@@ -43,24 +44,43 @@ pub(crate) struct Compiled {
 }
 
 /// Puts a folder, or the set of a bundle, through the gates; an error only if it cannot be read.
-pub(crate) fn compiled(folder: &Path) -> Result<Compiled, CliError> {
+pub(crate) fn compiled(folder: &Path, beside: Option<&EntitySnapshot>) -> Result<Compiled, CliError> {
     if folder.is_file() {
-        return Ok(of_snapshot(&source::files_of(folder)?));
+        return Ok(of_snapshot(&source::files_of(folder)?, beside));
     }
     match read_policy_folder(folder) {
-        Ok(snapshot) => Ok(of_snapshot(&snapshot)),
+        Ok(snapshot) => Ok(of_snapshot(&snapshot, beside)),
         Err(AuthorityError::Policy(findings)) => Ok(Compiled { digest: None, gated: Gated::of_findings(findings) }),
         Err(error) => Err(CliError::Failed(error.to_string())),
     }
 }
 
 /// The same for files that are not in a folder yet.
-pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Compiled {
-    Compiled { digest: Some(hex(snapshot.digest().as_bytes())), gated: compiled_snapshot(snapshot) }
+pub(crate) fn of_snapshot(snapshot: &Snapshot, beside: Option<&EntitySnapshot>) -> Compiled {
+    Compiled { digest: Some(hex(snapshot.digest().as_bytes())), gated: compiled_snapshot(snapshot, beside) }
 }
 
-fn compiled_snapshot(snapshot: &Snapshot) -> Gated {
-    gate(snapshot, Semantics::CURRENT)
+fn compiled_snapshot(snapshot: &Snapshot, beside: Option<&EntitySnapshot>) -> Gated {
+    gate_with(snapshot, Semantics::CURRENT, beside)
+}
+
+/// The entities with which a set of this domain would decide beside its own, where its store is at hand.
+pub(crate) fn beside(domain: &Domain) -> Result<Option<EntitySnapshot>, CliError> {
+    let store = domain.store();
+    if !store.is_file() {
+        return Ok(None);
+    }
+    let entities = entities_in_force(&Reader::open(&store)?).map_err(|error| CliError::Failed(error.to_string()))?;
+    Ok((!entities.is_empty()).then_some(entities))
+}
+
+/// The same of the domain that is named, if there is one.
+fn beside_at(place: &Place) -> Result<Option<EntitySnapshot>, CliError> {
+    match Domain::of(place) {
+        Ok(domain) => beside(&domain),
+        Err(CliError::Usage(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The folder that was named, or that of the domain.
@@ -108,7 +128,7 @@ fn check_again(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliErro
 }
 
 fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError> {
-    let mut compiled = compiled(folder)?;
+    let mut compiled = compiled(folder, beside_at(&args.place)?.as_ref())?;
     if args.prove {
         prove_too(args, &mut compiled.gated, as_json)?;
     }

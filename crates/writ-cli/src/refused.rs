@@ -78,7 +78,9 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::Halted => "wait until the root members end the halt, with `writ root resume`",
         Code::LineageBroken => "start it from outside, or from an execution that is still running",
         Code::LabelsMissing => "its lineage has learnt more since it was granted; ask for a new writ",
-        Code::ScopeWidened => "ask for no more than what caused this may have",
+        Code::ScopeWidened => {
+            "ask for no more than the mandate, or what caused this, allows; `writ mandate show` says what one is for"
+        }
         Code::ViewStale => "start it once more; if this comes again, the node is slower than the policy allows",
         Code::ClockUntrusted => "set the clocks of this machine and of the node right",
         Code::BudgetExceeded => "wait for the next period, or ask for a larger budget",

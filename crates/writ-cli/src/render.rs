@@ -3,12 +3,12 @@
 use crate::time::utc;
 use serde_json::{Map, Value as Json, json};
 use writ_ledger::StoredEntry;
-use writ_protocol::action::Action;
+use writ_protocol::action::{Action, Advice, Party};
 use writ_protocol::cbor::{Decode, Value};
 use writ_protocol::entry::{Audience, Target, Verdict, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
 use writ_protocol::{Body, Entry, Label};
-use writ_tlog::Origin;
+use writ_tlog::{Hash, Origin};
 
 /// An entry as JSON: the envelope's parts by name, bytes as hex, nested statements read.
 pub(crate) fn entry_json(stored: &StoredEntry) -> Json {
@@ -149,6 +149,9 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
         Body::Policy(body) => {
             format!("epoch {} {} by {}", body.epoch.get(), hex(body.set.as_bytes()), who(&body.by))
         }
+        Body::Entities(body) => {
+            format!("epoch {} {} entities by {}: {}", body.epoch.get(), body.count, who(&body.by), body.reason)
+        }
         Body::Tally(body) => {
             let counts = body.counts.iter().map(|one| format!("{} {}", one.count.get(), one.code));
             format!("turned away: {}", counts.collect::<Vec<_>>().join(", "))
@@ -162,14 +165,26 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
                 [] => String::new(),
                 labels => format!(" carrying {}", listed(labels)),
             };
-            format!("{} {} for {audience}{carrying}", body.id, who(&body.principal))
+            let under = body.cause.mandate.as_ref().map(|named| format!(" under mandate {}", named.index));
+            format!("{} {} for {audience}{carrying}{}", body.id, who(&body.principal), under.unwrap_or_default())
         }
         Body::Denial(body) => format!("{} {} {}", body.id, who(&body.principal), body.code),
         Body::Approval(body) => {
             let verb = if body.verdict == Verdict::Approve { "approved" } else { "rejected" };
             format!("hold {} {verb} by {}", body.hold.index, who(&body.by))
         }
+        Body::Mandate(body) => {
+            let above = body.parent.as_ref().map(|parent| format!(" under {}", parent.index)).unwrap_or_default();
+            let until = utc(body.scope.window.until_ms());
+            format!("for {}::{} by {}{above} until {until}", body.to.kind, body.to.id, who(&body.by))
+        }
         Body::Shadow(body) => format!("{} {}", who(&body.principal), would(body.would)),
+        Body::Advised(body) => {
+            let about = body.subject.as_ref().map(|subject| format!(" on {}::{}", subject.kind, subject.id));
+            let found = body.found.map(|found| format!(", {found} found"));
+            let (about, found) = (about.unwrap_or_default(), found.unwrap_or_default());
+            format!("{} advised{about}: {}{found}", who(&body.principal), body.decision.as_str())
+        }
         Body::Hold(body) => {
             let needs: Vec<String> =
                 body.needs.iter().map(|need| format!("{} of {}", need.count.get(), need.group)).collect();
@@ -192,6 +207,18 @@ pub(crate) fn would(would: Would) -> String {
     }
 }
 
+/// A question about somebody, on one line, with nothing in it that a terminal would act on.
+pub(crate) fn asked_about(question: &Advice) -> String {
+    let text = |text: &str| visible(text.as_bytes());
+    let party = |party: &Party| {
+        let id = party.id.as_ref().map_or_else(|| "any".to_owned(), |id| text(id.as_str()));
+        format!("{}::{id}", text(party.kind.as_str()))
+    };
+    let verb = question.action.as_ref().map_or_else(|| "any".to_owned(), |verb| text(verb.name.as_str()));
+    let (subject, resource) = (party(&question.subject), party(&question.resource));
+    format!("{}: {subject} {verb} {resource}", question.asks.as_str())
+}
+
 /// What would run, for whoever is to say whether it may: each part whole, with nothing in it that a terminal would act on.
 pub(crate) fn would_run(action: &Action) -> Vec<(&'static str, String)> {
     let text = visible;
@@ -208,6 +235,7 @@ pub(crate) fn would_run(action: &Action) -> Vec<(&'static str, String)> {
             told
         }
         Action::Order(order) => vec![("order", format!("{} because {}", order.command.as_str(), order.reason))],
+        Action::Advice(question) => vec![("question", asked_about(question))],
     }
 }
 
@@ -246,6 +274,7 @@ pub(crate) fn target(target: &Target) -> String {
         Target::Policy(set) => format!("policy set {}", hex(set.as_bytes())),
         Target::Lineage { ledger, entry } => format!("lineage of {} in {ledger}", hex(entry.as_bytes())),
         Target::Gateway(gateway) => format!("gateway {gateway}"),
+        Target::Mandate(mandate) => format!("mandate {}", hex(mandate.as_bytes())),
     }
 }
 
@@ -289,6 +318,13 @@ pub(crate) fn quoted(path: &std::path::Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
+}
+
+pub(crate) fn from_hex(text: &str) -> Option<Hash> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect::<Option<Vec<u8>>>()?;
+    Hash::from_slice(&bytes)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -8,7 +8,7 @@ use crate::render::hex;
 use crate::time::utc;
 use serde_json::{Value, json};
 use writ_ledger::{LedgerError, Reader};
-use writ_protocol::action::{Action, Command};
+use writ_protocol::action::{Action, Command, Given};
 use writ_protocol::{DenialId, ExecutionId, HoldId, RequestKey, WritId};
 use writ_server::{Outcome, Recorded, RetellError, Retold, explanation_json, retell};
 use writ_tlog::LeafIndex;
@@ -56,6 +56,10 @@ pub(crate) fn index(reader: &Reader, decision: &str) -> Result<LeafIndex, CliErr
 
 fn told(retold: &Retold) -> Result<(), CliError> {
     let outcome = match (retold.recorded, retold.shadow) {
+        (Recorded::Permit, false) if retold.advised => "advised, permit".to_owned(),
+        (Recorded::Deny(code), false) if retold.advised => format!("advised, {code}"),
+        (Recorded::Hold, _) if retold.advised => "advised, hold".to_owned(),
+        (Recorded::Searched, _) => "searched".to_owned(),
         (Recorded::Permit, false) => "permitted".to_owned(),
         (Recorded::Permit, true) => "in shadow, would permit".to_owned(),
         (Recorded::Deny(code), false) => format!("denied, {code}"),
@@ -93,8 +97,15 @@ fn asked(retold: &Retold) -> String {
             Command::Answer(verdict, held) => {
                 format!("{} hold {}: {}", verdict.as_str(), held.hold.index, order.reason)
             }
+            Command::Mandate(given) => {
+                let Given { to, parent, .. } = given.as_ref();
+                let above = parent.as_ref().map(|parent| format!(" under {}", parent.index)).unwrap_or_default();
+                format!("{} {}::{}{above}: {}", order.command.as_str(), to.kind, to.id, order.reason)
+            }
+            Command::Entities(change) => format!("entities {}: {}", hex(change.as_bytes()), order.reason),
             Command::Publish(bundle) => format!("publish {}: {}", hex(bundle.as_bytes()), order.reason),
         },
+        Some(Action::Advice(question)) => crate::render::asked_about(question),
         None => "what was asked is erased".to_owned(),
     };
     let what = what.replace('\n', "\\n");
@@ -106,6 +117,7 @@ fn told_json(retold: &Retold) -> Value {
         Recorded::Permit => ("permit", None),
         Recorded::Deny(code) => ("deny", Some(code.as_str())),
         Recorded::Hold => ("hold", None),
+        Recorded::Searched => ("searched", None),
     };
     let (replay, what) = match &retold.outcome {
         Outcome::Same { .. } => ("same", None),
@@ -121,12 +133,13 @@ fn told_json(retold: &Retold) -> Value {
     json!({
         "index": retold.index.get(),
         "shadow": retold.shadow,
+        "advised": retold.advised,
         "decision": decision,
         "code": code,
         "time_ms": retold.time_ms,
         "principal": format!("{}::{}", retold.principal.kind, retold.principal.id),
         "auth": retold.principal.auth.as_str(),
-        "request": retold.request.key.to_string(),
+        "request": retold.request.as_ref().map(|request| request.key.to_string()),
         "asked": asked(retold),
         "policy": policy,
         "replay": replay,

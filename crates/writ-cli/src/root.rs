@@ -62,7 +62,7 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
     }
     let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
     let fetcher = KeyFetcher::default();
-    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver, fetcher };
+    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver, fetcher, holds_webhook: None };
     AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
 }
 

@@ -79,6 +79,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     let trust = read_trust_root(&domain.trust_root())?;
     let principal = signer(&args.who, &domain)?.map(|signer| Signer { name: signer.name, key: signer.key });
     let writ = args.writ.as_deref().map(|path| handed_over(path, args.holder.as_deref(), &trust)).transpose()?;
+    let mandate = args.mandate.map(|index| crate::mandates::named(&args.reach, &domain, index)).transpose()?;
     // The mark is as much the domain's as its folder.
     let mut hidden = vec![domain.dir().to_owned()];
     let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
@@ -89,6 +90,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
         argv: args.argv.clone(),
         principal,
         writ,
+        mandate,
         labels: args.label.clone(),
         endpoint: endpoint(&args.reach, &domain)?,
         origin: origin_of(&trust)?,

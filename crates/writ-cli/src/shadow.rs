@@ -26,7 +26,7 @@ pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
     let asked_for = Duration::from_secs(args.reach.timeout);
     let connect = asked_for.min(REACHED_WITHIN);
     let timeouts = Timeouts { connect, request: asked_for.min(ANSWERED_WITHIN), ..Timeouts::STANDARD };
-    match ask(&args.reach, &args.who, &args.argv, Some(timeouts)) {
+    match ask(&args.reach, &args.who, &args.argv, (args.mandate, Some(timeouts))) {
         Ok(told) if told.would == Would::Permit => {}
         Ok(told) if as_json => say_json(&told_json(&told)),
         Ok(told) => say(&format!("writ: would refuse {}: {}; entry {}", shown(&args.argv), reason(&told), told.index)),
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &args::Run, as_json: bool) -> Result<u8, CliError> {
 
 /// Asks, and tells what would be answered.
 pub(crate) fn authorize(args: &args::Authorize, as_json: bool) -> Result<(), CliError> {
-    let told = ask(&args.reach, &args.who, &args.argv, None)?;
+    let told = ask(&args.reach, &args.who, &args.argv, (args.mandate, None))?;
     if as_json {
         json_line(&told_json(&told))?;
     } else if told.would == Would::Permit {
@@ -66,7 +66,7 @@ fn ask(
     reach: &args::Reach,
     who: &args::As,
     argv: &[OsString],
-    timeouts: Option<Timeouts>,
+    (mandate, timeouts): (Option<u64>, Option<Timeouts>),
 ) -> Result<Shadowed, CliError> {
     let domain = Domain::of(&reach.place)?;
     let trust = read_trust_root(&domain.trust_root())?;
@@ -77,6 +77,7 @@ fn ask(
     };
     let asked = Shadow {
         argv: argv.to_vec(),
+        mandate: mandate.map(|index| crate::mandates::named(reach, &domain, index)).transpose()?,
         principal: signer(who, &domain)?.map(|signer| Signer { name: signer.name, key: signer.key }),
         endpoint,
         origin: origin_of(&trust)?,

@@ -121,7 +121,8 @@ fn policy(domain: &Domain, status: Option<&Value>) -> Finding {
         let epoch = status.pointer("/policy/epoch").and_then(Value::as_u64).unwrap_or_default();
         return finding(true, format!("not read: its authors sign the set, epoch {epoch} is in force"));
     }
-    match compiled(&domain.policy()) {
+    let beside = crate::policy::beside(domain).unwrap_or_default();
+    match compiled(&domain.policy(), beside.as_ref()) {
         Ok(compiled) => match compiled.gated.set() {
             Some(set) => finding(true, counted(set.len() as u64, "policy", "policies")),
             None => {

@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::keys::{SECRET_FOLDER, read_key, write_secret};
+use crate::keys::{SECRET_FOLDER, must_be_secret, read_key, write_secret};
 use crate::render::counted;
 use crate::time::now_ms;
 use serde_json::json;
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writ_protocol::{Ed25519Key, Key, Name};
 use writ_server::{
-    AuthorityNode, ClientCertificates, ClientTrust, KeyFetcher, Level, Listeners, Log, LogFormat, NodeSetting, Rate,
-    Said, TlsConfig, serve_authority, stop_signal,
+    AuthorityNode, ClientCertificates, ClientTrust, HoldsWebhook, KeyFetcher, Level, Listeners, Log, LogFormat,
+    NodeSetting, Rate, Said, TlsConfig, serve_authority, stop_signal,
 };
 
 /// What the kernel takes as the name of a local socket (`sun_path`, less its final zero byte).
@@ -27,7 +27,8 @@ pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
     let rate = args.rate.map_or(Rate::STANDARD, |per_second| Rate { per_second, burst: per_second.saturating_mul(2) });
     let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| CliError::Failed(error.to_string()))?;
     let (policy, solver) = (domain.policy(), args.solver.command());
-    let setting = NodeSetting { place: domain.place(), signer, policy, rate, solver, fetcher };
+    let holds_webhook = holds_webhook(args)?;
+    let setting = NodeSetting { place: domain.place(), signer, policy, rate, solver, fetcher, holds_webhook };
     let node = AuthorityNode::open(setting, now_ms).map_err(|error| CliError::Failed(error.to_string()))?;
     let enrolled = enrol_slots(&node, &domain.slots(), args.slots)?;
     let node = Arc::new(node);
@@ -95,6 +96,14 @@ fn enrol_slots(node: &AuthorityNode, folder: &Path, slots: u16) -> Result<u16, C
 
 fn named(text: &str) -> Result<Name, CliError> {
     Name::new(text).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+fn holds_webhook(args: &args::Up) -> Result<Option<HoldsWebhook>, CliError> {
+    let (Some(place), Some(file)) = (&args.holds_webhook, &args.holds_webhook_secret) else { return Ok(None) };
+    must_be_secret(file)?;
+    let secret = std::fs::read_to_string(file).map_err(CliError::file(file))?;
+    let webhook = HoldsWebhook::new(place, args.holds_webhook_ca.clone(), &secret);
+    webhook.map(Some).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 fn tls(args: &args::Up) -> Result<Option<TlsConfig>, CliError> {

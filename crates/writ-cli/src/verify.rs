@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::{read, read_trust_root};
 use crate::error::{CliError, json_line, line};
-use crate::render::{counted, hex, summary, value_json, would};
+use crate::render::{asked_about, counted, hex, summary, value_json, would};
 use crate::time::utc;
 use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
@@ -112,6 +112,10 @@ fn tell_decision(one: &StoryEntry, story: &Story) -> Result<(), CliError> {
             utc(answer.time_ms)
         ));
     }
+    if let Body::Mandate(mandate) = &one.entry.body {
+        let to = format_args!("for {}::{} by {}", mandate.to.kind, mandate.to.id, who(&mandate.by)).to_string();
+        return line(format_args!("  mandate     entry {} {to} at {}", one.index, utc(mandate.time_ms)));
+    }
     if let (Body::Hold(hold), false) = (&one.entry.body, one.index == story.subject) {
         return line(format_args!("  held        entry {} at {}", one.index, utc(hold.time_ms)));
     }
@@ -125,6 +129,12 @@ fn tell_decision(one: &StoryEntry, story: &Story) -> Result<(), CliError> {
     if let Body::Shadow(shadow) = &one.entry.body {
         line(format_args!("  in shadow   {} at {}", would(shadow.would), utc(shadow.time_ms)))?;
         return line(format_args!("  asked by    {}", who(&shadow.principal)));
+    }
+    if let Body::Advised(advised) = &one.entry.body {
+        line(format_args!("  advised     {} at {}", advised.decision.as_str(), utc(advised.time_ms)))?;
+        line(format_args!("  asked by    {}, and is no writ", who(&advised.principal)))?;
+        let Some(subject) = &advised.subject else { return Ok(()) };
+        return line(format_args!("  about       {}::{}", subject.kind, subject.id));
     }
     if let Body::Hold(hold) = &one.entry.body {
         line(format_args!("  held        at {}, lapses {}", utc(hold.time_ms), utc(hold.until_ms)))?;
@@ -160,11 +170,13 @@ fn tell_opening(opening: &Opening) -> Result<(), CliError> {
                 format!("{} in {}", argv.join(" "), exec.cwd.escape_ascii())
             }
             Ok(Action::Order(order)) => format!("{} because {}", order.command.as_str(), order.reason),
+            Ok(Action::Advice(question)) => asked_about(&question),
             Err(refusal) => refusal.to_string(),
         },
         CommitmentKind::Facts
         | CommitmentKind::Request
         | CommitmentKind::Policy
+        | CommitmentKind::Entities
         | CommitmentKind::Text
         | CommitmentKind::Output => match Value::from_cbor(&opening.value) {
             Ok(value) => value_json("", &value).to_string(),

@@ -1,6 +1,8 @@
 //! Governed executions as a person meets them: a real domain, a real node, the program itself.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "governed/ceremony.rs"]
+mod ceremony;
 #[path = "governed/explained.rs"]
 mod explained;
 #[path = "governed/holds.rs"]
@@ -16,6 +18,8 @@ mod replayed;
 #[path = "governed/shadow.rs"]
 mod shadow;
 mod site;
+#[path = "governed/story.rs"]
+mod story;
 #[path = "governed/telling.rs"]
 mod telling;
 

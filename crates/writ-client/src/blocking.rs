@@ -60,6 +60,16 @@ impl Client {
         self.runtime.block_on(self.client.hold(index, patience))
     }
 
+    /// The mandates that have not ended, as the node tells them.
+    pub fn mandates(&self) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.mandates())
+    }
+
+    /// One mandate, as the node tells it.
+    pub fn mandate(&self, index: u64) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.mandate(index))
+    }
+
     /// Asks what policy would answer.
     pub fn shadow(&self, asked: &Asked) -> Result<ShadowAnswer, ClientError> {
         self.runtime.block_on(self.client.shadow(asked))
@@ -73,6 +83,16 @@ impl Client {
     /// Sends a policy bundle with the signed order to publish it.
     pub fn publish(&self, signed: &[u8], bundle: &[u8]) -> Result<OrderAnswer, ClientError> {
         self.runtime.block_on(self.client.publish(signed, bundle))
+    }
+
+    /// Sends a change of entities with the signed order to make it.
+    pub fn change_entities(&self, signed: &[u8], change: &[u8]) -> Result<OrderAnswer, ClientError> {
+        self.runtime.block_on(self.client.change_entities(signed, change))
+    }
+
+    /// The entities in force, as the node tells them.
+    pub fn entities(&self) -> Result<Value, ClientError> {
+        self.runtime.block_on(self.client.entities())
     }
 
     /// Sends a gateway's statement.

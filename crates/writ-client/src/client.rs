@@ -26,6 +26,8 @@ const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
 const SMALL_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// A writ, a denial with its policies, a status.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// All entities of a domain.
+const ENTITIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// A bundle with the whole control chain, in base64.
 const CONTROL_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// Connections that wait for a next request.
@@ -117,8 +119,20 @@ impl Client {
 
     /// The holds that are open, as the node tells them.
     pub async fn holds(&self) -> Result<Value, ClientError> {
-        let body = self.get_found("/v1/holds", ANSWER_BYTES_MAX).await?;
-        self.read(Fields::read(&body)).map(Fields::into_value)
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            let body = self.get_found(&format!("/v1/holds?from={from}"), ANSWER_BYTES_MAX).await?;
+            let mut page = self.read(Fields::read(&body)).map(Fields::into_value)?;
+            if let Some(Value::Array(holds)) = page.get_mut("holds").map(Value::take) {
+                all.extend(holds);
+            }
+            match page.get("next").and_then(Value::as_u64) {
+                // A page that leads back would lead on for ever.
+                Some(next) if next > from => from = next,
+                Some(_) | None => return Ok(serde_json::json!({ "holds": all })),
+            }
+        }
     }
 
     /// How far a hold has come, once it is no longer pending, or after `patience`.
@@ -135,6 +149,18 @@ impl Client {
                 return Ok(found);
             }
         }
+    }
+
+    /// The mandates that have not ended, as the node tells them.
+    pub async fn mandates(&self) -> Result<Value, ClientError> {
+        let body = self.get_found("/v1/mandates", ANSWER_BYTES_MAX).await?;
+        self.read(Fields::read(&body)).map(Fields::into_value)
+    }
+
+    /// One mandate, as the node tells it.
+    pub async fn mandate(&self, index: u64) -> Result<Value, ClientError> {
+        let body = self.get_found(&format!("/v1/mandates/{index}"), ANSWER_BYTES_MAX).await?;
+        self.read(Fields::read(&body)).map(Fields::into_value)
     }
 
     /// Asks what policy would answer.
@@ -155,6 +181,19 @@ impl Client {
         let body = json!({ "signed": to_base64(signed), "bundle": to_base64(bundle) });
         let whole = self.post("/v1/policies", &body, REQUEST_BYTES_MAX).await?;
         self.read(OrderAnswer::read(whole.status, &whole.body))
+    }
+
+    /// Sends a change of entities with the signed order to make it.
+    pub async fn change_entities(&self, signed: &[u8], change: &[u8]) -> Result<OrderAnswer, ClientError> {
+        let body = json!({ "signed": to_base64(signed), "change": to_base64(change) });
+        let whole = self.post("/v1/entities", &body, REQUEST_BYTES_MAX).await?;
+        self.read(OrderAnswer::read(whole.status, &whole.body))
+    }
+
+    /// The entities in force, as the node tells them.
+    pub async fn entities(&self) -> Result<Value, ClientError> {
+        let body = self.get_found("/v1/entities/snapshot", ENTITIES_BYTES_MAX).await?;
+        self.read(Fields::read(&body)).map(Fields::into_value)
     }
 
     /// Sends a gateway's statement, and who watches over the execution that it is about.

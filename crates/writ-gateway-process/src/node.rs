@@ -54,6 +54,11 @@ impl Voice {
         Ok(())
     }
 
+    /// The connection, when nothing more is to be said: the slot is free.
+    pub(crate) fn into_client(self) -> Client {
+        self.client
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         Identity { origin: self.origin.clone(), gateway: self.slot.name().clone(), epoch: self.epoch }
     }

@@ -19,7 +19,7 @@ use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
-use writ_protocol::entry::{Ascending, Audience, Positive, PrincipalRef};
+use writ_protocol::entry::{Ascending, Audience, EntryRef, Positive, PrincipalRef};
 use writ_protocol::statement::{Ask, Authorize, Claim, Component, Ending, Presentation, Request};
 use writ_protocol::{Code, Ed25519Key, ExecutionId, Key, Label, Refusal, RequestKey, TrustRoot};
 use writ_tlog::{Origin, SigningKey};
@@ -32,6 +32,8 @@ pub struct Run {
     pub principal: Option<Signer>,
     /// A writ that was handed over; otherwise one is asked for.
     pub writ: Option<HandedOver>,
+    /// The mandate that it runs under, unless it is that of what causes it.
+    pub mandate: Option<EntryRef>,
     /// What it carries from its beginning, beside what policy says.
     pub labels: Vec<Label>,
     /// Where the node is.
@@ -100,26 +102,63 @@ pub enum Ran {
 }
 
 /// Runs it. Standard streams, terminal and signals are the program's.
+///
+/// Who waits for an approval keeps nothing meanwhile that others could need, neither a slot nor a program that is held. What was approved is then measured and
+/// asked for anew: had it changed, it would be another action, and refused (Invariant 12).
 pub fn run(run: Run) -> Ran {
-    let refused = |refusal| Ran::Refused(Refused { refusal, index: None });
-    let slot = match Slot::take(&run.slots) {
-        Ok(slot) => slot,
-        Err(error) => return refused(slot_refusal(&error)),
+    let Waits { run, held, on_hold, client } = match attempt(run, None) {
+        Attempt::Over(ran) => return ran,
+        Attempt::Waits(waits) => *waits,
     };
-    // In this order: other processes bring the program to its first instruction while this one asks and measures.
-    let found = Found::of(&run);
-    let client = match Client::connect(&run.endpoint) {
-        Ok(client) => client,
-        Err(error) => return refused(error.refusal()),
-    };
-    let place = client.ask_gateway(slot.name().as_str());
-    let brought = found.and_then(|found| found.measured(&run));
-    let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, place, wall_ms);
-    let (voice, enforcer) = match begun {
+    let Patience { wait: Some(wait), begin } = run.patience else { return Ran::Held(held) };
+    begin.inspect(|begin| begin(&held));
+    match client.hold(held.index, wait) {
+        Ok(found) if found.state == "pending" => return Ran::Held(held),
+        // Whatever came of it, the node says it when it is asked once more.
+        Ok(_) => drop(client),
+        Err(error) => return Ran::Refused(Refused { refusal: error.refusal(), index: None }),
+    }
+    match attempt(run, Some(on_hold)) {
+        Attempt::Over(ran) => ran,
+        Attempt::Waits(waits) => Ran::Held(waits.held),
+    }
+}
+
+/// What came of one way from the program to its end.
+enum Attempt {
+    Over(Ran),
+    Waits(Box<Waits>),
+}
+
+/// What is kept while nobody has approved yet.
+struct Waits {
+    run: Run,
+    held: Box<writ_client::Held>,
+    on_hold: OnHold,
+    client: Client,
+}
+
+fn attempt(run: Run, on_hold: Option<OnHold>) -> Attempt {
+    let begun = match begin(&run) {
         Ok(begun) => begun,
-        Err(error) => return refused(error.refusal()),
+        Err(refusal) => return Attempt::Over(Ran::Refused(Refused { refusal, index: None })),
     };
-    Gateway { run, voice, enforcer }.go(brought)
+    let (voice, enforcer, brought) = begun;
+    Gateway { run, voice, enforcer }.go(brought, on_hold)
+}
+
+type Brought = Result<(Measured, Result<Bringing, StartError>), Stop>;
+
+fn begin(run: &Run) -> Result<(Voice, Enforcer, Brought), Refusal> {
+    let slot = Slot::take(&run.slots).map_err(|error| slot_refusal(&error))?;
+    // In this order: other processes bring the program to its first instruction while this one asks and measures.
+    let found = Found::of(run);
+    let client = Client::connect(&run.endpoint).map_err(|error| error.refusal())?;
+    let place = client.ask_gateway(slot.name().as_str());
+    let brought = found.and_then(|found| found.measured(run));
+    let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, place, wall_ms);
+    let (voice, enforcer) = begun.map_err(|error| error.refusal())?;
+    Ok((voice, enforcer, brought))
 }
 
 fn slot_refusal(error: &SlotError) -> Refusal {
@@ -197,6 +236,8 @@ enum Asking {
 /// How a way to an admission can end.
 enum Stop {
     Held(Box<writ_client::Held>),
+    /// Nobody has approved it yet.
+    Waits(Box<writ_client::Held>, OnHold),
     Denied(Box<Denial>),
     Refused(Refusal),
     /// Refused when a use was spent already, or may have been: the node's word for it is bad, or did not come.
@@ -217,19 +258,23 @@ impl From<ClientError> for Stop {
 }
 
 impl Gateway {
-    fn go(mut self, brought: Result<(Measured, Result<Bringing, StartError>), Stop>) -> Ran {
+    fn go(mut self, brought: Brought, on_hold: Option<OnHold>) -> Attempt {
         let admitted = brought.and_then(|(measured, bringing)| {
-            let admission = self.admitted(&measured)?;
+            let admission = self.admitted(&measured, on_hold)?;
             Ok((measured, bringing, admission))
         });
-        match admitted {
+        Attempt::Over(match admitted {
+            Err(Stop::Waits(held, on_hold)) => {
+                let Self { run, voice, .. } = self;
+                return Attempt::Waits(Box::new(Waits { run, held, on_hold, client: voice.into_client() }));
+            }
             Ok((measured, bringing, admission)) => self.execute(&measured, bringing, admission),
             Err(Stop::Held(held)) => Ran::Held(held),
             Err(Stop::Denied(deny)) => Ran::Denied(deny),
             Err(Stop::Refused(refusal)) => Ran::Refused(self.refuse(refusal)),
             Err(Stop::Spent(refusal)) => Ran::Refused(self.refuse_and_close(refusal)),
             Err(Stop::NotFound(refusal)) => Ran::NotFound(self.refuse(refusal)),
-        }
+        })
     }
 
     /// What the gateway itself refuses is recorded as its report; what the node has refused is counted there already.
@@ -248,27 +293,24 @@ impl Gateway {
         self.run.writ.as_ref().map(|handed| writ_tlog::sha256(&handed.writ))
     }
 
-    fn admitted(&mut self, measured: &Measured) -> Result<Admission, Stop> {
-        let Some(handed) = self.run.writ.take() else { return self.ask(measured) };
+    fn admitted(&mut self, measured: &Measured, on_hold: Option<OnHold>) -> Result<Admission, Stop> {
+        let Some(handed) = self.run.writ.take() else { return self.ask(measured, on_hold) };
         let admission = self.present(measured, &handed);
         self.run.writ = Some(handed);
         admission
     }
 
-    /// Asks for a writ that is spent by its own entry, for this process alone. What is held is asked for once more when it is approved.
-    fn ask(&mut self, measured: &Measured) -> Result<Admission, Stop> {
-        let held = match self.ask_about(measured, None)? {
+    /// Asks for a writ that is spent by its own entry, for this process alone. What is held and approved is asked for once more.
+    fn ask(&mut self, measured: &Measured, on_hold: Option<OnHold>) -> Result<Admission, Stop> {
+        let goes_on = on_hold.is_some();
+        let held = match self.ask_about(measured, on_hold)? {
             Asking::Admitted(admission) => return Ok(*admission),
+            Asking::Held(held) if goes_on => return Err(Stop::Held(held)),
             Asking::Held(held) => held,
         };
-        let on_hold = on_hold(&self.run.trust, &measured.action.encode()?, &held)?;
+        let on_hold = self::on_hold(&self.run.trust, &measured.action.encode()?, &held)?;
         if !held.approved {
-            let Patience { wait: Some(wait), begin } = self.run.patience else { return Err(Stop::Held(held)) };
-            begin.inspect(|begin| begin(&held));
-            // Whatever came of it, the node says it when it is asked once more.
-            if self.voice.client().hold(held.index, wait)?.state == "pending" {
-                return Err(Stop::Held(held));
-            }
+            return Err(Stop::Waits(held, on_hold));
         }
         match self.ask_about(measured, Some(on_hold))? {
             Asking::Admitted(admission) => Ok(*admission),
@@ -296,6 +338,7 @@ impl Gateway {
                 admit: Some(own.admitted()),
                 holder: public(self.voice.slot().key())?,
                 audience: Audience::Gateway { gateway: identity.gateway, epoch: identity.epoch },
+                mandate: self.run.mandate.clone(),
                 surroundings: measured.surroundings.clone(),
             }),
         };

@@ -16,7 +16,7 @@ use std::process::Command;
 use writ_client::blocking::Client;
 use writ_client::{Asked, Endpoint, ShadowAnswer, Shadowed};
 use writ_protocol::action::Action;
-use writ_protocol::entry::Body;
+use writ_protocol::entry::{Body, EntryRef};
 use writ_protocol::statement::{Ask, Request, Shadowing};
 use writ_protocol::{Code, Name, Refusal, RequestKey, TrustRoot, WritVerifier};
 use writ_tlog::Origin;
@@ -30,6 +30,8 @@ pub struct Shadow {
     pub argv: Vec<OsString>,
     /// As whom; otherwise as whoever this process's user is.
     pub principal: Option<Signer>,
+    /// The mandate that it would run under, unless it is that of what causes it.
+    pub mandate: Option<EntryRef>,
     /// Where the node is.
     pub endpoint: Endpoint,
     /// What to believe.
@@ -85,7 +87,11 @@ fn request(asked: &Shadow) -> Result<Request, Refusal> {
         principal: asked.principal.as_ref().map(|signer| signer.name.clone()),
         action_salt: random()?,
         action: Action::Exec(exec).encode()?,
-        ask: Ask::Shadow(Shadowing { gateway, surroundings: surroundings::measure(&asked.slots)? }),
+        ask: Ask::Shadow(Shadowing {
+            gateway,
+            mandate: asked.mandate.clone(),
+            surroundings: surroundings::measure(&asked.slots)?,
+        }),
     })
 }
 

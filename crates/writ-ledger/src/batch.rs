@@ -179,11 +179,14 @@ impl<'a> Batch<'a> {
             | Body::Revocation(_)
             | Body::Halt(_)
             | Body::Policy(_)
+            | Body::Entities(_)
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
             | Body::Approval(_)
+            | Body::Mandate(_)
             | Body::Shadow(_)
+            | Body::Advised(_)
             | Body::Tally(_)
             | Body::Erasure(_)
             | Body::Seal(_) => Ok(Answered::Not),
@@ -284,6 +287,7 @@ fn answers(recorded: &Body, proposed: &Body) -> bool {
     match (recorded, proposed) {
         (Body::Revocation(known), Body::Revocation(asked)) => known.target == asked.target,
         (Body::Halt(_), Body::Halt(_)) => true,
+        (Body::Entities(known), Body::Entities(asked)) => known.change == asked.change,
         (Body::Gateway(known), Body::Gateway(asked)) => {
             known.gateway == asked.gateway && known.epoch == asked.epoch && known.key == asked.key
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use writ_protocol::Body;
 use writ_protocol::action::Opening;
 use writ_protocol::bundle::{Bundle, ProvedEntry};
+use writ_protocol::entry::EntryRef;
 use writ_protocol::statement::{Claim, Signed};
 use writ_tlog::LeafIndex;
 
@@ -51,9 +52,12 @@ impl Reader {
             | Body::RootOrder(_)
             | Body::Denial(_)
             | Body::Policy(_)
+            | Body::Entities(_)
             | Body::Hold(_)
             | Body::Approval(_)
+            | Body::Mandate(_)
             | Body::Shadow(_)
+            | Body::Advised(_)
             | Body::Tally(_)
             | Body::Erasure(_)
             | Body::Seal(_) => None,
@@ -74,13 +78,28 @@ impl Reader {
         }
         if let Body::Approval(approval) = &body {
             indices.insert(LeafIndex::new(approval.hold.index));
+            let held = self.require(LeafIndex::new(approval.hold.index))?.decode(self.origin())?.body;
+            let named = held.cause().and_then(|cause| cause.mandate.as_ref());
+            indices.extend(named.map(|named| self.mandates_up(named)).transpose()?.into_iter().flatten());
         }
+        let above = if let Body::Mandate(mandate) = &body {
+            mandate.parent.as_ref()
+        } else {
+            body.cause().and_then(|cause| cause.mandate.as_ref())
+        };
+        indices.extend(above.map(|named| self.mandates_up(named)).transpose()?.into_iter().flatten());
         if let Some(hold) = body.resolves() {
             let hold = LeafIndex::new(hold.index);
             indices.insert(hold);
             indices.extend(answers_to(self.connection(), hold)?);
         }
         Ok(Told { decision, indices })
+    }
+
+    fn mandates_up(&self, named: &EntryRef) -> Result<Vec<LeafIndex>, LedgerError> {
+        let missing = || LedgerError::inconsistent(format!("entry {}, a mandate, is not there", named.index));
+        let chain = self.mandate_chain(named)?.ok_or_else(missing)?;
+        Ok(chain.into_iter().map(|(reference, _)| LeafIndex::new(reference.index)).collect())
     }
 
     /// The grant of the execution that the entry at an index is a step of, if it is one.

@@ -9,7 +9,8 @@ use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    ActionRef, ApprovalFields, Denial, EntryType, Grant, Halt, Hold, Policy, Principal, Revocation, Shadow,
+    ActionRef, Advised, ApprovalFields, Denial, Entities, EntryType, Grant, Halt, Hold, MandateFields, Policy,
+    Principal, Revocation, Shadow,
 };
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
@@ -38,6 +39,8 @@ pub enum Ruled {
     Hold(Hold),
     /// Nothing was decided: what policy would have answered.
     Shadow(Shadow),
+    /// What policy said of somebody, to whoever asked.
+    Advised(Advised),
     /// An order that was carried out: a permit like a grant, without its terms.
     Order(Ordered),
 }
@@ -65,12 +68,18 @@ impl Ruled {
             Body::Denial(denial) => Some(Self::Denial(denial)),
             Body::Hold(hold) => Some(Self::Hold(hold)),
             Body::Shadow(shadow) => Some(Self::Shadow(shadow)),
+            Body::Advised(advised) => Some(Self::Advised(advised)),
             Body::Revocation(Revocation { by, action, facts, policy, time_ms, .. })
-            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. }) => {
+            | Body::Halt(Halt { by, action, facts, policy, time_ms, .. })
+            | Body::Entities(Entities { by, action, facts, policy, time_ms, .. }) => {
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
             }
             Body::Approval(approval) => {
                 let ApprovalFields { by, action, facts, policy, time_ms, .. } = (*approval).clone();
+                Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
+            }
+            Body::Mandate(mandate) => {
+                let MandateFields { by, action, facts, policy, time_ms, .. } = (*mandate).clone();
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
             }
             Body::Genesis(_)
@@ -89,14 +98,17 @@ impl Ruled {
 }
 
 /// The types of these entries.
-const DECIDED: [EntryType; 7] = [
+const DECIDED: [EntryType; 10] = [
     EntryType::Grant,
     EntryType::Denial,
     EntryType::Hold,
     EntryType::Approval,
+    EntryType::Mandate,
     EntryType::Shadow,
+    EntryType::Advised,
     EntryType::Revocation,
     EntryType::Halt,
+    EntryType::Entities,
 ];
 
 impl Reader {

@@ -3,8 +3,8 @@
 use crate::error::LedgerError;
 use writ_protocol::action::Committed;
 use writ_protocol::entry::{
-    Activation, Approval, Control, Denial, Enrolment, Erasure, Evidence, Grant, Halt, Hold, Revocation, RootOrder,
-    Shadow, Tally,
+    Activation, Advised, Approval, Control, Denial, Enrolment, Entities, Erasure, Evidence, Grant, Halt, Hold, Mandate,
+    Revocation, RootOrder, Shadow, Tally,
 };
 use writ_protocol::order::{ControlState, Records};
 use writ_protocol::statement::{Claim, Signed};
@@ -25,6 +25,8 @@ pub enum Draft {
     RootOrder(Vec<u8>),
     /// Put a policy set in force.
     Policy(Activation),
+    /// Put another snapshot of entities in force.
+    Entities(Entities),
     /// Permit.
     Grant(Grant),
     /// Refuse.
@@ -33,8 +35,12 @@ pub enum Draft {
     Hold(Hold),
     /// Record an answer to a hold.
     Approval(Approval),
+    /// Record what somebody is for.
+    Mandate(Mandate),
     /// Say what policy would have answered.
     Shadow(Shadow),
+    /// Say what policy answers about somebody.
+    Advised(Advised),
     /// Count strangers that were turned away.
     Tally(Tally),
     /// A gateway's signed statement; it becomes the entry that its kind names.
@@ -54,11 +60,14 @@ impl Draft {
                 Body::RootOrder(RootOrder { control, statement: writ_protocol::cbor::Bytes(statement) })
             }
             Self::Policy(body) => Body::Policy(Activation { control, ..body }),
+            Self::Entities(body) => Body::Entities(Entities { control, ..body }),
             Self::Grant(body) => Body::Grant(body),
             Self::Denial(body) => Body::Denial(body),
             Self::Hold(body) => Body::Hold(body),
             Self::Approval(body) => Body::Approval(body),
+            Self::Mandate(body) => Body::Mandate(body),
             Self::Shadow(body) => Body::Shadow(body),
+            Self::Advised(body) => Body::Advised(body),
             Self::Tally(body) => Body::Tally(body),
             Self::Statement(statement) => {
                 let claim = Signed::decode(&statement)?.gateway_claims(origin)?.claim;

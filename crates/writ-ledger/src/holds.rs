@@ -67,4 +67,13 @@ impl Reader {
         };
         found.into_iter().map(|index| Ok(LeafIndex::new(unsql(index)?))).collect()
     }
+
+    /// The holds that are open, from this index on, the oldest first, `most` of them at most.
+    pub fn open_holds_from(&self, now_ms: u64, from: LeafIndex, most: u64) -> Result<Vec<LeafIndex>, LedgerError> {
+        let text =
+            "SELECT idx FROM hold WHERE resolved_idx IS NULL AND until_ms > ?1 AND idx >= ?3 ORDER BY idx LIMIT ?2";
+        let mut query = self.connection().prepare_cached(text)?;
+        let rows = query.query_map((sql(now_ms), sql(most), sql(from.get())), |row| row.get::<_, i64>(0))?;
+        rows.map(|index| Ok(LeafIndex::new(unsql(index?)?))).collect()
+    }
 }

@@ -174,7 +174,7 @@ impl Reader {
         vault::lookup(&self.connection, at, kind, commitment)
     }
 
-    fn records(&self) -> StoredRecords<'_> {
+    pub(crate) fn records(&self) -> StoredRecords<'_> {
         StoredRecords { projections: &self.connection, entries: &self.connection, origin: &self.origin }
     }
 

@@ -3,7 +3,7 @@
 use crate::error::LedgerError;
 use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Erasure, Grant, Place, Positive};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Erasure, Grant, Mandate, Place, Positive};
 use writ_protocol::order::{Accepted, Carrier, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
 use writ_protocol::{Body, Code, ExecutionId, Label, Name};
@@ -114,6 +114,10 @@ impl Records for StoredRecords<'_> {
         held(self.projections, self.entries, self.origin, at, entry).map(lookup)
     }
 
+    fn mandate(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Mandate>, LedgerError> {
+        store::mandate(self.entries, self.origin, at, entry).map(lookup)
+    }
+
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, LedgerError> {
         let drawn: Option<i64> =
             self.one("SELECT drawn FROM budget WHERE counter = ?1", [counter.as_str()], |row| row.get(0))?;
@@ -200,6 +204,11 @@ pub(crate) fn project(
         Body::Approval(approval) => {
             run(projections, "INSERT INTO approval (hold_idx, idx) VALUES (?1, ?2)", (sql(approval.hold.index), index))?
         }
+        Body::Mandate(mandate) => run(
+            projections,
+            "INSERT INTO mandate (idx, until_ms) VALUES (?1, ?2)",
+            (index, sql(mandate.scope.window.until_ms())),
+        )?,
         Body::Erasure(erasure) => erased(projections, index, erasure)?,
         Body::Spend(_) | Body::Start(_) | Body::Outcome(_) | Body::Report(_) => match accepted {
             Accepted::Evidence(statement) => evidence(records, index, statement)?,
@@ -211,7 +220,9 @@ pub(crate) fn project(
         | Body::Halt(_)
         | Body::RootOrder(_)
         | Body::Policy(_)
+        | Body::Entities(_)
         | Body::Shadow(_)
+        | Body::Advised(_)
         | Body::Tally(_)
         | Body::Seal(_) => {}
     }

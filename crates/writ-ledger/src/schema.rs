@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Changes with the layout; a release refuses a layout it does not know.
-pub(crate) const LAYOUT: i64 = 4;
+pub(crate) const LAYOUT: i64 = 5;
 /// "WRIT", so that other databases are not taken for ours.
 const APPLICATION_ID: i64 = 0x5752_4954;
 
@@ -28,8 +28,8 @@ CREATE TABLE checkpoint (tile INTEGER PRIMARY KEY, size INTEGER NOT NULL CHECK (
 -- What is behind the commitments of an entry: of each kind 32 bytes of salt and then the value; no bytes once it is erased. Not derivable
 -- from the entries, by design.
 CREATE TABLE vault (
-    idx INTEGER PRIMARY KEY, action BLOB, facts BLOB, request BLOB, policy BLOB, text BLOB, output BLOB,
-    CHECK (coalesce(action, facts, request, policy, text, output) IS NOT NULL)
+    idx INTEGER PRIMARY KEY, action BLOB, facts BLOB, request BLOB, policy BLOB, entities BLOB, text BLOB, output BLOB,
+    CHECK (coalesce(action, facts, request, policy, entities, text, output) IS NOT NULL)
 ) STRICT;
 ";
 
@@ -57,6 +57,8 @@ CREATE TABLE hold (idx INTEGER PRIMARY KEY, principal TEXT NOT NULL, until_ms IN
 CREATE INDEX hold_open ON hold (until_ms) WHERE resolved_idx IS NULL;
 CREATE INDEX hold_of ON hold (principal, until_ms) WHERE resolved_idx IS NULL;
 CREATE TABLE approval (hold_idx INTEGER, idx INTEGER, PRIMARY KEY (hold_idx, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE mandate (idx INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX mandate_until ON mandate (until_ms);
 CREATE TABLE statement (
     gateway TEXT, epoch INTEGER, seq INTEGER, idx INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, seq)
 ) STRICT, WITHOUT ROWID;
@@ -76,6 +78,7 @@ pub(crate) const PROJECTED_TABLES: &[(&str, &str)] = &[
     ("budget", "counter"),
     ("hold", "idx"),
     ("approval", "hold_idx, idx"),
+    ("mandate", "idx"),
     ("statement", "gateway, epoch, seq"),
     ("erased", "idx, commitment"),
 ];

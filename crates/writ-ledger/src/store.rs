@@ -2,7 +2,7 @@
 
 use crate::error::LedgerError;
 use rusqlite::{Connection, OptionalExtension};
-use writ_protocol::entry::{Grant, Hold};
+use writ_protocol::entry::{Grant, Hold, Mandate};
 use writ_protocol::{Body, Entry};
 use writ_tlog::{
     Hash, LeafIndex, Nodes, Origin, TILE_WIDTH, TileId, TileNodes, TileNodesError, TileReader, TreeSize, leaf_hash,
@@ -98,6 +98,22 @@ pub(crate) fn hold(
         Some(stored) if stored.hash == *hash => {
             let body = stored.decode(origin)?.body;
             Ok(if let Body::Hold(hold) = body { Some(hold) } else { None })
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The mandate at an index, if it has this hash.
+pub(crate) fn mandate(
+    connection: &Connection,
+    origin: &Origin,
+    index: LeafIndex,
+    hash: &Hash,
+) -> Result<Option<Mandate>, LedgerError> {
+    match entry(connection, index)? {
+        Some(stored) if stored.hash == *hash => {
+            let body = stored.decode(origin)?.body;
+            Ok(if let Body::Mandate(mandate) = body { Some(mandate) } else { None })
         }
         Some(_) | None => Ok(None),
     }

@@ -57,7 +57,11 @@ pub(crate) fn judge(body: &Body, openings: &[Committed]) -> Result<(), Refusal> 
 /// Whether the vault must hold the value as long as it is not erased.
 pub(crate) fn required(kind: CommitmentKind) -> bool {
     match kind {
-        CommitmentKind::Action | CommitmentKind::Facts | CommitmentKind::Policy | CommitmentKind::Text => true,
+        CommitmentKind::Action
+        | CommitmentKind::Facts
+        | CommitmentKind::Policy
+        | CommitmentKind::Entities
+        | CommitmentKind::Text => true,
         CommitmentKind::Request | CommitmentKind::Output => false,
     }
 }

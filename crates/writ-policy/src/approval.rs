@@ -90,7 +90,9 @@ pub(crate) fn groups_of(set: &PolicySet, principal: &AssertedPrincipal) -> BTree
         let is_group = group.type_name().to_string() == "Group";
         is_group.then(|| Name::new(group.id().unescaped()).ok()).flatten()
     };
-    set.entities.ancestors(&uid).map(|groups| groups.filter_map(named).collect()).unwrap_or_default()
+    let mut groups = BTreeSet::new();
+    set.store.each_ancestor(&uid, |group| groups.extend(named(group)));
+    groups
 }
 
 impl PolicySet {

@@ -3,22 +3,28 @@
 use crate::annotation::{self, Asked};
 use crate::approval::Approvals;
 use crate::clause::{Clause, Effect};
+use crate::declared::Declared;
 use crate::entities::{Uids, is_always_there, is_of_request, uid};
+use crate::entity_change::{Required, missing, sound};
+use crate::entity_snapshot::EntitySnapshot;
 use crate::error::{PolicyError, Problem, place};
 use crate::index::Index;
 use crate::policy_set::{Compiled, PolicySet};
+use crate::reach::Reach;
 use crate::scan::{Language, statements};
 use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 use crate::terms::PermitTerms;
 use crate::{entities, principals, schema};
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Entities, Policy, PolicyId, Schema, ValidationError, ValidationMode, Validator};
+use cedar_policy::{EntityUid, Policy, PolicyId, Schema, ValidationError, ValidationMode, Validator};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use writ_protocol::Name;
+use writ_tlog::sha256;
 
 /// Of a message of the engine, only this much is kept: it can quote a whole policy.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -27,46 +33,65 @@ const LEVEL_MAX: u32 = 3;
 /// What the engine says of an entity that a policy names and reads: where it has only a part of the entities, that one may be missing.
 const LITERAL: &str = "entity literals cannot be dereferenced";
 
-pub(crate) fn compile(snapshot: &Snapshot, semantics: Semantics) -> Result<PolicySet, Vec<PolicyError>> {
-    let mut findings = Vec::new();
+pub(crate) fn compile(
+    snapshot: &Snapshot,
+    semantics: Semantics,
+    others: Option<&EntitySnapshot>,
+) -> Result<PolicySet, Vec<PolicyError>> {
+    let (mut findings, mut required) = (Vec::new(), Vec::new());
     let schema = schema::compile(snapshot).map_err(|error| findings.push(error)).ok();
+    let own_schema = snapshot.file(crate::snapshot::SCHEMA).unwrap_or_default();
+    // Only of a schema that is sound: what is wrong with it is said once.
+    let declared = schema.as_ref().and_then(|_| Declared::read(own_schema).map_err(|error| findings.push(error)).ok());
     let written = Written::read(snapshot.policy_files(), &mut findings);
     let guardrails = Written::read(snapshot.guardrail_files(), &mut findings);
     let entities = schema
         .as_ref()
         .and_then(|schema| entities::compile(snapshot, schema).map_err(|errors| findings.extend(errors)).ok());
     let principals =
-        principals::compile(snapshot, entities.as_ref()).map_err(|errors| findings.extend(errors)).unwrap_or_default();
+        principals::compile(snapshot, &mut required).map_err(|errors| findings.extend(errors)).unwrap_or_default();
     let engine = written.engine_set(&mut findings);
-    if let Some(entities) = &entities {
-        findings.extend(written.policies.values().flat_map(|policy| policy.missing_literals(entities)));
-    }
+    findings.extend(written.policies.values().flat_map(|policy| policy.impossible_literals()));
+    required.extend(written.policies.values().flat_map(|policy| policy.literals()));
     let mut warnings = match &schema {
         Some(schema) => written.fit(schema, &engine, &mut findings),
         None => Vec::new(),
     };
     warnings.extend(written.policies.values().filter_map(WrittenPolicy::unknown_profile));
-    guardrails.must_guard(schema.as_ref(), entities.as_ref(), &mut findings);
+    guardrails.must_guard(schema.as_ref(), &mut findings);
+    required.extend(guardrails.policies.values().flat_map(|policy| policy.literals()));
     warnings.sort();
-    match (schema, entities, Uids::new()) {
-        (Some(schema), Some(entities), Some(uids)) if findings.is_empty() => {
+    let reach = Reach::of(written.policies.values().map(|one| &one.policy));
+    let store = entities.zip(schema).map(|(entities, schema)| Store::new(entities, schema, reach));
+    let store = store.and_then(|store| match others {
+        None => Some(store),
+        Some(others) => sound(&store, sha256(own_schema), others).map_err(|errors| findings.extend(errors)).ok(),
+    });
+    if let Some(store) = &store {
+        findings.extend(missing(&required, store));
+    }
+    match (store, Uids::new(), declared) {
+        (Some(store), Some(uids), Some(declared)) if findings.is_empty() => {
             let index = Index::new(written.policies.values().map(|one| one.policy.clone()));
-            let policies = written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
+            let policies: BTreeMap<Name, Compiled> =
+                written.policies.into_iter().map(|(id, policy)| (id, policy.into_compiled())).collect();
+            let fixtures = snapshot.fixture_files().map(|(file, bytes)| (file.to_owned(), bytes.to_vec())).collect();
             let digest = snapshot.digest();
             let guardrails = guardrails.policies.into_values().map(|one| (one.policy, one.clause)).collect();
             Ok(PolicySet {
                 index: Arc::new(index),
                 uids,
-                schema,
-                entities: Arc::new(entities),
-                executables: Arc::default(),
-                policies,
-                principals,
+                store,
+                required: required.into(),
+                policies: Arc::new(policies),
+                principals: Arc::new(principals),
                 guardrails,
-                own_schema: snapshot.file(crate::snapshot::SCHEMA).unwrap_or_default().to_vec(),
+                own_schema: own_schema.to_vec(),
+                declared: Arc::new(declared),
+                fixtures,
                 digest,
                 semantics,
-                warnings,
+                warnings: warnings.into(),
             })
         }
         (_, _, _) => {
@@ -127,12 +152,10 @@ impl Written {
 
     /// Guardrails are held to the rules of policies, since one that matches nothing guards nothing; and what is only odd about a policy is
     /// refused here.
-    fn must_guard(&self, schema: Option<&Schema>, entities: Option<&Entities>, findings: &mut Vec<PolicyError>) {
+    fn must_guard(&self, schema: Option<&Schema>, findings: &mut Vec<PolicyError>) {
         let engine = self.engine_set(findings);
         findings.extend(self.policies.values().filter_map(WrittenPolicy::guards_nothing));
-        if let Some(entities) = entities {
-            findings.extend(self.policies.values().flat_map(|guardrail| guardrail.missing_literals(entities)));
-        }
+        findings.extend(self.policies.values().flat_map(|guardrail| guardrail.impossible_literals()));
         if let Some(schema) = schema {
             let odd = self.fit(schema, &engine, findings);
             findings.extend(odd);
@@ -258,21 +281,24 @@ impl Written {
 }
 
 impl WrittenPolicy {
-    /// Entities that the policy names and that no request can meet: a misspelt `Group` in a forbid would let everything pass.
-    fn missing_literals(&self, entities: &Entities) -> Vec<PolicyError> {
-        let missing = self.policy.entity_literals().into_iter().filter_map(|uid| {
-            if is_of_request(&uid) {
-                (!is_always_there(&uid)).then(|| Problem::LiteralImpossible(uid.to_string()))
-            } else {
-                entities.get(&uid).is_none().then(|| Problem::LiteralMissing(uid.to_string()))
-            }
-        });
-        // A group that nobody can be in never approves.
-        let groups = self.approvals.iter().flat_map(|approvals| &approvals.needs).filter_map(|need| {
-            let there = uid("Group", need.group.as_str()).is_some_and(|group| entities.get(&group).is_some());
-            (!there).then(|| Problem::LiteralMissing(format!("Group::\"{}\"", need.group)))
-        });
-        missing.chain(groups).map(|problem| self.finding(problem)).collect()
+    /// What the policy names and no request can have as its resource.
+    fn impossible_literals(&self) -> Vec<PolicyError> {
+        let named = self.policy.entity_literals().into_iter().filter(is_of_request);
+        let impossible = named.filter(|uid| !is_always_there(uid));
+        impossible.map(|uid| self.finding(Problem::LiteralImpossible(uid.to_string()))).collect()
+    }
+
+    /// Entities that the policy names, and must find: a misspelt `Group` in a forbid would let everything pass. A group that nobody can be
+    /// in never approves.
+    fn literals(&self) -> Vec<Required> {
+        let groups = self.approvals.iter().flat_map(|approvals| &approvals.needs);
+        let groups = groups.filter_map(|need| uid("Group", need.group.as_str()));
+        let named = self.policy.entity_literals().into_iter().filter(|uid| !is_of_request(uid));
+        let required = |uid: EntityUid| {
+            let missing = self.finding(Problem::LiteralMissing(uid.to_string()));
+            Required { uid, missing }
+        };
+        named.chain(groups).map(required).collect()
     }
 
     /// What is no guardrail, or none that could ever be named.

@@ -1,3 +1,4 @@
+use crate::advice::{can_be_kept, may_ask};
 use crate::approval::Approvals;
 use crate::compile::short;
 use crate::decision::{DECISION_REASONS_MAX, Decision, Deny, Hold, NEEDS_MAX, Permit};
@@ -14,7 +15,20 @@ use writ_protocol::{Code, Name};
 
 /// Decides one action. Pure: the same policy, action and facts give the same decision, byte for byte (Invariant 4), and whatever could not be
 /// evaluated denies (Invariant 2).
+///
+/// Of a question about somebody it says what the subject may, once the asker may ask; a search has no such answer ([`crate::advise`]).
 pub fn decide(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
+    match action {
+        Action::Exec(_) | Action::Order(_) => decided(set, action, facts),
+        Action::Advice(question) => match may_ask(set, question, facts) {
+            Ok(()) => decided(set, action, facts),
+            Err(deny) => Decision::Deny(deny),
+        },
+    }
+}
+
+/// As [`decide`], where it was decided before that this may be asked.
+pub(crate) fn decided(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
     match judge(set, action, facts) {
         Ok(permit) => Decision::Permit(permit),
         Err(deny) => match held(set, action, facts, &deny) {
@@ -27,7 +41,7 @@ pub fn decide(set: &PolicySet, action: &Action, facts: &Facts) -> Decision {
 /// What is denied waits where every forbid that denies it can be lifted by approvals, and with all of these it would be permitted. An
 /// evaluation that fails denies, and so does an order: nobody waits to halt.
 fn held(set: &PolicySet, action: &Action, facts: &Facts, deny: &Deny) -> Option<Hold> {
-    if deny.code != Code::PolicyDenied || deny.reasons.is_empty() || !matches!(action, Action::Exec(_)) {
+    if deny.code != Code::PolicyDenied || deny.reasons.is_empty() || !can_wait(action) {
         return None;
     }
     let approvals = deny.reasons.iter().map(|id| set.policies.get(id)?.approvals.as_ref());
@@ -39,7 +53,7 @@ fn held(set: &PolicySet, action: &Action, facts: &Facts, deny: &Deny) -> Option<
     }
     let words = approvals.iter().flat_map(|one| one.words()).collect();
     let question = Question::supposing(set, action, facts, words).ok()?;
-    answer(set, &question, facts).ok()?;
+    permitted(set, action, &question, facts).ok()?;
     let needs: Vec<Need> = needs.into_iter().map(|(group, count)| Need { count, group }).collect();
     let within_ms = approvals.iter().map(|one| one.within_ms).min()?;
     (needs.len() <= NEEDS_MAX).then(|| Hold { reasons: deny.reasons.clone(), needs, within_ms })
@@ -52,7 +66,23 @@ fn judge(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Permit, Deny
         reasons: Vec::new(),
         errors: vec![(None, obstacle.why)],
     })?;
-    answer(set, &question, facts)
+    permitted(set, action, &question, facts)
+}
+
+fn can_wait(action: &Action) -> bool {
+    match action {
+        Action::Exec(_) | Action::Advice(_) => true,
+        Action::Order(_) => false,
+    }
+}
+
+fn permitted(set: &PolicySet, action: &Action, question: &Question, facts: &Facts) -> Result<Permit, Deny> {
+    let permit = answer(set, question, facts)?;
+    match action {
+        Action::Exec(_) | Action::Order(_) => {}
+        Action::Advice(_) => can_be_kept(&permit.terms)?,
+    }
+    Ok(permit)
 }
 
 pub(crate) fn answer(set: &PolicySet, question: &Question, facts: &Facts) -> Result<Permit, Deny> {

@@ -4,14 +4,11 @@ use crate::json;
 use crate::principals::PRINCIPAL_TYPES;
 use crate::request::Obstacle;
 use crate::snapshot::{ENTITIES, Snapshot};
-use crate::text::{from_hex, hex, text_of_bytes};
-use cedar_policy::RestrictedExpression;
+use crate::text::{from_hex, text_of_bytes};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
 use writ_protocol::entry::AssertedPrincipal;
-use writ_tlog::Hash;
 
 /// The type of what is executed.
 pub(crate) const EXECUTABLE: &str = "Executable";
@@ -22,40 +19,6 @@ pub(crate) const THIS_DOMAIN: &str = "this";
 /// The attribute with which an executable is pinned.
 pub(crate) const DIGEST: &str = "digest";
 
-/// Executables that are remembered with their digest: making the entities anew costs as much as there are entities.
-const EXECUTABLES_MAX: usize = 64;
-
-/// The entities of a set with one executable among them, for executables that were asked for before.
-#[derive(Debug, Default)]
-pub(crate) struct Executables(Mutex<HashMap<(EntityUid, Hash), Arc<Entities>>>);
-
-impl Executables {
-    /// The entities with this executable, its `digest` being what was measured.
-    pub(crate) fn with(
-        &self,
-        entities: &Entities,
-        schema: &Schema,
-        executable: &EntityUid,
-        digest: &Hash,
-    ) -> Result<Arc<Entities>, String> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (executable.clone(), *digest);
-        if let Some(made) = known.get(&key) {
-            return Ok(made.clone());
-        }
-        let digest = RestrictedExpression::new_string(hex(digest.as_bytes()));
-        let attributes = HashMap::from([(DIGEST.to_owned(), digest)]);
-        let entity = Entity::new(executable.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
-        let made = entities.clone().upsert_entities([entity], Some(schema)).map_err(|error| error.to_string())?;
-        let made = Arc::new(made);
-        if known.len() >= EXECUTABLES_MAX {
-            known.clear();
-        }
-        known.insert(key, made.clone());
-        Ok(made)
-    }
-}
-
 /// The names that every question has, parsed once: the engine parses each name anew.
 #[derive(Clone, Debug)]
 pub(crate) struct Uids {
@@ -64,12 +27,20 @@ pub(crate) struct Uids {
     pub(crate) halt: EntityUid,
     pub(crate) approve: EntityUid,
     pub(crate) reject: EntityUid,
+    pub(crate) mandate: EntityUid,
+    pub(crate) delegate: EntityUid,
+    pub(crate) advise: EntityUid,
+    pub(crate) entities: EntityUid,
     pub(crate) domain: EntityUid,
     executable: EntityTypeName,
     principals: Vec<EntityTypeName>,
 }
 
 impl Uids {
+    /// The actions of the base schema.
+    pub(crate) const BUILT_IN: [&str; 9] =
+        ["exec", "revoke", "halt", "approve", "reject", "mandate", "delegate", "advise", "entities"];
+
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
             exec: uid("Action", "exec")?,
@@ -77,6 +48,10 @@ impl Uids {
             halt: uid("Action", "halt")?,
             approve: uid("Action", "approve")?,
             reject: uid("Action", "reject")?,
+            mandate: uid("Action", "mandate")?,
+            delegate: uid("Action", "delegate")?,
+            advise: uid("Action", "advise")?,
+            entities: uid("Action", "entities")?,
             domain: uid(DOMAIN, THIS_DOMAIN)?,
             executable: EntityTypeName::from_str(EXECUTABLE).ok()?,
             principals: PRINCIPAL_TYPES
@@ -163,7 +138,7 @@ fn incompleteness(entity: &Entity, entities: &Entities) -> Vec<Problem> {
 }
 
 /// An executable is named by an absolute path; its digest has one form, since it is compared as text.
-fn executable_form(entity: &Entity) -> Option<Problem> {
+pub(crate) fn executable_form(entity: &Entity) -> Option<Problem> {
     let name = entity.uid();
     if name.type_name().to_string() != EXECUTABLE {
         return None;
@@ -179,7 +154,7 @@ fn executable_form(entity: &Entity) -> Option<Problem> {
 }
 
 /// The uids in a value. Its depth is bounded by that of the JSON it was read from.
-fn references(value: &EvalResult, found: &mut Vec<EntityUid>) {
+pub(crate) fn references(value: &EvalResult, found: &mut Vec<EntityUid>) {
     match value {
         EvalResult::EntityUid(uid) => found.push(uid.clone()),
         EvalResult::Set(set) => set.iter().for_each(|value| references(value, found)),

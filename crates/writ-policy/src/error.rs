@@ -1,3 +1,4 @@
+use crate::entity_problem::EntityProblem;
 use crate::gate::Gate;
 use std::fmt;
 
@@ -122,6 +123,8 @@ pub enum Problem {
     ParentMissing { entity: String, parent: String },
     #[error("an attribute of `{entity}` names `{found}`, which is not in entities.json")]
     ReferenceMissing { entity: String, found: String },
+    #[error(transparent)]
+    Entity(EntityProblem),
     #[error("the digest of `{0}` is not 64 hexadecimal digits in lower case")]
     DigestForm(String),
     #[error("`{0}` is not an absolute path")]
@@ -215,6 +218,7 @@ impl Problem {
             | Self::Entities(_)
             | Self::ParentMissing { .. }
             | Self::ReferenceMissing { .. }
+            | Self::Entity(_)
             | Self::DigestForm(_)
             | Self::ExecutablePath(_)
             | Self::PrincipalForm { .. }
@@ -279,6 +283,7 @@ impl Problem {
             Self::KeyRepeated(_) => "keep one of the two: readers differ in which one they see",
             Self::Entities(_) => "mend the entity so that it fits the schema",
             Self::ParentMissing { .. } | Self::ReferenceMissing { .. } => "declare it too, or mend the name",
+            Self::Entity(problem) => problem.advice(),
             Self::DigestForm(_) => "write the SHA-256 of the file as `sha256sum` prints it",
             Self::ExecutablePath(_) => "name an executable by its absolute path, links resolved",
             Self::PrincipalForm { .. } => PRINCIPAL_ADVICE,

@@ -1,3 +1,4 @@
+use crate::mandate::Mandated;
 use writ_protocol::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use writ_protocol::entry::{Ascending, AssertedPrincipal, PrincipalRef};
 use writ_protocol::{Label, Name, Refusal};
@@ -8,6 +9,9 @@ pub const LABELS_MAX: usize = 256;
 
 /// A decision reads at most this many surroundings.
 pub const SURROUNDINGS_MAX: usize = 256;
+
+/// What a change of entities touches is recorded up to this length.
+const CHANGES_BYTES_MAX: usize = 900 * 1024;
 
 /// An encoded record of facts is at most this long.
 const FACTS_BYTES_MAX: usize = 1024 * 1024;
@@ -27,12 +31,16 @@ pub struct Facts {
     pub labels: Vec<Label>,
     /// What caused it; nothing for an origin.
     pub caused: Option<Caused>,
+    /// The mandate that it is under; of an order that hands one on, that one.
+    pub mandate: Option<Mandated>,
     /// The gateway that the writ is for.
     pub gateway: Option<Name>,
     /// Who has approved it, if it was held: ascending, each once.
     pub approvals: Vec<AssertedPrincipal>,
     /// What an answer to a hold is about, if it is one.
     pub answers: Option<Answered>,
+    /// What a change of entities changes, if it is one.
+    pub changes: Option<Changes>,
     /// What was measured where it would run: ascending by label, each label once.
     pub surroundings: Vec<(Label, String)>,
 }
@@ -99,7 +107,9 @@ impl Encode for Facts {
             self.caused.is_some(),
             !self.labels.is_empty(),
             self.answers.is_some(),
+            self.changes.is_some(),
             self.gateway.is_some(),
+            self.mandate.is_some(),
             !self.approvals.is_empty(),
         ];
         writer.map(5 + there.into_iter().map(usize::from).sum::<usize>());
@@ -115,8 +125,14 @@ impl Encode for Facts {
         if let Some(answered) = &self.answers {
             writer.field("answers", answered);
         }
+        if let Some(changes) = &self.changes {
+            writer.field("changes", changes);
+        }
         if let Some(gateway) = &self.gateway {
             writer.field("gateway", gateway);
+        }
+        if let Some(mandate) = &self.mandate {
+            writer.field("mandate", mandate);
         }
         if !self.approvals.is_empty() {
             writer.field("approvals", &self.approvals);
@@ -145,7 +161,9 @@ impl Decode for Facts {
         let labels = labels.unwrap_or_default();
         let now_ms = map.required("now_ms")?;
         let answers = map.optional("answers")?;
+        let changes = map.optional("changes")?;
         let gateway = map.optional("gateway")?;
+        let mandate = map.optional("mandate")?;
         let approvals = map.optional("approvals")?;
         let PrincipalRef { id, kind } = map.required("principal")?;
         let pairs: Vec<Surrounding> = map.required("surroundings")?;
@@ -155,7 +173,20 @@ impl Decode for Facts {
             return Err(ShapeError::expected("`approvals` only where there are any"));
         }
         let (principal, approvals) = (AssertedPrincipal { kind, id }, approvals.unwrap_or_default());
-        let facts = Self { now_ms, auth, principal, depth, labels, caused, approvals, answers, gateway, surroundings };
+        let facts = Self {
+            now_ms,
+            auth,
+            principal,
+            depth,
+            labels,
+            caused,
+            mandate,
+            approvals,
+            answers,
+            changes,
+            gateway,
+            surroundings,
+        };
         facts.judge_form()?;
         Ok(facts)
     }
@@ -185,6 +216,72 @@ impl Decode for Answered {
         let requester = map.required("requester")?;
         map.end()?;
         Ok(Self { groups: groups.as_slice().to_vec(), requester })
+    }
+}
+
+/// What a change of entities changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// How many entities it adds.
+    pub added: u64,
+    /// How many it takes away.
+    pub removed: u64,
+    /// How many are there before and after, and are not the same.
+    pub changed: u64,
+    /// The types of all these: ascending, each once.
+    pub types: Vec<String>,
+    /// What gains or loses members, at any remove, as `Group::owners`: ascending, each once.
+    pub groups: Vec<String>,
+}
+
+impl Changes {
+    /// Whether its lists are short enough to be recorded.
+    pub fn can_be_recorded(&self) -> bool {
+        let bytes: usize = self.types.iter().chain(&self.groups).map(|one| one.len() + 5).sum();
+        bytes <= CHANGES_BYTES_MAX
+    }
+}
+
+impl Encode for Changes {
+    fn encode(&self, writer: &mut Writer) {
+        let texts = |writer: &mut Writer, list: &[String]| {
+            writer.array(list.len());
+            list.iter().for_each(|one| writer.text(one));
+        };
+        writer.map(5);
+        writer.field("added", &self.added);
+        writer.text("types");
+        texts(writer, &self.types);
+        writer.text("groups");
+        texts(writer, &self.groups);
+        writer.field("changed", &self.changed);
+        writer.field("removed", &self.removed);
+    }
+}
+
+impl Decode for Changes {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let added = map.required("added")?;
+        let Texts(types) = map.required("types")?;
+        let Texts(groups) = map.required("groups")?;
+        let (changed, removed) = (map.required("changed")?, map.required("removed")?);
+        map.end()?;
+        Ok(Self { added, removed, changed, types, groups })
+    }
+}
+
+/// Texts ascending, each once.
+struct Texts(Vec<String>);
+
+impl Decode for Texts {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let count = reader.array()?;
+        let texts: Vec<String> = (0..count).map(|_| reader.text().map(str::to_owned)).collect::<Result<_, _>>()?;
+        if !texts.is_sorted_by(|one, next| one < next) {
+            return Err(ShapeError::expected("texts ascending, each once"));
+        }
+        Ok(Self(texts))
     }
 }
 

@@ -4,21 +4,24 @@ use crate::calendar::Moment;
 use crate::decide::decide;
 use crate::decision::{Decision, Deny, Hold, Permit};
 use crate::error::{PolicyError, Problem};
-use crate::facts::{Answered, Caused, Facts};
+use crate::facts::{Answered, Caused, Changes, Facts};
+use crate::mandate::Mandated;
 use crate::policy_set::PolicySet;
 use crate::principals::read_principal;
 use crate::request::pinned_digest;
-use crate::snapshot::Snapshot;
 use crate::text::from_hex;
 use crate::yaml::{self, Fault, Node, Value};
 use std::collections::BTreeSet;
-use writ_protocol::action::{Action, Command, Exec, ExecFields, Held, Interpreter, Order, Stdin, Variables};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Target, Verdict};
+use writ_protocol::action::{Action, Command, Exec, ExecFields, Given, Held, Interpreter, Order, Stdin, Variables};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Positive, Target, Verdict, Window};
+use writ_protocol::scope::{Among, File, Path, Program, Scope, ScopeFields};
 use writ_protocol::{Code, Fingerprint, Label, Name};
 use writ_tlog::{Hash, Origin};
 
 /// The time of a fixture that names none: the noon of a Monday.
 const MOMENT: &str = "2026-01-05T12:00:00Z";
+/// The end of a mandate that names none.
+const MANDATED: &str = "2026-01-05T20:00:00Z";
 const FIELDS: &[&str] = &[
     "name",
     "principal",
@@ -41,12 +44,25 @@ const FIELDS: &[&str] = &[
     "surroundings",
     "approvals",
     "requester",
+    "mandate",
+    "to",
+    "until",
+    "uses",
+    "programs",
+    "added",
+    "changed",
+    "removed",
+    "types",
+    "groups",
     "expect",
     "reasons",
 ];
 const PRINCIPAL_FORM: &str = "of the form User::id, Agent::id or Workload::id";
 const ONLY_RUN: &[&str] =
     &["path", "digest", "interpreter", "cwd", "variables", "stdin", "gateway", "surroundings", "approvals"];
+
+/// What a change of entities changes, beside how many.
+const ONLY_ENTITIES: &[&str] = &["added", "changed", "removed", "types", "groups"];
 
 /// A request and what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,10 +118,10 @@ pub struct Tested {
     pub failure: Option<PolicyError>,
 }
 
-/// Tests every fixture of a snapshot against the set that was compiled from it; or says which cannot be read.
-pub fn test(snapshot: &Snapshot, set: &PolicySet) -> Result<Vec<Tested>, Vec<PolicyError>> {
+/// Tests every fixture of a set against it; or says which cannot be read.
+pub(crate) fn test(set: &PolicySet) -> Result<Vec<Tested>, Vec<PolicyError>> {
     let (mut fixtures, mut findings) = (Vec::new(), Vec::new());
-    for (file, bytes) in snapshot.fixture_files() {
+    for (file, bytes) in &*set.fixtures {
         match read(file, bytes, set) {
             Ok(read) => fixtures.extend(read),
             Err(error) => findings.push(error),
@@ -246,8 +262,21 @@ impl<'a> Form<'a> {
             (_, gateway) => gateway,
         };
         let (approvals, answers) = (self.approvals()?, self.answers(set, &principal)?);
-        let surroundings = self.surroundings()?;
-        Ok(Facts { now_ms, auth, approvals, answers, principal, depth, labels, caused, gateway, surroundings })
+        let (surroundings, mandate, changes) = (self.surroundings()?, self.mandate()?, self.changes()?);
+        Ok(Facts {
+            now_ms,
+            auth,
+            approvals,
+            answers,
+            changes,
+            principal,
+            depth,
+            labels,
+            caused,
+            mandate,
+            gateway,
+            surroundings,
+        })
     }
 
     fn approvals(&self) -> Result<Vec<AssertedPrincipal>, Fault> {
@@ -258,10 +287,92 @@ impl<'a> Form<'a> {
         Ok(approvers.into_iter().collect())
     }
 
+    /// What a change of entities changes.
+    fn changes(&self) -> Result<Option<Changes>, Fault> {
+        if self.field("order").and_then(Node::text) != Some("entities") {
+            return match ONLY_ENTITIES.iter().find_map(|name| self.field(name)) {
+                Some(node) => Err(node.fault(format!("only `order: entities` has {}", ONLY_ENTITIES.join(", ")))),
+                None => Ok(None),
+            };
+        }
+        let count = |name| Ok(self.parsed(name, "a number from 0", |text| text.parse().ok())?.unwrap_or(0));
+        let list = |name| {
+            let Some(node) = self.field(name) else { return Ok(Vec::new()) };
+            let listed = texts(node).ok_or_else(|| node.fault(format!("`{name}` is a list of texts")))?;
+            Ok(listed.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
+        };
+        let (added, changed, removed) = (count("added")?, count("changed")?, count("removed")?);
+        Ok(Some(Changes { added, removed, changed, types: list("types")?, groups: list("groups")? }))
+    }
+
     /// What an order to approve or reject is about: whoever gives it answers for all of its groups.
     fn answers(&self, set: &PolicySet, principal: &AssertedPrincipal) -> Result<Option<Answered>, Fault> {
         let Some(requester) = self.parsed("requester", PRINCIPAL_FORM, read_principal)? else { return Ok(None) };
         Ok(Some(Answered { groups: set.groups_of(principal).into_iter().collect(), requester }))
+    }
+
+    /// The mandate that it is under: no ledger has it, so its entry hash is made up.
+    fn mandate(&self) -> Result<Option<Mandated>, Fault> {
+        let Some(node) = self.field("mandate") else { return Ok(None) };
+        let entry = Hash::from_bytes([3; 32]);
+        let given = |by| Mandated { entry, by, through: Vec::new(), depth: 0 };
+        let form = || node.fault("`mandate` is who gave it, such as User::ada, or a map with `by`, `through`, `depth`");
+        let Value::Map(pairs) = &node.value else {
+            return node.text().and_then(read_principal).map(|by| Some(given(by))).ok_or_else(form);
+        };
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| !matches!(key.text(), Some("by" | "through" | "depth"))) {
+            return Err(key.fault("a mandate has `by`, `through` and `depth`"));
+        }
+        let field = |name: &str| pairs.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value);
+        let by = field("by").and_then(|by| by.text()).and_then(read_principal).ok_or_else(form)?;
+        let through =
+            match field("through") {
+                None => BTreeSet::new(),
+                Some(through) => texts(through)
+                    .and_then(|texts| texts.iter().map(|text| read_principal(text)).collect())
+                    .ok_or_else(|| through.fault("`through` is a list of principals, such as [Agent::builder]"))?,
+            };
+        let depth = match field("depth") {
+            None => u64::try_from(through.len()).unwrap_or(u64::MAX),
+            Some(depth) => depth
+                .text()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| depth.fault("`depth` is a number from 0"))?,
+        };
+        Ok(Some(Mandated { through: through.into_iter().collect(), depth, ..given(by) }))
+    }
+
+    /// The mandate that an order gives.
+    fn given(&self, order: &Node, delegated: bool) -> Result<Given, Fault> {
+        let to = self.parsed("to", PRINCIPAL_FORM, read_principal)?;
+        let to = to.ok_or_else(|| order.fault("an order to mandate or delegate has `to`: whom"))?;
+        let until = self.parsed("until", "a moment in UTC, such as 2026-01-06T12:00:00Z", Moment::ms_of)?;
+        let until_ms = until.or_else(|| Moment::ms_of(MANDATED)).unwrap_or(u64::MAX);
+        let uses = self.parsed("uses", "a number from 1", |text| text.parse().ok().and_then(Positive::new))?;
+        let programs = match self.field("programs") {
+            None => None,
+            Some(node) => Some(programs(node).ok_or_else(|| node.fault("`programs` is a list of absolute paths"))?),
+        };
+        let scope = Window::new(0, until_ms).and_then(|window| {
+            let none = ScopeFields {
+                uses,
+                depth: None,
+                window,
+                folders: None,
+                contents: None,
+                gateways: None,
+                programs,
+                surroundings: None,
+            };
+            Scope::new(none)
+        });
+        let scope = scope.map_err(|error| order.fault(error.to_string()))?;
+        let nothing = Hash::from_bytes([0; 32]);
+        let parent = Origin::new("any").ok().map(|ledger| EntryRef { entry: nothing, index: 0, ledger });
+        if delegated {
+            self.required("mandate")?;
+        }
+        Ok(Given { to, scope, parent: parent.filter(|_| delegated) })
     }
 
     fn labels(&self) -> Result<Vec<Label>, Fault> {
@@ -344,9 +455,10 @@ impl<'a> Form<'a> {
         if let Some(node) = ONLY_RUN.iter().find_map(|name| self.field(name)) {
             return Err(node.fault(format!("an order has none of {}", ONLY_RUN.join(", "))));
         }
-        let target = self.parsed("target", "writ, key, principal, policy, lineage or gateway", target)?;
+        let target = self.parsed("target", "writ, key, principal, policy, lineage, gateway or mandate", target)?;
         let command = match (order.text(), target) {
             (Some("halt"), None) => Command::Halt,
+            (Some("entities"), None) => Command::Entities(Hash::from_bytes([0; 32])),
             (Some("revoke"), Some(target)) => Command::Revoke(target),
             (Some("revoke"), None) => return Err(order.fault("an order to revoke has a `target`")),
             (Some(verdict @ ("approve" | "reject")), None) => {
@@ -354,10 +466,15 @@ impl<'a> Form<'a> {
                 let verdict = if verdict == "approve" { Verdict::Approve } else { Verdict::Reject };
                 Command::Answer(verdict, nothing_held().ok_or_else(|| order.fault("no such order"))?)
             }
-            (Some("halt" | "approve" | "reject"), Some(_)) => {
-                return Err(order.fault("an order to halt, approve or reject has no `target`"));
+            (Some(command @ ("mandate" | "delegate")), None) => {
+                Command::Mandate(Box::new(self.given(order, command == "delegate")?))
             }
-            (Some(_) | None, _) => return Err(order.fault("`order` is halt, revoke, approve or reject")),
+            (Some("halt" | "approve" | "reject" | "mandate" | "delegate" | "entities"), Some(_)) => {
+                return Err(order.fault("only an order to revoke has a `target`"));
+            }
+            (Some(_) | None, _) => {
+                return Err(order.fault("`order` is halt, revoke, approve, reject, mandate, delegate or entities"));
+            }
         };
         let reason = self.parsed("reason", "a word: a-z 0-9 . _ -", |text| Label::new(text).ok())?;
         let reason = match reason {
@@ -396,6 +513,19 @@ fn texts(node: &Node) -> Option<Vec<String>> {
     items.iter().map(|item| item.text().map(str::to_owned)).collect()
 }
 
+/// Programs by their paths; one that ends in `/` is a folder.
+fn programs(node: &Node) -> Option<Among<Program>> {
+    let programs = texts(node)?.into_iter().map(|text| {
+        let file = match text.strip_suffix('/') {
+            Some("") => File::Beneath(Path::new("/").ok()?),
+            Some(folder) => File::Beneath(Path::new(folder).ok()?),
+            None => File::Exact(Path::new(text).ok()?),
+        };
+        Some(Program { file, argv: None })
+    });
+    Among::new(programs.collect::<Option<Vec<_>>>()?).ok()
+}
+
 fn digest(text: &str) -> Option<Hash> {
     Hash::from_slice(&from_hex(text)?)
 }
@@ -429,6 +559,7 @@ fn target(kind: &str) -> Option<Target> {
         "policy" => Target::Policy(nothing),
         "lineage" => Target::Lineage { ledger: Origin::new("any").ok()?, entry: nothing },
         "gateway" => Target::Gateway(name()?),
+        "mandate" => Target::Mandate(nothing),
         _ => return None,
     })
 }

@@ -1,8 +1,9 @@
 //! The gates: what a policy set must pass before it comes into force, in this order, each with its result. A gate whose question cannot be
 //! answered has failed; none is ever skipped in silence.
 
+use crate::entity_snapshot::EntitySnapshot;
 use crate::error::{PolicyError, Problem};
-use crate::fixture::{Tested, test};
+use crate::fixture::Tested;
 use crate::policy_set::PolicySet;
 use crate::scan::{Language, statements};
 use crate::semantics::Semantics;
@@ -130,10 +131,15 @@ impl Gated {
 
 /// Puts a snapshot that shall decide by these semantics through every gate.
 pub fn gate(snapshot: &Snapshot, semantics: Semantics) -> Gated {
+    gate_with(snapshot, semantics, None)
+}
+
+/// The same for a set that shall decide with these entities beside its own.
+pub fn gate_with(snapshot: &Snapshot, semantics: Semantics, others: Option<&EntitySnapshot>) -> Gated {
     let files = snapshot.files().len() as u64;
-    match PolicySet::compile(snapshot, semantics) {
+    match PolicySet::compile_with(snapshot, semantics, others) {
         Ok(set) => {
-            let (tested, findings) = match test(snapshot, &set) {
+            let (tested, findings) = match set.test() {
                 Ok(tested) => {
                     let failed = tested.iter().filter_map(|one| one.failure.clone()).collect();
                     (tested, failed)

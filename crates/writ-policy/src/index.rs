@@ -6,8 +6,9 @@
 
 use crate::entities::DIGEST;
 use crate::request::{TEXTS, Texts};
+use crate::store::Store;
 use cedar_policy::{
-    ActionConstraint, Effect, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -74,12 +75,14 @@ pub(crate) struct Selection {
     pub(crate) reads_digest: bool,
     /// What they read of the context; the rest need not be made either.
     pub(crate) reads: Reads,
+    /// The entities that they name; nothing where they may name any.
+    pub(crate) literals: Option<BTreeSet<EntityUid>>,
 }
 
 impl Selection {
     /// No policies, and everything that any could read.
     pub(crate) fn of_everything() -> Self {
-        Self { engine: cedar_policy::PolicySet::new(), reads_digest: true, reads: Reads::All }
+        Self { engine: cedar_policy::PolicySet::new(), reads_digest: true, reads: Reads::All, literals: None }
     }
 }
 
@@ -209,6 +212,7 @@ struct Scope {
     guard: Option<Guard>,
     reads_digest: bool,
     reads: Reads,
+    literals: Vec<EntityUid>,
     principal: Constraint,
     action: ActionConstraint,
     resource: Constraint,
@@ -263,7 +267,7 @@ impl Index {
     /// The policies that can apply.
     pub(crate) fn selection(
         &self,
-        entities: &Entities,
+        entities: &Store,
         [principal, action, resource]: [&EntityUid; 3],
         texts: &Texts<'_>,
     ) -> Result<Arc<Selection>, String> {
@@ -286,7 +290,7 @@ impl Index {
         })
     }
 
-    fn kind(&self, entities: &Entities, [principal, action, resource]: [&EntityUid; 3]) -> Kind {
+    fn kind(&self, entities: &Store, [principal, action, resource]: [&EntityUid; 3]) -> Kind {
         Kind {
             principal: Class::of(principal, entities, &self.principals),
             action: action.clone(),
@@ -295,7 +299,7 @@ impl Index {
     }
 
     /// Every policy, with which parts of its scope hold: principal, action, resource. For explanations, which have time.
-    pub(crate) fn scoped(&self, entities: &Entities, asked: [&EntityUid; 3]) -> Vec<(&Policy, [bool; 3])> {
+    pub(crate) fn scoped(&self, entities: &Store, asked: [&EntityUid; 3]) -> Vec<(&Policy, [bool; 3])> {
         let kind = self.kind(entities, asked);
         self.scopes.iter().map(|scope| (&scope.policy, scope.parts_hold(entities, &kind))).collect()
     }
@@ -315,7 +319,7 @@ impl Index {
         Selection { engine: engine.unwrap(), reads_digest, ..whole }
     }
 
-    fn applicable(&self, entities: &Entities, kind: &Kind) -> Applicable {
+    fn applicable(&self, entities: &Store, kind: &Kind) -> Applicable {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let mut applicable = Applicable { number, always: Vec::new(), guarded: Vec::new() };
         for (place, scope) in self.scopes.iter().enumerate().filter(|(_, scope)| scope.can_hold(entities, kind)) {
@@ -329,10 +333,11 @@ impl Index {
 
     fn select(&self, policies: impl Iterator<Item = usize>) -> Result<Selection, String> {
         let (engine, reads) = (cedar_policy::PolicySet::new(), Reads::Only(BTreeSet::new()));
-        let mut selection = Selection { engine, reads_digest: false, reads };
+        let mut selection = Selection { engine, reads_digest: false, reads, literals: Some(BTreeSet::new()) };
         for scope in policies.filter_map(|place| self.scopes.get(place)) {
             selection.reads_digest |= scope.reads_digest;
             selection.reads.join(&scope.reads);
+            selection.literals.get_or_insert_default().extend(scope.literals.iter().cloned());
             selection.engine.add(scope.policy.clone()).map_err(|error| error.to_string())?;
         }
         Ok(selection)
@@ -444,16 +449,17 @@ impl Scope {
         let action = policy.action_constraint();
         let guard = policy.to_json().ok().and_then(|json| Guard::of(&json));
         let (reads_digest, reads) = (mentions(&policy, DIGEST), Reads::of(&policy));
-        Self { policy, guard, reads_digest, reads, principal, action, resource }
+        let literals = policy.entity_literals();
+        Self { policy, guard, reads_digest, reads, literals, principal, action, resource }
     }
 
-    fn can_hold(&self, entities: &Entities, kind: &Kind) -> bool {
+    fn can_hold(&self, entities: &Store, kind: &Kind) -> bool {
         self.parts_hold(entities, kind).iter().all(|holds| *holds)
     }
 
     /// Of principal, action and resource, each for itself.
-    fn parts_hold(&self, entities: &Entities, kind: &Kind) -> [bool; 3] {
-        let is_action = |uid: &EntityUid| *uid == kind.action || entities.is_ancestor_of(uid, &kind.action);
+    fn parts_hold(&self, entities: &Store, kind: &Kind) -> [bool; 3] {
+        let is_action = |uid: &EntityUid| *uid == kind.action || entities.own().is_ancestor_of(uid, &kind.action);
         let of_action = match &self.action {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => *uid == kind.action,
@@ -485,13 +491,17 @@ impl Constraint {
 }
 
 impl Class {
-    fn of(uid: &EntityUid, entities: &Entities, named: &BTreeSet<EntityUid>) -> Self {
-        let ancestors = entities.ancestors(uid).into_iter().flatten();
-        let within: BTreeSet<&EntityUid> = ancestors.filter(|ancestor| named.contains(*ancestor)).collect();
+    fn of(uid: &EntityUid, entities: &Store, named: &BTreeSet<EntityUid>) -> Self {
+        let mut within = BTreeSet::new();
+        entities.each_ancestor(uid, |ancestor| {
+            if named.contains(ancestor) {
+                within.insert(ancestor.clone());
+            }
+        });
         Self {
             type_name: uid.type_name().clone(),
             named: named.contains(uid).then(|| uid.clone()),
-            within: within.into_iter().cloned().collect(),
+            within: within.into_iter().collect(),
         }
     }
 }

@@ -111,8 +111,9 @@ fn text(item: &Map<String, Value>, field: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Keys that come in clear come from whoever is on the way, unless they never leave the machine.
-fn is_place(text: &str) -> bool {
+/// Whether somebody may be asked or told there: over TLS, or in clear on this machine. What comes in clear comes from whoever is on the way, unless it
+/// never leaves the machine.
+pub fn is_place(text: &str) -> bool {
     let plain = |byte: u8| {
         byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#')
     };

@@ -92,7 +92,8 @@ impl fmt::Debug for IssuerKey {
 }
 
 /// Reads the key set of an issuer as it publishes it. Keys that are for something else, or of a kind that verifies no token here, are left out,
-/// as the format demands; two keys of one id are refused, since readers would differ in which one they take.
+/// as the format demands; two keys of one id are refused, since readers would differ in which one they take. Several may have none: a token that names none
+/// is then held against each that fits.
 pub fn read_jwks(bytes: &[u8]) -> Result<Vec<IssuerKey>, String> {
     if bytes.len() > JWKS_BYTES_MAX {
         return Err(format!("a key set has at most {JWKS_BYTES_MAX} bytes, this one has {}", bytes.len()));
@@ -125,11 +126,10 @@ fn read_keys(
     for key in keys {
         let key = key.as_object().ok_or("expected each key to be an object")?;
         let Some(key) = read(key) else { continue };
-        if found.iter().any(|other| other.id == key.id) {
-            return Err(match &key.id {
-                Some(id) => format!("two keys have the id {id:?}"),
-                None => "two keys have no id".to_owned(),
-            });
+        if let Some(id) = &key.id
+            && found.iter().any(|other| other.id.as_ref() == Some(id))
+        {
+            return Err(format!("two keys have the id {id:?}"));
         }
         found.push(key);
     }

@@ -7,6 +7,7 @@
 //! asked for a decision or where it is recorded.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod annotation;
 mod approval;
 mod calendar;
@@ -14,7 +15,12 @@ mod clause;
 mod compile;
 mod decide;
 mod decision;
+mod declared;
 mod entities;
+mod entity_change;
+mod entity_json;
+mod entity_problem;
+mod entity_snapshot;
 mod error;
 mod explain;
 mod facts;
@@ -25,37 +31,47 @@ mod issuers;
 mod json;
 mod jwks;
 mod learn;
+mod mandate;
 mod policy_set;
 mod principals;
+mod reach;
 mod request;
 mod scan;
 mod schema;
+mod search;
 mod semantics;
 mod snapshot;
 mod spiffe;
+mod store;
 mod terms;
 mod text;
 mod wider;
 mod yaml;
 
+pub use advice::{Advised, Found, advise};
 pub use approval::{APPROVALS_MAX, WITHIN_MS};
 pub use clause::{Clause, Effect};
 pub use decide::decide;
 pub use decision::{DECISION_REASONS_MAX, Decision, Deny, Hold, NEEDS_MAX, Permit};
+pub use entity_json::{entity_to_json, read_entities};
+pub use entity_problem::EntityProblem;
+pub use entity_snapshot::{ENTITIES_MAX, EntitySnapshot};
 pub use error::{PolicyError, Problem};
 pub use explain::{
     Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
 };
-pub use facts::{Answered, Caused, Facts, LABELS_MAX, SURROUNDINGS_MAX};
-pub use fixture::{Fixture, Tested, test};
-pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate};
-pub use issuers::{Issuer, IssuerKeys};
+pub use facts::{Answered, Caused, Changes, Facts, LABELS_MAX, SURROUNDINGS_MAX};
+pub use fixture::{Fixture, Tested};
+pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate, gate_with};
+pub use issuers::{Issuer, IssuerKeys, is_place};
 pub use json::unambiguous;
 pub use jwks::{IssuerKey, JWKS_BYTES_MAX, PublicNumbers, TokenAlgorithm, read_jwks};
 pub use learn::{Generalised, Observed, Proposal, Seen, WRITTEN_MAX};
+pub use mandate::Mandated;
 pub use policy_set::PolicySet;
 pub use principals::Principals;
 pub use schema::schema_text;
+pub use search::SEARCHED_MAX;
 pub use semantics::Semantics;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, SNAPSHOT_FILES_MAX, Snapshot};
 pub use spiffe::{SpiffeId, is_trust_domain};

@@ -1,14 +1,19 @@
 use crate::approval::Approvals;
 use crate::clause::{Clause, Effect};
 use crate::compile;
-use crate::entities::{Executables, Uids};
+use crate::declared::Declared;
+use crate::entities::Uids;
+use crate::entity_change::Required;
+use crate::entity_snapshot::EntitySnapshot;
 use crate::error::PolicyError;
+use crate::fixture::{Tested, test};
 use crate::index::{Index, Reads};
 use crate::principals::Principals;
 use crate::semantics::Semantics;
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 use crate::terms::PermitTerms;
-use cedar_policy::{Entities, EntityUid, Policy, Schema};
+use cedar_policy::{EntityUid, Policy, Schema};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,18 +27,22 @@ use writ_tlog::Hash;
 pub struct PolicySet {
     pub(crate) index: Arc<Index>,
     pub(crate) uids: Uids,
-    pub(crate) schema: Schema,
-    pub(crate) entities: Arc<Entities>,
-    pub(crate) executables: Arc<Executables>,
-    pub(crate) policies: BTreeMap<Name, Compiled>,
-    pub(crate) principals: Principals,
+    pub(crate) store: Store,
+    /// What the domain's own schema declares.
+    pub(crate) declared: Arc<Declared>,
+    /// The entities that it names.
+    pub(crate) required: Arc<[Required]>,
+    pub(crate) policies: Arc<BTreeMap<Name, Compiled>>,
+    pub(crate) principals: Arc<Principals>,
     /// What the domain adds to the base schema, as it was written.
     pub(crate) own_schema: Vec<u8>,
     /// What must never be permitted, ascending by id.
-    pub(crate) guardrails: Vec<(Policy, Clause)>,
+    pub(crate) guardrails: Arc<[(Policy, Clause)]>,
+    /// Its files with fixtures.
+    pub(crate) fixtures: Arc<[(String, Vec<u8>)]>,
     pub(crate) digest: Hash,
     pub(crate) semantics: Semantics,
-    pub(crate) warnings: Vec<PolicyError>,
+    pub(crate) warnings: Arc<[PolicyError]>,
 }
 
 /// What is kept of one policy beside the engine's form of it.
@@ -63,7 +72,21 @@ impl fmt::Debug for PolicySet {
 impl PolicySet {
     /// Compiles a snapshot, to decide by these semantics, or says everything that is wrong with it, ascending by file and line.
     pub fn compile(snapshot: &Snapshot, semantics: Semantics) -> Result<Self, Vec<PolicyError>> {
-        compile::compile(snapshot, semantics)
+        compile::compile(snapshot, semantics, None)
+    }
+
+    /// The same, to decide with these entities beside its own: what it names may be there.
+    pub fn compile_with(
+        snapshot: &Snapshot,
+        semantics: Semantics,
+        others: Option<&EntitySnapshot>,
+    ) -> Result<Self, Vec<PolicyError>> {
+        compile::compile(snapshot, semantics, others)
+    }
+
+    /// Tests every fixture that it came with, or says which cannot be read.
+    pub fn test(&self) -> Result<Vec<Tested>, Vec<PolicyError>> {
+        test(self)
     }
 
     /// By which semantics it decides.
@@ -79,7 +102,7 @@ impl PolicySet {
 
     /// The engine's form of its schema and of its policies, for a prover; decisions are made by [`crate::decide`] alone.
     pub fn engine(&self) -> (&Schema, impl Iterator<Item = &Policy>) {
-        (&self.schema, self.index.policies().map(|(policy, _)| policy))
+        (self.store.schema(), self.index.policies().map(|(policy, _)| policy))
     }
 
     /// Its guardrails, ascending by id: permits of what must never be permitted. They take no part in decisions, and are for a prover.
@@ -148,7 +171,7 @@ impl PolicySet {
     }
 
     fn has_exec_below(&self, groups: &[EntityUid]) -> bool {
-        groups.iter().any(|group| self.entities.is_ancestor_of(group, &self.uids.exec))
+        groups.iter().any(|group| self.store.own().is_ancestor_of(group, &self.uids.exec))
     }
 
     /// Who proves to be whom.

@@ -1,11 +1,11 @@
 use crate::entities;
+use crate::entity_change::Required;
 use crate::error::{PolicyError, Problem};
 use crate::issuers::{self, Issuer};
 use crate::json;
 use crate::snapshot::{PRINCIPALS, Snapshot};
 use crate::spiffe::SpiffeId;
 use crate::text::from_hex;
-use cedar_policy::Entities;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use writ_protocol::entry::AssertedPrincipal;
@@ -88,7 +88,7 @@ impl Principals {
 }
 
 /// Reads `principals.json`; each principal must be an entity.
-pub(crate) fn compile(snapshot: &Snapshot, entities: Option<&Entities>) -> Result<Principals, Vec<PolicyError>> {
+pub(crate) fn compile(snapshot: &Snapshot, required: &mut Vec<Required>) -> Result<Principals, Vec<PolicyError>> {
     let finding = |problem| PolicyError::file(PRINCIPALS, problem);
     let bytes = snapshot.file(PRINCIPALS).ok_or_else(|| vec![finding(Problem::FileMissing(PRINCIPALS))])?;
     let value = json::read(PRINCIPALS, bytes).map_err(|error| vec![error])?;
@@ -100,7 +100,7 @@ pub(crate) fn compile(snapshot: &Snapshot, entities: Option<&Entities>) -> Resul
     let principals = Principals { issuers, ..Principals::default() };
     let mut reading = Reading { principals, problems: Vec::new() };
     for (at, item) in items.iter().enumerate() {
-        if let Err(expected) = reading.item(item, entities) {
+        if let Err(expected) = reading.item(item, required) {
             reading.problems.push(Problem::PrincipalForm { item: at + 1, expected });
         }
     }
@@ -117,16 +117,17 @@ struct Reading {
 }
 
 impl Reading {
-    fn item(&mut self, item: &Value, entities: Option<&Entities>) -> Result<(), &'static str> {
+    fn item(&mut self, item: &Value, required: &mut Vec<Required>) -> Result<(), &'static str> {
         let item = item.as_object().ok_or("an object")?;
         if item.keys().any(|key| !["principal", "keys", "uids", "oidc", "spiffe"].contains(&key.as_str())) {
             return Err("no other fields than `principal`, `keys`, `uids`, `oidc` and `spiffe`");
         }
         let text = item.get("principal").and_then(Value::as_str).ok_or("a `principal` as text")?;
         let principal = read_principal(text).ok_or("a `principal` of the form User::id, Agent::id or Workload::id")?;
-        let is_known = |uid| entities.is_none_or(|entities| entities.get(&uid).is_some());
-        if !entities::uid(principal.kind.as_str(), principal.id.as_str()).is_some_and(is_known) {
-            self.problems.push(Problem::PrincipalMissing(text.to_owned()));
+        let missing = Problem::PrincipalMissing(text.to_owned());
+        match entities::uid(principal.kind.as_str(), principal.id.as_str()) {
+            Some(uid) => required.push(Required { uid, missing: PolicyError::file(PRINCIPALS, missing) }),
+            None => self.problems.push(missing),
         }
         if self.principals.keys.contains_key(&principal) {
             self.problems.push(Problem::PrincipalRepeated(text.to_owned()));

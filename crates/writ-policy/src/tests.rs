@@ -1,7 +1,9 @@
 //! What the engine would let pass, and what we make of it.
 
+mod advice;
 mod approvals;
 mod encodings;
+mod entities;
 mod examples;
 mod explain;
 mod fixture;
@@ -12,6 +14,7 @@ mod index;
 mod index_at_large;
 mod inputs;
 mod learn;
+mod mandates;
 mod refusals;
 mod semantics;
 mod snapshot;

@@ -51,7 +51,7 @@ impl PolicySet {
     /// Whether entities and principals are the same.
     pub fn has_entities_of(&self, other: &Self) -> bool {
         // The engine's own comparison of entities looks at their names alone.
-        self.entities.deep_eq(&other.entities) && self.principals == other.principals
+        self.store.own().deep_eq(other.store.own()) && self.principals == other.principals
     }
 
     /// Whether the schema is the same, byte for byte: another action in a group is permitted by a policy that has not changed.

@@ -7,8 +7,10 @@
 pub mod action;
 pub mod bundle;
 pub mod cbor;
+pub mod entities;
 pub mod entry;
 pub mod order;
+pub mod scope;
 pub mod statement;
 
 mod envelope;

@@ -71,8 +71,20 @@ record! {
         epoch: ! u64,
         /// The determining policies.
         reasons: ! Ascending<Name>,
+        /// The entities it was made with beside those of the set.
+        entities: ? EntitiesRef,
         /// Engine version and wrapper.
         semantics: ! Label,
+    }
+}
+
+record! {
+    /// A snapshot of entities.
+    pub EntitiesRef {
+        /// Its epoch.
+        epoch: ! Positive,
+        /// Its digest.
+        snapshot: ! Hash,
     }
 }
 
@@ -119,8 +131,8 @@ record! {
 pub struct Cause {
     /// Where it stands in its lineage.
     pub place: Place,
-    /// Digest of the mandate in force.
-    pub mandate: Option<Hash>,
+    /// The mandate within which it stays, and whatever it causes.
+    pub mandate: Option<EntryRef>,
 }
 
 /// A place in a lineage.

@@ -90,12 +90,13 @@ fn ask() -> impl Strategy<Value = (Action, Ask)> {
         let component = |(name, value): (String, String)| Component { name: Label::new(&name).unwrap(), value };
         pairs.into_iter().map(component).collect::<Vec<_>>()
     });
-    let shadow = (exec(), name(), surroundings.clone())
-        .prop_map(|(action, gateway, surroundings)| (action, Ask::Shadow(Shadowing { gateway, surroundings })));
+    let shadow = (exec(), name(), surroundings.clone()).prop_map(|(action, gateway, surroundings)| {
+        (action, Ask::Shadow(Shadowing { gateway, mandate: None, surroundings }))
+    });
     let authorize =
         (prop_oneof![exec(), order()], audience, surroundings).prop_map(|(action, (audience, admit), surroundings)| {
             let holder = key("holder").1;
-            (action, Ask::Authorize(Authorize { hold: None, admit, holder, audience, surroundings }))
+            (action, Ask::Authorize(Authorize { mandate: None, hold: None, admit, holder, audience, surroundings }))
         });
     prop_oneof![authorize, shadow, order().prop_map(|action| (action, Ask::Order))]
 }
@@ -271,6 +272,7 @@ fn a_request_is_for_an_action_that_can_be_decided() {
 #[test]
 fn only_a_gateway_can_be_asked_to_begin_at_once() {
     let ask = |audience| Authorize {
+        mandate: None,
         hold: None,
         admit: Some(Admitted { nonce: sha256(b"nonce"), execution: ExecutionId::from_bytes([1; 16]) }),
         holder: key("holder").1,

@@ -4,6 +4,8 @@
 //! Each test spoils one part of an entry that is accepted as it is: the refusal has that one cause.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "rules/advised.rs"]
+mod advised;
 #[path = "rules/bodies.rs"]
 mod bodies;
 #[path = "rules/causes.rs"]
@@ -12,6 +14,8 @@ mod causes;
 mod control;
 #[path = "rules/domain.rs"]
 mod domain;
+#[path = "rules/entities.rs"]
+mod entities;
 #[path = "rules/evidence.rs"]
 mod evidence;
 #[path = "rules/grants.rs"]
@@ -20,5 +24,7 @@ mod grants;
 mod holds;
 #[path = "rules/known.rs"]
 mod known;
+#[path = "rules/mandates.rs"]
+mod mandates;
 #[path = "rules/shadows.rs"]
 mod shadows;

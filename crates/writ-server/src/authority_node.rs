@@ -1,7 +1,9 @@
 //! A node that records: an authority over its ledger, readers beside it, and the policy folder it follows.
 
+use crate::api::holds::Pages;
 use crate::issuers::KeyFetcher;
 use crate::readers::{ReadError, Readers};
+use crate::webhook::HoldsWebhook;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ pub struct NodeSetting {
     pub solver: SolverCommand,
     /// Fetches the keys of token issuers.
     pub fetcher: KeyFetcher,
+    /// Who is told of what waits for approval.
+    pub holds_webhook: Option<HoldsWebhook>,
 }
 
 /// A node that records.
@@ -44,11 +48,15 @@ pub struct AuthorityNode {
     /// Why nothing could be published now.
     cannot_publish: Mutex<Option<String>>,
     control: tokio::sync::Mutex<Option<Arc<ControlBundle>>>,
+    hold_pages: Pages,
     /// The turn of a large request.
     large: Semaphore,
     /// The turn of a policy set that is published.
     publishing: Semaphore,
+    /// The turn of whoever changes or reads all entities.
+    entities: Semaphore,
     fetcher: KeyFetcher,
+    holds_webhook: Option<HoldsWebhook>,
 }
 
 impl AuthorityNode {
@@ -58,7 +66,7 @@ impl AuthorityNode {
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
-        let NodeSetting { place, signer, policy, rate, solver, fetcher } = setting;
+        let NodeSetting { place, signer, policy, rate, solver, fetcher, holds_webhook } = setting;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
             if phase == Phase::Idle {
@@ -84,9 +92,12 @@ impl AuthorityNode {
             policy_refused,
             cannot_publish: Mutex::new(None),
             control,
+            hold_pages: Pages::default(),
             large: Semaphore::new(1),
             publishing: Semaphore::new(1),
+            entities: Semaphore::new(1),
             fetcher,
+            holds_webhook,
         })
     }
 
@@ -151,12 +162,24 @@ impl AuthorityNode {
         &self.fetcher
     }
 
+    pub(crate) fn holds_webhook(&self) -> Option<&HoldsWebhook> {
+        self.holds_webhook.as_ref()
+    }
+
+    pub(crate) fn hold_pages(&self) -> &Pages {
+        &self.hold_pages
+    }
+
     pub(crate) fn large(&self) -> &Semaphore {
         &self.large
     }
 
     pub(crate) fn publishing(&self) -> &Semaphore {
         &self.publishing
+    }
+
+    pub(crate) fn entities(&self) -> &Semaphore {
+        &self.entities
     }
 
     pub(crate) fn grown(&self) -> watch::Receiver<()> {

@@ -1,3 +1,4 @@
+use crate::followers::Follower;
 use crate::pace::Pace;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use std::convert::Infallible;
@@ -16,6 +17,8 @@ const ALIVE: &[u8] = b": alive\n\n";
 pub(crate) struct Content {
     part: Part,
     answering: Option<Answering>,
+    /// A place among those who follow, kept as long as this.
+    _follower: Option<Follower>,
 }
 
 enum Part {
@@ -43,11 +46,11 @@ impl Drop for Answering {
 
 impl Content {
     pub(crate) fn none() -> Self {
-        Self { part: Part::Nothing, answering: None }
+        Self { part: Part::Nothing, answering: None, _follower: None }
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { part: Part::Whole(bytes), answering: None }
+        Self { part: Part::Whole(bytes), answering: None, _follower: None }
     }
 
     pub(crate) fn events(chunks: mpsc::Receiver<Bytes>, mut stop: watch::Receiver<()>, alive_every: Duration) -> Self {
@@ -56,7 +59,12 @@ impl Content {
             stop.changed().await.ok();
         });
         let events = Events { chunks, stop, alive: Box::pin(sleep(alive_every)), alive_every };
-        Self { part: Part::Events(Box::new(events)), answering: None }
+        Self { part: Part::Events(Box::new(events)), answering: None, _follower: None }
+    }
+
+    /// Has a place among those who follow.
+    pub(crate) fn kept_by(self, follower: Option<Follower>) -> Self {
+        Self { _follower: follower, ..self }
     }
 
     /// Says when it is gone.

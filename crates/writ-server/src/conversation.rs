@@ -1,18 +1,22 @@
 //! One connection to a node, from its first byte to its last.
 
 use crate::answer::answer;
-use crate::body::{Budget, read_body};
+use crate::api::advice::{is_of_protocol, status_of_protocol};
+use crate::body::{Budget, drained, read_body};
 use crate::content::Content;
-use crate::exchange::{Exchange, Reply, ReplyBody};
+use crate::crowd::{Guest, Seat};
+use crate::exchange::{Asker, Exchange, Reply, ReplyBody};
+use crate::followers::{Follower, Followers};
 use crate::log::{Level, Said};
 use crate::node::Node;
 use crate::openapi::openapi;
 use crate::pace::{Alarm, Pace};
-use crate::peer::Peer;
+use crate::peer::{Crowd, Peer};
 use crate::readers::Readers;
 use crate::refusing::Fault;
 use crate::route::{Route, find};
 use crate::stall::Impatient;
+use crate::strangers::Strangers;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
@@ -33,7 +37,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use writ_protocol::Code;
-use writ_protocol::entry::Would;
+use writ_protocol::entry::{Opinion, Would};
+use writ_protocol::statement::REQUEST_CONTENT_TYPE;
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -45,6 +50,8 @@ pub(crate) struct Conversations {
     pub(crate) node: Node,
     pub(crate) readers: Arc<Readers>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) followers: Arc<Followers>,
     pub(crate) requests: AtomicU64,
     /// Closes when the node is told to stop.
     pub(crate) stopped: watch::Receiver<()>,
@@ -53,7 +60,7 @@ pub(crate) struct Conversations {
 }
 
 /// Answers until the client has gone, a limit is reached, or the node stops and the request under way is answered.
-pub(crate) async fn converse<S>(stream: S, peer: Arc<Peer>, shared: Arc<Conversations>)
+pub(crate) async fn converse<S>(stream: S, peer: Arc<Peer>, seat: &Seat, shared: Arc<Conversations>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -62,12 +69,13 @@ where
         Peer::Local { .. } => limits.local_idle_timeout,
         Peer::Remote { .. } => limits.remote_idle_timeout,
     };
-    let pace = Pace::new(idle_timeout, limits.head_timeout);
+    let (guest, crowd) = (seat.guest().clone(), seat.crowd());
+    let pace = Pace::new(idle_timeout, limits.head_timeout, guest.clone());
     let mut alarm = Alarm::new(pace.clone());
     let stream = Impatient::paced(stream, limits.stall_timeout, pace.clone());
     let service = service_fn(|request: Request<Incoming>| {
         pace.answering();
-        let turn = Turn::new(&request, peer.clone(), shared.clone());
+        let turn = Turn::new(&request, peer.clone(), (crowd, guest.clone()), shared.clone());
         let pace = pace.clone();
         async move { Ok::<_, Infallible>(turn.respond(request).await.map(|content| content.telling(pace))) }
     });
@@ -80,6 +88,7 @@ where
     let mut connection = pin!(connection);
     let mut stopped = shared.stopped.clone();
     let mut stopping = pin!(stopped.changed());
+    let mut leaving = pin!(seat.guest().told_to_leave());
     let mut told = false;
     // How a connection ended is the client's doing, and nothing to tell the operator: it could fill a disk.
     poll_fn(|cx| {
@@ -87,7 +96,7 @@ where
             told = true;
             connection.as_mut().graceful_shutdown();
         }
-        if connection.as_mut().poll(cx).is_ready() {
+        if connection.as_mut().poll(cx).is_ready() || leaving.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         alarm.poll(cx)
@@ -101,7 +110,12 @@ struct Turn {
     began: Instant,
     is_head: bool,
     is_api: bool,
+    is_of_protocol: bool,
+    /// By which whoever asks knows this request.
+    named: Option<HeaderValue>,
     peer: Arc<Peer>,
+    crowd: Crowd,
+    guest: Arc<Guest>,
     shared: Arc<Conversations>,
 }
 
@@ -111,28 +125,103 @@ struct Outcome {
     response: Response<Content>,
     refused: Option<(Code, String)>,
     would: Option<Would>,
+    advice: Vec<Opinion>,
+    asker: Asker,
+    follower: Option<Follower>,
+}
+
+impl Outcome {
+    fn of(route: &'static str, response: Response<Content>) -> Self {
+        Self { route, response, refused: None, would: None, advice: Vec::new(), asker: Asker::Anybody, follower: None }
+    }
 }
 
 impl Turn {
-    fn new(request: &Request<Incoming>, peer: Arc<Peer>, shared: Arc<Conversations>) -> Self {
+    fn new(
+        request: &Request<Incoming>,
+        peer: Arc<Peer>,
+        (crowd, guest): (Crowd, Arc<Guest>),
+        shared: Arc<Conversations>,
+    ) -> Self {
         let path = request.uri().path();
         Self {
             id: shared.requests.fetch_add(1, Ordering::Relaxed),
             began: Instant::now(),
             is_head: *request.method() == Method::HEAD,
             is_api: path == "/v1" || path.starts_with("/v1/"),
+            is_of_protocol: is_of_protocol(path),
+            named: request.headers().get(REQUEST_ID).filter(|_| is_of_protocol(path)).cloned(),
             peer,
+            crowd,
+            guest,
             shared,
         }
     }
 
     async fn respond(self, request: Request<Incoming>) -> Response<Content> {
-        let Outcome { route, mut response, refused, would } = self.outcome(request).await;
-        response.headers_mut().insert(REQUEST_ID, HeaderValue::from(self.id));
-        self.record(route, response.status(), refused, would);
+        self.guest.has_asked();
+        if let Err(fault) = self.may_ask(&request) {
+            // What is short is let pass, so that whoever still sends it gets to read the answer.
+            drained(request.into_body(), self.shared.node.limits.body_timeout).await;
+            return self.turned_away(fault);
+        }
+        let Outcome { route, mut response, refused, would, advice, asker, follower } = self.outcome(request).await;
+        self.remember(asker);
+        let id = self.named.clone().unwrap_or_else(|| HeaderValue::from(self.id));
+        response.headers_mut().insert(REQUEST_ID, id);
+        self.record(route, response.status(), refused, would, &advice);
+        *response.body_mut() = std::mem::replace(response.body_mut(), Content::none()).kept_by(follower);
         let sent = response.body().size_hint().exact().unwrap_or(0);
         self.shared.node.metrics.sent.add(0, sent);
         response
+    }
+
+    /// Whoever is not known tries so often, and everybody reads so often. Asked before anything of the request is read.
+    fn may_ask(&self, request: &Request<Incoming>) -> Result<(), Fault> {
+        let strangers = &self.shared.strangers;
+        let reads = self.is_head || *request.method() == Method::GET;
+        if !reads {
+            let may = self.guest.is_known() || strangers.may_try(self.crowd);
+            return if may { Ok(()) } else { Err(Fault::TriedTooOften) };
+        }
+        let is_watched = matches!(request.uri().path(), "/healthz" | "/readyz");
+        if is_watched || strangers.may_read(self.crowd) { Ok(()) } else { Err(Fault::ReadTooOften) }
+    }
+
+    /// As many refusals as a flood has requests: each is counted, and none has a line in the log.
+    fn turned_away(&self, fault: Fault) -> Response<Content> {
+        let reply = self.refused(fault);
+        let metrics = &self.shared.node.metrics;
+        metrics.answered("", reply.status.as_u16(), self.began.elapsed());
+        reply.refusal_code().into_iter().for_each(|code| metrics.refused(code));
+        self.response(reply)
+    }
+
+    /// What the transport refuses. Nobody else has seen it, so it is counted here.
+    fn refused(&self, fault: Fault) -> Reply {
+        let counts = fault.is_turned_away();
+        let reply = fault.into_reply();
+        if let (true, Some(code)) = (counts, reply.refusal_code()) {
+            self.shared.strangers.turned_away(code);
+        }
+        reply
+    }
+
+    /// What came out about who asks decides what may be asked next.
+    fn remember(&self, asker: Asker) {
+        match asker {
+            Asker::Known => self.guest.set_known(true),
+            Asker::Anybody => {}
+            Asker::Stranger => {
+                self.guest.set_known(false);
+                if self.shared.strangers.failed(self.crowd) {
+                    let peer = self.peer.to_string();
+                    self.shared.node.log.line(Level::Warn, "strangers", &[("peer", Said::Text(&peer))]);
+                }
+                return;
+            }
+        }
+        self.guest.was_useful();
     }
 
     async fn outcome(&self, request: Request<Incoming>) -> Outcome {
@@ -145,7 +234,7 @@ impl Turn {
             _ => None,
         };
         if let Some(route) = own {
-            let reply = self.about_us(route, &request).unwrap_or_else(Fault::into_reply);
+            let reply = self.about_us(route, &request).unwrap_or_else(|fault| self.refused(fault));
             return self.outcome_of(route, reply);
         }
         if path == "/checkpoint" || path.starts_with("/tile/") {
@@ -154,21 +243,29 @@ impl Turn {
                 self.shared.node.log.line(Level::Error, "ledger_unreadable", &[("why", Said::Text(&why))]);
             };
             let response = answer(&request, self.shared.readers.clone(), &report).await;
-            return Outcome { route, response, refused: None, would: None };
+            return Outcome::of(route, response);
         }
         if !self.may_name(&request) {
-            return self.outcome_of("", Fault::OtherHost.into_reply());
+            return self.outcome_of("", self.refused(Fault::OtherHost));
         }
         let routes = self.shared.node.routes;
         let (route, parameters) = match find(routes, request.method(), path) {
             Ok((route, parameters)) => (route, parameters.into_iter().map(str::to_owned).collect()),
-            Err(fault) => return self.outcome_of("", fault.into_reply()),
+            Err(fault) => return self.outcome_of("", self.refused(fault)),
         };
+        let mut follower = None;
+        if route.is_followed {
+            follower = self.shared.followers.one_more(self.crowd);
+            if follower.is_none() {
+                return self.outcome_of(route.pattern, self.refused(Fault::TooManyFollow));
+            }
+        }
         let reply = match self.read(route, parameters, request).await {
             Ok(exchange) => self.answer(exchange).await,
             Err(fault) => Err(fault),
         };
-        self.outcome_of(route.pattern, reply.unwrap_or_else(Fault::into_reply))
+        let outcome = self.outcome_of(route.pattern, reply.unwrap_or_else(|fault| self.refused(fault)));
+        Outcome { follower, ..outcome }
     }
 
     /// A page in a browser of this machine can let its own name lead here, and then ask as if it were us. The name gives it away.
@@ -217,10 +314,13 @@ impl Turn {
             return Err(Fault::BodyNotWanted);
         }
         // A page in a browser cannot send this type to us without asking first, and we never give it leave.
-        if route.method == Method::POST && !head.headers.get(CONTENT_TYPE).is_some_and(is_json) {
+        let is_taken = |value: &HeaderValue| is_json(value) || route.takes_requests && value == REQUEST_CONTENT_TYPE;
+        if route.method == Method::POST && !head.headers.get(CONTENT_TYPE).is_some_and(is_taken) {
             return Err(Fault::BodyNotJson);
         }
-        let (body, share) = read_body(body, route.body_bytes_max, limits.body_timeout, &self.shared.budget).await?;
+        let is_stranger = matches!(&*self.peer, Peer::Remote { .. }) && !self.guest.is_known();
+        let share = self.shared.budget.share(is_stranger);
+        let (body, share) = read_body(body, route.body_bytes_max, limits.body_timeout, share).await?;
         self.shared.node.metrics.received.add(0, u64::try_from(body.len()).unwrap_or(u64::MAX));
         Ok(Exchange {
             id: self.id,
@@ -240,6 +340,7 @@ impl Turn {
     async fn answer(&self, exchange: Exchange) -> Result<Reply, Fault> {
         let answering = self.shared.node.handler.answer(exchange);
         let under_way = self.shared.under_way.clone();
+        self.guest.set_busy(true);
         let task = tokio::spawn(async move {
             let _under_way = under_way;
             answering.await
@@ -257,10 +358,13 @@ impl Turn {
         }
     }
 
-    fn outcome_of(&self, route: &'static str, reply: Reply) -> Outcome {
+    fn outcome_of(&self, route: &'static str, mut reply: Reply) -> Outcome {
+        if self.is_of_protocol {
+            reply.status = status_of_protocol(reply.status);
+        }
         let refused = reply.refused.as_ref().map(|refusal| (refusal.code(), refusal.why().to_owned()));
-        let would = reply.would;
-        Outcome { route, response: self.response(reply), refused, would }
+        let (would, advice, asker) = (reply.would, std::mem::take(&mut reply.advice), reply.asker);
+        Outcome { refused, would, advice, asker, ..Outcome::of(route, self.response(reply)) }
     }
 
     fn response(&self, reply: Reply) -> Response<Content> {
@@ -296,7 +400,14 @@ impl Turn {
         response
     }
 
-    fn record(&self, route: &'static str, status: StatusCode, refused: Option<(Code, String)>, would: Option<Would>) {
+    fn record(
+        &self,
+        route: &'static str,
+        status: StatusCode,
+        refused: Option<(Code, String)>,
+        would: Option<Would>,
+        advice: &[Opinion],
+    ) {
         let (metrics, log) = (&self.shared.node.metrics, &self.shared.node.log);
         let took: Duration = self.began.elapsed();
         metrics.answered(route, status.as_u16(), took);
@@ -316,6 +427,10 @@ impl Turn {
         if let Some(would) = would {
             metrics.shadowed(would);
             fields.push(("would", Said::Text(would.as_str())));
+        }
+        advice.iter().for_each(|opinion| metrics.advised(*opinion));
+        if let [opinion] = advice {
+            fields.push(("advised", Said::Text(opinion.as_str())));
         }
         log.line(Level::Info, "request", &fields);
     }

@@ -62,6 +62,9 @@ pub enum ServeError {
     /// What was given as the name of a trust domain is none, or was given twice.
     #[error("{0:?} is no trust domain, or stands twice; give each once, in letters a-z, digits and . _ -")]
     TrustDomain(String),
+    /// Nobody can be told of holds so.
+    #[error("the webhook for holds cannot be used: {0}")]
+    Webhook(&'static str),
     /// Certificate and key do not fit.
     #[error("the certificate and the key cannot be used for TLS: {0}; give the key that belongs to the certificate")]
     Tls(rustls::Error),

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use writ_protocol::entry::Would;
+use writ_protocol::entry::{Opinion, Would};
 use writ_protocol::{Code, Refusal};
 
 const JSON: &str = "application/json";
@@ -138,6 +138,20 @@ pub struct Reply {
     pub(crate) body: ReplyBody,
     pub(crate) refused: Option<Refusal>,
     pub(crate) would: Option<Would>,
+    pub(crate) advice: Vec<Opinion>,
+    pub(crate) asker: Asker,
+}
+
+/// Who has asked, as far as it came out. It decides what may be tried next on the same connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asker {
+    /// Anybody: nothing was asked for that takes knowing who asks.
+    #[default]
+    Anybody,
+    /// Somebody who has just shown who they are.
+    Known,
+    /// Nobody who is known.
+    Stranger,
 }
 
 pub(crate) enum ReplyBody {
@@ -155,6 +169,8 @@ impl Reply {
             body: ReplyBody::Whole(bytes.into()),
             refused: None,
             would: None,
+            advice: Vec::new(),
+            asker: Asker::Anybody,
         }
     }
 
@@ -185,7 +201,7 @@ impl Reply {
     /// Server-sent events, each made by [`event`], until the sender is gone. The sender sees by `closed` that nobody listens.
     pub fn events(events: mpsc::Receiver<Bytes>) -> Self {
         let body = ReplyBody::Events(events);
-        Self { status: StatusCode::OK, content_type: EVENTS, headers: Vec::new(), body, refused: None, would: None }
+        Self { body, ..Self::bytes(StatusCode::OK, EVENTS, Bytes::new()) }
     }
 
     /// Counts and logs this answer as a refusal.
@@ -199,6 +215,20 @@ impl Reply {
     #[must_use]
     pub fn counted_as_shadow(mut self, would: Would) -> Self {
         self.would = Some(would);
+        self
+    }
+
+    /// Counts and logs these advices.
+    #[must_use]
+    pub(crate) fn counted_as_advice(mut self, advice: impl IntoIterator<Item = Opinion>) -> Self {
+        self.advice = advice.into_iter().collect();
+        self
+    }
+
+    /// Says who has asked.
+    #[must_use]
+    pub fn to(mut self, asker: Asker) -> Self {
+        self.asker = asker;
         self
     }
 

@@ -9,6 +9,7 @@ use crate::metrics::Gauge;
 use crate::node::{Node, NodeLimits, serve_node};
 use crate::operations::handler;
 use crate::route::NODE_ROUTES;
+use crate::webhook::tell_of_holds;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -32,11 +33,12 @@ pub async fn serve_authority(
     log: Log,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (asked, scraped) = (node.clone(), node.clone());
+    let (asked, scraped, counting) = (node.clone(), node.clone(), node.clone());
     let mut upkeep = vec![
         tokio::spawn(follow_policy(node.clone(), log.clone())),
         tokio::spawn(look_for_solver(node.clone(), log.clone())),
         tokio::spawn(tally(node.clone(), log.clone())),
+        tokio::spawn(tell_of_holds(node.clone(), log.clone())),
     ];
     upkeep.extend(listeners.clients().map(|clients| tokio::spawn(follow_trust(clients, log.clone()))));
     let served = Node {
@@ -44,6 +46,7 @@ pub async fn serve_authority(
         routes: NODE_ROUTES,
         handler: handler(node.clone()),
         ready: Box::new(move || asked.authority().ready().map_err(|error| error.refusal())),
+        turned_away: Box::new(move |code| counting.authority().count_turned_away(code)),
         metrics: Arc::new(Node::metrics(NODE_ROUTES).at_scrape(move || gauges(&scraped))),
         log: log.clone(),
         limits: NodeLimits::STANDARD,

@@ -18,6 +18,7 @@ mod crowd;
 mod error;
 mod exchange;
 mod explained;
+mod followers;
 mod govern;
 mod issuers;
 mod json;
@@ -29,26 +30,31 @@ mod metrics;
 mod node;
 mod openapi;
 mod operations;
+mod outgoing;
 mod pace;
 mod peer;
 mod readers;
 mod refusing;
 mod route;
 mod serve;
+mod signed;
 mod stall;
+mod strangers;
 mod tls;
+mod webhook;
 
+pub use api::advice::questions_in;
 pub use authority_node::{AuthorityNode, NodeSetting};
 pub use clients::{ClientCertificate, ClientCertificates, ClientTrust};
 pub use error::ServeError;
-pub use exchange::{Exchange, Handler, Query, Reply, event};
+pub use exchange::{Asker, Exchange, Handler, Query, Reply, event};
 pub use explained::explanation_json;
 pub use govern::serve_authority;
 pub use hyper::body::Bytes;
 pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 pub use issuers::KeyFetcher;
-pub use json::{Fields, Json, strict_json};
+pub use json::{Fields, Json, open_json, strict_json};
 pub use limits::Limits;
 pub use lineage::lineage_json;
 pub use listen::{Listeners, SOCKET_MODE};
@@ -60,9 +66,10 @@ pub use peer::Peer;
 pub use route::{NODE_ROUTES, Route};
 pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal};
 pub use tls::TlsConfig;
+pub use webhook::HoldsWebhook;
 pub use writ_authority::{
-    Accepted, AuthorityError, Backtest, Came, Changed, Gate, GateResult, Gated, History, LearnFrom, Learned, Looked,
-    Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics, Shift, Snapshot,
-    SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, gate, learn, prove, read_policy_folder, replay,
-    retell, schema_text,
+    Accepted, AuthorityError, Backtest, Came, Changed, EntitySnapshot, Gate, GateResult, Gated, History, LearnFrom,
+    Learned, Looked, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics,
+    Shift, Snapshot, SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, entities_in_force, entity_to_json,
+    gate_with, learn, prove, read_entities, read_policy_folder, replay, retell, schema_text,
 };

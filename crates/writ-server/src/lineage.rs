@@ -34,6 +34,7 @@ fn member(kin: &Kin, is_subject: bool) -> Value {
         "auth": grant.principal.auth.as_str(),
         "policies": texts(grant.policy.reasons.as_slice(), Name::as_str),
         "epoch": grant.policy.epoch,
+        "mandate": grant.cause.mandate.as_ref().map(|named| named.index),
         "labels": texts(grant.labels.as_slice(), Label::as_str),
         "gained": gained.collect::<Vec<_>>(),
         "executions": kin.executions.iter().map(execution).collect::<Vec<_>>(),

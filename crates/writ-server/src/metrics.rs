@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use writ_protocol::Code;
-use writ_protocol::entry::Would;
+use writ_protocol::entry::{Opinion, Would};
 
 /// The upper ends of the buckets for durations, in microseconds.
 const BUCKETS_US: [u64; 14] = [
@@ -129,6 +129,7 @@ pub struct Metrics {
     durations: Vec<Histogram>,
     refusals: Counters,
     shadows: Counters,
+    advice: Counters,
     more: Vec<Arc<Counters>>,
     scrape: Option<Scrape>,
     pub(crate) connections: AtomicI64,
@@ -162,6 +163,12 @@ impl Metrics {
                 "Requests in shadow, by what would have been answered.",
                 "would",
                 Would::ALL.iter().map(|would| would.as_str()),
+            ),
+            advice: Counters::by(
+                "writ_advice_total",
+                "Questions about somebody, by what was answered.",
+                "answer",
+                Opinion::ALL.iter().map(|opinion| opinion.as_str()),
             ),
             routes,
             more: Vec::new(),
@@ -208,6 +215,12 @@ impl Metrics {
         self.shadows.count(would as usize);
     }
 
+    /// Counts what was answered to a question.
+    pub(crate) fn advised(&self, opinion: Opinion) {
+        // `Opinion::ALL` is in the order of the enum.
+        self.advice.count(opinion as usize);
+    }
+
     /// Counts a request that was answered.
     pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
         let other = self.routes.len().saturating_sub(1);
@@ -229,7 +242,9 @@ impl Metrics {
         for durations in &self.durations {
             durations.write(&mut page, name);
         }
-        for counters in [&self.refusals, &self.shadows, &self.accepted, &self.turned_away, &self.received, &self.sent] {
+        for counters in
+            [&self.refusals, &self.shadows, &self.advice, &self.accepted, &self.turned_away, &self.received, &self.sent]
+        {
             counters.write(&mut page);
         }
         head(&mut page, "writ_connections", "Connections now.", "gauge");

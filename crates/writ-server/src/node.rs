@@ -2,16 +2,18 @@
 
 use crate::body::Budget;
 use crate::conversation::{Conversations, converse};
-use crate::crowd::Crowds;
+use crate::crowd::{Crowds, Seat};
 use crate::error::ServeError;
 use crate::exchange::Handler;
+use crate::followers::Followers;
 use crate::listen::{Listeners, LocalSocket};
 use crate::log::{Level, Log, Said};
 use crate::metrics::Metrics;
-use crate::peer::Peer;
+use crate::peer::{Crowd, Peer};
 use crate::readers::Readers;
 use crate::route::Route;
 use crate::serve::is_the_clients;
+use crate::strangers::{Strangers, TurnedAway};
 use crate::tls::TlsConfig;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -26,7 +28,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-use writ_protocol::Refusal;
+use writ_authority::Rate;
+use writ_protocol::{Code, Refusal};
 
 /// Before the next attempt, when the system has no more sockets for us.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -34,10 +37,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// What clients of a node may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeLimits {
-    /// Connections at a time to each listener. Whoever comes later waits until one has ended.
+    /// Connections at a time to each listener. Whoever comes later takes the place of one on which nobody known has asked, or waits until one has
+    /// ended.
     pub connections_max: usize,
-    /// Connections at a time of one user or address. One more is closed at once.
+    /// Connections at a time of one user or address. One more takes the place of one to which nothing of use was answered yet, or is closed at once.
     pub connections_each_max: usize,
+    /// How often a user or an address may try in vain to be known: requests of nobody known, and connections that came for nothing.
+    pub tries_each: Rate,
+    /// How often all from the network may, together.
+    pub tries_all: Rate,
+    /// How often a user or an address may read what anybody may.
+    pub reads_each: Rate,
+    /// Who may follow the feed or wait for what is to come, at a time, at each listener.
+    pub followers_max: usize,
+    /// How many of these may be of one user or address.
+    pub followers_each_max: usize,
     /// How long the head of a request may take, and a handshake of TLS.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
@@ -63,6 +77,11 @@ impl NodeLimits {
     pub const STANDARD: Self = Self {
         connections_max: 256,
         connections_each_max: 64,
+        tries_each: Rate { per_second: 50, burst: 250 },
+        tries_all: Rate { per_second: 1_000, burst: 2_000 },
+        reads_each: Rate { per_second: 1_000, burst: 4_000 },
+        followers_max: 128,
+        followers_each_max: 32,
         head_timeout: Duration::from_secs(10),
         body_timeout: Duration::from_secs(10),
         bodies_bytes_max: 64 * 1024 * 1024,
@@ -88,6 +107,8 @@ pub struct Node {
     pub handler: Handler,
     /// Asked at `/readyz`, from the event loop, so it must be quick.
     pub ready: Readiness,
+    /// Counts, for the record, what is refused to those of whom nothing is known; quick, since a flood calls it for each of its requests.
+    pub turned_away: Box<dyn Fn(Code) + Send + Sync>,
     /// Shown at `/metrics`; made by [`Node::metrics`].
     pub metrics: Arc<Metrics>,
     /// Where requests and faults are told.
@@ -109,7 +130,7 @@ impl Node {
 /// Runs on one thread: deciding waits for the ledger's own thread, and reading for threads that may wait.
 pub async fn serve_node(
     listeners: Listeners,
-    node: Node,
+    mut node: Node,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     if listeners.unix.is_none() && listeners.tcp.is_none() {
@@ -118,7 +139,10 @@ pub async fn serve_node(
     let (under_way, mut none_under_way) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(());
     let limits = node.limits;
+    let turned_away: TurnedAway = std::mem::replace(&mut node.turned_away, Box::new(|_| {}));
     let shared = Arc::new(Conversations {
+        strangers: Arc::new(Strangers::new(&limits, turned_away)),
+        followers: Followers::new(limits.followers_max, limits.followers_each_max),
         readers: Arc::new(Readers::open(&node.store)?),
         budget: Budget::new(limits.bodies_bytes_max),
         requests: AtomicU64::new(0),
@@ -211,8 +235,8 @@ impl Door {
             unix: listeners.unix,
             tcp: listeners.tcp,
             limits,
+            crowds: Crowds::new(limits.connections_each_max, shared.strangers.clone()),
             shared,
-            crowds: Crowds::new(limits.connections_each_max),
             connections: JoinSet::new(),
             local: Arc::new(AtomicUsize::new(0)),
             remote: Arc::new(AtomicUsize::new(0)),
@@ -243,7 +267,7 @@ impl Door {
     /// Clients from the network cannot take the places of local ones, which gateways depend on.
     fn poll_local(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
         match &self.unix {
-            Some(socket) if self.local.load(Ordering::Relaxed) < self.limits.connections_max => {
+            Some(socket) if self.is_room(&self.local, false) => {
                 socket.listener.poll_accept(cx).map_ok(|(stream, _)| Arrival::Local(stream))
             }
             Some(_) | None => Poll::Pending,
@@ -252,11 +276,28 @@ impl Door {
 
     fn poll_remote(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
         match &self.tcp {
-            Some((listener, _)) if self.remote.load(Ordering::Relaxed) < self.limits.connections_max => {
+            Some((listener, _)) if self.is_room(&self.remote, true) => {
                 listener.poll_accept(cx).map_ok(|(stream, address)| Arrival::Remote(stream, address))
             }
             Some(_) | None => Poll::Pending,
         }
+    }
+
+    fn is_room(&self, present: &AtomicUsize, is_remote: bool) -> bool {
+        present.load(Ordering::Relaxed) < self.limits.connections_max || self.crowds.gives_way(is_remote)
+    }
+
+    /// A place for somebody of this crowd. Those who have tried in vain too often get none, before anything is spent on them; but nobody is turned away for
+    /// what others of the network did.
+    fn seat(&self, crowd: Crowd) -> Option<Seat> {
+        let present = if crowd.is_remote() { &self.remote } else { &self.local };
+        if !self.shared.strangers.may_connect(crowd) {
+            return None;
+        }
+        if present.load(Ordering::Relaxed) > self.limits.connections_max {
+            self.crowds.make_room(crowd.is_remote());
+        }
+        self.crowds.seat(crowd)
     }
 
     fn admit(&mut self, arrival: Arrival) {
@@ -273,19 +314,20 @@ impl Door {
             }
         };
         metrics.accepted.count(kind);
-        let Some(seat) = self.crowds.seat(peer.crowd()) else {
+        let Some(seat) = self.seat(peer.crowd()) else {
             metrics.turned_away.count(0);
+            self.shared.strangers.turned_away(Code::RateLimited);
             return;
         };
         let shared = self.shared.clone();
         let tls = self.tcp.as_ref().and_then(|(_, tls)| tls.clone());
         self.connections.spawn(async move {
-            let _place = (present, seat);
+            let _present = present;
             match arrival {
-                Arrival::Local(stream) => converse(stream, Arc::new(peer), shared).await,
+                Arrival::Local(stream) => converse(stream, Arc::new(peer), &seat, shared).await,
                 Arrival::Remote(stream, address) => {
                     if stream.set_nodelay(true).is_ok() {
-                        remote(stream, address, tls, shared).await;
+                        remote(stream, (address, &seat), tls, shared).await;
                     }
                 }
             }
@@ -298,17 +340,28 @@ impl Door {
     }
 }
 
-async fn remote(stream: TcpStream, address: SocketAddr, tls: Option<TlsConfig>, shared: Arc<Conversations>) {
+async fn remote(
+    stream: TcpStream,
+    (address, seat): (SocketAddr, &Seat),
+    tls: Option<TlsConfig>,
+    shared: Arc<Conversations>,
+) {
     let Some(tls) = tls else {
         let peer = Peer::Remote { address, tls: false, certificate: None };
-        return converse(stream, Arc::new(peer), shared).await;
+        return converse(stream, Arc::new(peer), seat, shared).await;
     };
     let head_timeout = shared.node.limits.head_timeout;
     // A handshake that fails is the client's doing, and nothing to tell the operator: it could fill a disk.
-    if let Ok(Ok(stream)) = timeout(head_timeout, tls.acceptor().accept(stream)).await {
+    let (mut shaking, mut leaving) =
+        (pin!(timeout(head_timeout, tls.acceptor().accept(stream))), pin!(seat.guest().told_to_leave()));
+    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+        Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
+        Poll::Pending => leaving.as_mut().poll(cx).map(|()| None),
+    });
+    if let Some(Ok(stream)) = shaken.await {
         // What was shown is looked at once here, and holds for every request of the connection.
         let certificate = tls.certificate(stream.get_ref().1);
-        converse(stream, Arc::new(Peer::Remote { address, tls: true, certificate }), shared).await;
+        converse(stream, Arc::new(Peer::Remote { address, tls: true, certificate }), seat, shared).await;
     }
 }
 

@@ -3,9 +3,11 @@
 use crate::api::status_codes;
 use crate::route::{NODE_ROUTES, Route};
 use hyper::Method;
+use schemas::{entity_schemas, hold_schemas, lineage_schemas, mandate_schemas};
 use serde_json::{Map, Value, json};
 use writ_protocol::Code;
 use writ_protocol::entry::Would;
+use writ_protocol::statement::REQUEST_CONTENT_TYPE;
 
 /// What a reader must know of one operation.
 struct Operation {
@@ -21,6 +23,9 @@ struct Operation {
     /// Whether a recorded refusal is among the answers.
     denies: bool,
 }
+
+mod advice;
+mod schemas;
 
 const OPERATIONS: &[Operation] = &[
     Operation {
@@ -58,6 +63,24 @@ const OPERATIONS: &[Operation] = &[
         gives: "Recorded",
         query: &[],
         denies: true,
+    },
+    Operation {
+        pattern: "/v1/entities",
+        id: "changeEntities",
+        summary: "Change the entities: what is put and removed, and an order that names it, signed by a principal's key.",
+        takes: Some("EntityChange"),
+        gives: "Recorded",
+        query: &[],
+        denies: true,
+    },
+    Operation {
+        pattern: "/v1/entities/snapshot",
+        id: "entities",
+        summary: "The entities in force beside those of the policy set: for the node's own user, over the local socket, outside every governed execution.",
+        takes: None,
+        gives: "Entities",
+        query: &[],
+        denies: false,
     },
     Operation {
         pattern: "/v1/statements",
@@ -110,7 +133,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "What waits for approval, the oldest first. Values are behind commitments, as everywhere.",
         takes: None,
         gives: "Holds",
-        query: &[],
+        query: &[("from", "show those from this index on; the answer before says so in `next`")],
         denies: false,
     },
     Operation {
@@ -120,6 +143,24 @@ const OPERATIONS: &[Operation] = &[
         takes: None,
         gives: "HoldState",
         query: &[("wait_ms", "answer once it is no longer pending, or after so long, 20,000 at most")],
+        denies: false,
+    },
+    Operation {
+        pattern: "/v1/mandates",
+        id: "mandates",
+        summary: "Who is for what: the mandates that have not ended, the newest first, 64 at most.",
+        takes: None,
+        gives: "Mandates",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/v1/mandates/{index}",
+        id: "mandate",
+        summary: "One mandate, and what is left of it.",
+        takes: None,
+        gives: "Mandate",
+        query: &[],
         denies: false,
     },
     Operation {
@@ -155,14 +196,71 @@ const OPERATIONS: &[Operation] = &[
         )],
         denies: false,
     },
+    Operation {
+        pattern: "/.well-known/authzen-configuration",
+        id: "advice_configuration",
+        summary: "Where the operations of the AuthZEN Authorization API 1.0 are, at the name by which this was asked.",
+        takes: None,
+        gives: "AdviceConfiguration",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/access/v1/evaluation",
+        id: "evaluation",
+        summary: "AuthZEN: may a subject do this to a resource? A deny is a 200 as well. The answer is recorded, and is no writ.",
+        takes: Some("Evaluation"),
+        gives: "AdviceDecision",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/access/v1/evaluations",
+        id: "evaluations",
+        summary: "AuthZEN: several such questions, at most 256; with none, the one that the defaults are.",
+        takes: Some("Evaluations"),
+        gives: "AdviceDecisions",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/access/v1/search/subject",
+        id: "search_subject",
+        summary: "AuthZEN: which subjects of a type may?",
+        takes: Some("AdviceSearch"),
+        gives: "AdviceFound",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/access/v1/search/resource",
+        id: "search_resource",
+        summary: "AuthZEN: to which resources of a type?",
+        takes: Some("AdviceSearch"),
+        gives: "AdviceFound",
+        query: &[],
+        denies: false,
+    },
+    Operation {
+        pattern: "/access/v1/search/action",
+        id: "search_action",
+        summary: "AuthZEN: which actions?",
+        takes: Some("AdviceSearch"),
+        gives: "AdviceFound",
+        query: &[],
+        denies: false,
+    },
 ];
 
 /// The document.
 pub fn openapi() -> Value {
     let mut schemas = schemas();
     if let Some(schemas) = schemas.as_object_mut() {
+        schemas.extend(mandate_schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
         schemas.extend(hold_schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
+        schemas.extend(entity_schemas().map(|(name, schema)| (name.to_owned(), schema)));
         schemas.extend(lineage_schemas().map(|(name, schema)| (name.to_owned(), schema)));
+        schemas.extend(advice::schemas().map(|(name, schema)| (name.to_owned(), schema)));
     }
     let mut paths = Map::new();
     for route in NODE_ROUTES {
@@ -224,7 +322,11 @@ fn described(operation: &Operation) -> Value {
         "default".to_owned(),
         json!({
             "description": "Refused without an entry. The status follows from the code.",
-            "content": { "application/json": { "schema": reference("Refused") } },
+            "content": if operation.pattern.starts_with("/v1/") {
+                json!({ "application/json": { "schema": reference("Refused") } })
+            } else {
+                json!({ "text/plain": { "schema": { "type": "string" } } })
+            },
         }),
     );
     let mut described = json!({
@@ -234,8 +336,16 @@ fn described(operation: &Operation) -> Value {
         "responses": responses,
     });
     if let (Some(takes), Some(fields)) = (operation.takes, described.as_object_mut()) {
-        let body = json!({ "required": true, "content": { "application/json": { "schema": reference(takes) } } });
-        fields.insert("requestBody".to_owned(), body);
+        let mut content = json!({ "application/json": { "schema": reference(takes) } });
+        if let ("Asked", Some(content)) = (takes, content.as_object_mut()) {
+            content.insert(REQUEST_CONTENT_TYPE.to_owned(), json!({ "schema": {
+                "type": "string",
+                "format": "binary",
+                "description": "The payload of spec/statement.md itself. Where a signature says who asks, the message has the headers \
+                                Content-Digest, Signature-Input and Signature of that page (RFC 9421).",
+            } }));
+        }
+        fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     described
 }
@@ -294,68 +404,6 @@ fn explanation() -> Value {
 
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
-}
-
-/// What waits, and what was answered to it.
-fn hold_schemas() -> [(&'static str, Value); 5] {
-    let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
-    let proof = || text("The entry with its proof, as a C2SP tlog-proof.");
-    [
-        (
-            "Hold",
-            object(
-                "A request that waits for approval. Whoever asked asks again once it is approved, with another request that names the hold and has its action salt.",
-                &[
-                    ("outcome", json!({ "const": "hold" })),
-                    ("index", index.clone()),
-                    ("repeated", boolean.clone()),
-                    ("approved", json!({ "type": "boolean", "description": "Whether enough have approved it." })),
-                    ("needs", list(reference("Need"))),
-                    ("until_ms", index.clone()),
-                    ("why", text("Why, for a person.")),
-                    ("policies", list(reference("Clause"))),
-                    ("action_salt", bytes("The salt of the action digest that is approved.")),
-                    ("next", text("What to do.")),
-                    ("proof", proof()),
-                ],
-            ),
-        ),
-        ("Need", object("So many approvals of a group.", &[("group", reference("Name")), ("count", index.clone())])),
-        ("Holds", object("What waits.", &[("holds", list(reference("HoldState")))])),
-        (
-            "HoldState",
-            object(
-                "A hold as it is recorded.",
-                &[
-                    ("index", index.clone()),
-                    ("id", text("Its id.")),
-                    ("state", json!({ "enum": ["pending", "approved", "rejected", "lapsed", "resolved"] })),
-                    ("principal", text("Who waits.")),
-                    ("needs", list(reference("Need"))),
-                    ("policies", list(reference("Name"))),
-                    ("answers", list(reference("HoldAnswer"))),
-                    ("asked_ms", index.clone()),
-                    ("until_ms", index.clone()),
-                    (
-                        "resolved",
-                        json!({ "type": ["integer", "null"], "description": "The grant or denial that came of it." }),
-                    ),
-                ],
-            ),
-        ),
-        (
-            "HoldAnswer",
-            object(
-                "What somebody answered.",
-                &[
-                    ("by", text("Who.")),
-                    ("verdict", json!({ "enum": ["approve", "reject"] })),
-                    ("groups", list(reference("Name"))),
-                    ("index", index.clone()),
-                ],
-            ),
-        ),
-    ]
 }
 
 fn schemas() -> Value {
@@ -427,58 +475,6 @@ fn schemas() -> Value {
         ]),
         "Status": { "type": "object", "description": "Fields may be added.", "additionalProperties": true },
     })
-}
-
-/// What is told of a lineage.
-fn lineage_schemas() -> [(&'static str, Value); 2] {
-    let (index, boolean) = (reference("Index"), json!({ "type": "boolean" }));
-    let lineage = object(
-        "From the origin down to the execution, and then what that has caused, each after its parent.",
-        &[
-            ("members", list(reference("Kin"))),
-            (
-                "left_out",
-                json!({ "type": "integer", "description": "How many descendants are not shown; what these have caused is not counted." }),
-            ),
-            ("carries", list(text("A label that the whole lineage carries."))),
-        ],
-    );
-    let kin = object(
-        "A grant in a lineage.",
-        &[
-            ("index", index.clone()),
-            ("writ", text("Its entry hash, hexadecimal.")),
-            ("id", text("The id of the writ.")),
-            ("subject", boolean.clone()),
-            ("depth", index.clone()),
-            ("parent", json!({ "type": ["integer", "null"], "description": "The index of the grant that caused it." })),
-            ("principal", text("Who acts: Type::id.")),
-            ("auth", text("How they were known.")),
-            ("policies", list(reference("Name"))),
-            ("epoch", index.clone()),
-            ("labels", list(text("A label it was granted with."))),
-            (
-                "gained",
-                list(object(
-                    "Labels that a gateway has added.",
-                    &[("index", index.clone()), ("labels", list(text("A label.")))],
-                )),
-            ),
-            (
-                "executions",
-                list(object(
-                    "An execution of it.",
-                    &[
-                        ("id", text("Its id.")),
-                        ("state", json!({ "enum": ["spent", "started", "ended"] })),
-                        ("result", json!({ "type": ["string", "null"], "description": "How it ended." })),
-                    ],
-                )),
-            ),
-            ("caused", json!({ "type": "integer", "description": "How many grants it has caused." })),
-        ],
-    );
-    [("Lineage", lineage), ("Kin", kin)]
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use writ_authority::{Caller, Local, Shown};
+use writ_protocol::action::Asks;
 use writ_protocol::{Code, ExecutionId, Name, Refusal};
 
 /// How long a follower of the feed goes without a newer tree when nothing of the control chain has changed.
@@ -20,7 +21,7 @@ const LARGE_BYTES: usize = 64 * 1024;
 /// Events that wait for a slow follower; it gets no more until it has read them.
 const FEED_WAITING_MAX: usize = 4;
 
-/// Answers everything below `/v1`.
+/// Answers everything below `/v1` and `/access/v1`.
 pub(crate) fn handler(node: Arc<AuthorityNode>) -> Handler {
     Handler::new(move |exchange| {
         let node = node.clone();
@@ -42,7 +43,14 @@ async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
         drop(turn);
         return answered;
     }
-    if exchange.body.len() <= LARGE_BYTES {
+    if exchange.route.pattern.starts_with("/v1/entities") {
+        // The same goes for entities: a change is checked, and a whole snapshot is written out.
+        let turn = node.entities().acquire().await;
+        let answered = answer_elsewhere(node, exchange).await;
+        drop(turn);
+        return answered;
+    }
+    if exchange.body.len() <= LARGE_BYTES && !is_search(&exchange) {
         return answer_here(node, exchange).await;
     }
     // Reading and deciding on megabytes takes so long that others would wait, so it is done beside the event loop, one at a time.
@@ -50,6 +58,11 @@ async fn answer(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
     let answered = answer_elsewhere(node, exchange).await;
     drop(turn);
     answered
+}
+
+/// A search decides very often.
+fn is_search(exchange: &Exchange) -> bool {
+    exchange.route.pattern.starts_with("/access/v1/search/")
 }
 
 /// On a thread that may wait.
@@ -68,8 +81,19 @@ async fn answer_here(node: &Arc<AuthorityNode>, exchange: Exchange) -> Reply {
         "/v1/shadow" => api::shadow(node, &caller, &exchange).await,
         "/v1/orders" => api::order(node, &caller, &exchange).await,
         "/v1/policies" => api::publish(node, &caller, &exchange).await,
+        "/v1/entities" => api::change_entities(node, &caller, &exchange).await,
+        "/v1/entities/snapshot" => {
+            let asked = exchange.query().and_then(|query| query.end());
+            asked.and_then(|()| api::entities(node, &caller)).unwrap_or_else(|refusal| api::refused(&refusal))
+        }
         "/v1/statements" => api::state(node, &caller, exchange.fields()).await,
         "/v1/status" => api::status(node),
+        "/access/v1/evaluation" => api::advice::evaluation(node, &caller, &exchange).await,
+        "/access/v1/evaluations" => api::advice::evaluations(node, &caller, &exchange).await,
+        "/access/v1/search/subject" => api::advice::search(node, &caller, &exchange, Asks::Subjects).await,
+        "/access/v1/search/resource" => api::advice::search(node, &caller, &exchange, Asks::Resources).await,
+        "/access/v1/search/action" => api::advice::search(node, &caller, &exchange, Asks::Actions).await,
+        api::advice::METADATA => api::advice::metadata(&exchange),
         _ => read(node, &exchange).await.unwrap_or_else(|refusal| api::refused(&refusal)),
     }
 }
@@ -91,13 +115,22 @@ async fn read(node: &Arc<AuthorityNode>, exchange: &Exchange) -> Result<Reply, R
             feed(node.clone(), from)
         }
         "/v1/holds" => {
+            let from = query.optional_u64("from")?.unwrap_or(0);
             query.end()?;
-            api::holds::all(node).await
+            api::holds::all(node, from).await
         }
         "/v1/holds/{index}" => {
             let wait_ms = query.optional_u64("wait_ms")?.unwrap_or(0);
             query.end()?;
             api::holds::one(node, index()?, wait_ms).await
+        }
+        "/v1/mandates" => {
+            query.end()?;
+            api::mandates::all(node).await
+        }
+        "/v1/mandates/{index}" => {
+            query.end()?;
+            api::mandates::one(node, index()?).await
         }
         "/v1/entries/{index}" => {
             query.end()?;

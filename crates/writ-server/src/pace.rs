@@ -1,5 +1,6 @@
 //! How fast a client must be: not slow with a request that it has begun, not silent for ever between two.
 
+use crate::crowd::Guest;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Pace {
     idle_timeout: Duration,
     head_timeout: Duration,
+    guest: Arc<Guest>,
     phase: Mutex<Phase>,
 }
 
@@ -25,9 +27,9 @@ enum Phase {
 }
 
 impl Pace {
-    pub(crate) fn new(idle_timeout: Duration, head_timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(idle_timeout: Duration, head_timeout: Duration, guest: Arc<Guest>) -> Arc<Self> {
         let phase = Phase::Idle { until: Instant::now() + idle_timeout };
-        Arc::new(Self { idle_timeout, head_timeout, phase: Mutex::new(phase) })
+        Arc::new(Self { idle_timeout, head_timeout, guest, phase: Mutex::new(phase) })
     }
 
     /// The head of a request is there.
@@ -37,11 +39,13 @@ impl Pace {
 
     /// The answer is on its way.
     pub(crate) fn answered(&self) {
+        self.guest.set_busy(false);
         self.set(Phase::Idle { until: Instant::now() + self.idle_timeout });
     }
 
     /// Some bytes came. More of them do not buy time.
     pub(crate) fn received(&self) {
+        self.guest.has_spoken();
         if let Phase::Idle { .. } = self.phase() {
             self.set(Phase::Head { until: Instant::now() + self.head_timeout });
         }

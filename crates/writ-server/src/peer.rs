@@ -48,6 +48,11 @@ impl Peer {
         })
     }
 
+    /// Whether nobody between could have read or changed it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Remote { tls: true, .. })
+    }
+
     /// What the connection shows of its other end, if it shows anything.
     pub(crate) fn shown(&self) -> Option<Shown> {
         match self {
@@ -83,6 +88,15 @@ pub(crate) enum Crowd {
     Uid(u32),
     Confined(u32),
     Network(IpAddr),
+}
+
+impl Crowd {
+    pub(crate) fn is_remote(self) -> bool {
+        match self {
+            Self::Uid(_) | Self::Confined(_) => false,
+            Self::Network(_) => true,
+        }
+    }
 }
 
 /// Whether a process is in another mount namespace, as every governed one is. Who cannot be seen counts as such.

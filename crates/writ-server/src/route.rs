@@ -1,10 +1,13 @@
 //! Which path leads where.
 
+use crate::api::advice::METADATA;
 use crate::refusing::Fault;
 use hyper::Method;
 
 /// The largest body of most requests, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest body of questions about somebody, in bytes.
+const ADVICE_BYTES_MAX: usize = 1024 * 1024;
 /// The longest part of a path that stands for a parameter.
 const PARAMETER_BYTES_MAX: usize = 256;
 
@@ -17,22 +20,42 @@ pub struct Route {
     pub pattern: &'static str,
     /// The largest body; `GET` has none.
     pub body_bytes_max: usize,
+    /// Whether a body may be a canonical request instead of JSON: such a message can be signed as it is (RFC 9421).
+    pub takes_requests: bool,
+    /// Whether an answer may take as long as there is something to wait for: so many at a time may.
+    pub is_followed: bool,
 }
 
 impl Route {
     /// An operation that reads.
     pub const fn get(pattern: &'static str) -> Self {
-        Self { method: Method::GET, pattern, body_bytes_max: 0 }
+        Self { method: Method::GET, pattern, body_bytes_max: 0, takes_requests: false, is_followed: false }
+    }
+
+    /// An operation that reads, and whose answer may be waited for.
+    pub const fn follow(pattern: &'static str) -> Self {
+        Self { method: Method::GET, pattern, body_bytes_max: 0, takes_requests: false, is_followed: true }
     }
 
     /// An operation that takes a JSON body of at most 64 KiB.
     pub const fn post(pattern: &'static str) -> Self {
-        Self { method: Method::POST, pattern, body_bytes_max: BODY_BYTES_MAX }
+        Self {
+            method: Method::POST,
+            pattern,
+            body_bytes_max: BODY_BYTES_MAX,
+            takes_requests: false,
+            is_followed: false,
+        }
     }
 
     /// An operation that takes a JSON body of another size.
     pub const fn post_up_to(body_bytes_max: usize, pattern: &'static str) -> Self {
-        Self { method: Method::POST, pattern, body_bytes_max }
+        Self { method: Method::POST, pattern, body_bytes_max, takes_requests: false, is_followed: false }
+    }
+
+    /// An operation that takes a request: in JSON, or as it is.
+    const fn asking(body_bytes_max: usize, pattern: &'static str) -> Self {
+        Self { method: Method::POST, pattern, body_bytes_max, takes_requests: true, is_followed: false }
     }
 
     /// The parts of the path that the pattern leaves open, if it fits.
@@ -64,20 +87,30 @@ impl Route {
 
 /// The operations of a node.
 pub const NODE_ROUTES: &[Route] = &[
-    Route::post_up_to(8 * 1024 * 1024, "/v1/authorize"),
-    Route::post_up_to(8 * 1024 * 1024, "/v1/shadow"),
-    Route::post("/v1/orders"),
+    Route::asking(8 * 1024 * 1024, "/v1/authorize"),
+    Route::asking(8 * 1024 * 1024, "/v1/shadow"),
+    Route::asking(BODY_BYTES_MAX, "/v1/orders"),
     Route::post_up_to(8 * 1024 * 1024, "/v1/policies"),
+    Route::post_up_to(8 * 1024 * 1024, "/v1/entities"),
+    Route::get("/v1/entities/snapshot"),
     Route::post("/v1/statements"),
     Route::get("/v1/control"),
-    Route::get("/v1/feed"),
+    Route::follow("/v1/feed"),
     Route::get("/v1/status"),
     Route::get("/v1/gateways/{*name}"),
     Route::get("/v1/holds"),
-    Route::get("/v1/holds/{index}"),
+    Route::follow("/v1/holds/{index}"),
+    Route::get("/v1/mandates"),
+    Route::get("/v1/mandates/{index}"),
     Route::get("/v1/entries/{index}"),
     Route::get("/v1/entries/{index}/bundle"),
     Route::get("/v1/executions/{id}/lineage"),
+    Route::get(METADATA),
+    Route::post_up_to(ADVICE_BYTES_MAX, "/access/v1/evaluation"),
+    Route::post_up_to(ADVICE_BYTES_MAX, "/access/v1/evaluations"),
+    Route::post_up_to(ADVICE_BYTES_MAX, "/access/v1/search/subject"),
+    Route::post_up_to(ADVICE_BYTES_MAX, "/access/v1/search/resource"),
+    Route::post_up_to(ADVICE_BYTES_MAX, "/access/v1/search/action"),
 ];
 
 /// The one route for a method and a path, and what stands in the open parts.

@@ -1,6 +1,8 @@
 //! A node on real sockets with a real ledger, and clients that behave and that do not.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "node/floods.rs"]
+mod floods;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "log/ledger.rs"]
 mod ledger;
@@ -261,37 +263,6 @@ fn bodies_of_all_clients_share_one_limit() {
     served.gate.add_permits(1);
     assert_eq!(holding.hear("POST").text(), "passed");
     assert_eq!(served.local().post("/v1/large", &body).text(), "80");
-}
-
-#[test]
-fn one_user_cannot_take_all_connections() {
-    let (_kept, served) = node(NodeLimits { connections_each_max: 2, ..PATIENT });
-    let (mut first, mut second) = (served.local(), served.local());
-    assert_eq!(first.ask("GET", "/page").status, 200);
-    assert_eq!(second.ask("GET", "/page").status, 200);
-    assert_eq!(served.local().rest(), b"");
-    // Another crowd has places of its own.
-    assert_eq!(served.remote().ask("GET", "/page").status, 200);
-    drop(first);
-    let page = second.ask("GET", "/metrics").text();
-    assert!(page.contains("writ_connections_turned_away_total 1\n"), "{page}");
-    let answered = || {
-        Wire::local(&served.socket)
-            .is_ok_and(|mut wire| wire.try_say("GET /page HTTP/1.0\r\n\r\n").is_ok() && !wire.rest().is_empty())
-    };
-    while !answered() {}
-}
-
-#[test]
-fn connections_beyond_the_limit_of_one_listener_leave_the_other_alone() {
-    let (_kept, served) = node(NodeLimits { connections_max: 1, ..PATIENT });
-    let mut first = served.remote();
-    assert_eq!(first.ask("GET", "/page").status, 200);
-    let mut waiting = served.remote();
-    waiting.say("GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(served.local().ask("GET", "/page").status, 200);
-    drop(first);
-    assert_eq!(waiting.hear("GET").status, 200);
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod callers;
 mod concurrency;
 #[path = "authority/decisions.rs"]
 mod decisions;
+#[path = "authority/entities.rs"]
+mod entities;
 #[path = "authority/explained.rs"]
 mod explained;
 #[path = "authority/history.rs"]
@@ -25,6 +27,8 @@ mod history;
 mod holds;
 #[path = "authority/lineage.rs"]
 mod lineage;
+#[path = "authority/mandates.rs"]
+mod mandates;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/policy.rs"]

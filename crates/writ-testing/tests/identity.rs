@@ -8,15 +8,21 @@
     reason = "a test panics to fail, and looks at the entries and answers that it is about"
 )]
 
+#[path = "identity/advice.rs"]
+mod advice;
 #[path = "identity/connections.rs"]
 mod connections;
 #[path = "identity/history.rs"]
 mod history;
 #[path = "identity/issuer.rs"]
 mod issuer;
+#[path = "identity/messages.rs"]
+mod messages;
 #[path = "identity/revocation.rs"]
 mod revocation;
 #[path = "identity/site.rs"]
 mod site;
 #[path = "identity/tokens.rs"]
 mod tokens;
+#[path = "identity/webhook.rs"]
+mod webhook;

@@ -221,6 +221,24 @@ fn a_grant_over_its_limit_that_a_changed_projection_let_through_is_found() {
     assert!(against, "{findings:?}");
 }
 
+/// The authority verifies what is asked, and the sequencer takes its word; the audit takes nobody's.
+#[test]
+fn a_grant_of_what_nobody_has_signed_is_found() {
+    let mut rig = Rig::new("asked");
+    let (request, alice) = (rig.domain.asked(), rig.domain.alice());
+    let by_alice = request.sign(rig.domain.origin(), rig.domain.alice_key().signing_key());
+    let by_other = request.sign(rig.domain.origin(), rig.domain.holder().signing_key());
+    rig.ledger().append(rig.draft().answering(&request, &by_alice, alice.clone()).proposal()).unwrap();
+    assert_eq!(rig.findings(), []);
+    rig.restart();
+    let request = rig.domain.asked();
+    let draft = rig.draft().answering(&request, &by_other, alice);
+    let at = rig.ledger().append(draft.proposal()).unwrap().index;
+    let findings = rig.findings();
+    let [Finding::RequestDiffers { at: found, refusal }] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((*found, refusal.code()), (at, Code::UnknownAuthority));
+}
+
 #[test]
 fn a_grant_stands_under_the_policy_set_in_force() {
     let mut rig = Rig::new("policy");

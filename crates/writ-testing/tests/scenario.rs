@@ -75,7 +75,7 @@ fn each_grant_of_the_script_is_a_writ_and_nothing_else_is() {
         assert_eq!(verified.is_ok(), is_grant, "entry {}: {verified:?}", receipt.index);
         writs += usize::from(is_grant);
     }
-    assert_eq!(writs, 6);
+    assert_eq!(writs, 7);
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn governed() -> Governed {
         origin: grant,
         by: AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new("builder").unwrap() },
         depth: 0,
+        mandate: None,
         principal: AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new("builder").unwrap() },
     }
 }

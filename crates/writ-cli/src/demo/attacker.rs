@@ -49,6 +49,7 @@ impl Wish {
     pub(super) fn new(stage: &Stage, argv: Vec<String>) -> Result<Self, CliError> {
         let seed = random()?;
         let ask = Authorize {
+            mandate: None,
             hold: None,
             admit: None,
             holder: public(&key(&seed))?,

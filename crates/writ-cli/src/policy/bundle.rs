@@ -148,7 +148,7 @@ fn signed_bundle(
             ));
         }
         let bundle = bundle_for(&read_bundle(source)?, &origin)?;
-        must_pass(&snapshot_of(&bundle)?, source)?;
+        must_pass(&snapshot_of(&bundle)?, domain, source)?;
         let mut signed = bundle.signed().to_vec();
         for key in &keys {
             signed = Signed::decode(&signed).map_err(CliError::Refused)?.signed_too(key);
@@ -156,7 +156,7 @@ fn signed_bundle(
         return Ok(PolicyBundle::assemble(&signed, bundle.files()));
     }
     let snapshot = read_policy_folder(source).map_err(|error| CliError::Found(error.to_string()))?;
-    must_pass(&snapshot, source)?;
+    must_pass(&snapshot, domain, source)?;
     let files = listed(&snapshot)?;
     let (epoch, replaces) = place(signing, reach, domain)?;
     let time_ms = now_ms();
@@ -197,7 +197,7 @@ fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
 /// What the ledger says of a bundle, where its store is at hand: nobody signs what the node would refuse. Where it is not, the node asks.
 fn accepted_history(bytes: &[u8], domain: &Domain, source: &Path) -> Result<Option<History>, CliError> {
     let bundle = bundle_for(bytes, &domain.origin()?)?;
-    let gated = compiled_snapshot(&snapshot_of(&bundle)?);
+    let gated = compiled_snapshot(&snapshot_of(&bundle)?, super::beside(domain)?.as_ref());
     let Some(set) = gated.set() else { return Ok(None) };
     let Some(history) = super::history_at_hand(&domain.store(), set)? else { return Ok(None) };
     let accepts = bundle.manifest().accepts.as_slice().iter().map(Name::as_str).collect();
@@ -214,8 +214,8 @@ fn asked(history: &History) -> String {
 }
 
 /// Nobody signs what the node would refuse.
-fn must_pass(snapshot: &Snapshot, source: &Path) -> Result<(), CliError> {
-    let gated = compiled_snapshot(snapshot);
+fn must_pass(snapshot: &Snapshot, domain: &Domain, source: &Path) -> Result<(), CliError> {
+    let gated = compiled_snapshot(snapshot, super::beside(domain)?.as_ref());
     if gated.set().is_some() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! `writ policy test`: the fixtures of a folder, each decided as a request is.
 
 use super::args;
-use super::{Compiled, compiled, folder_of};
+use super::{Compiled, beside_at, compiled, folder_of};
 use crate::error::{CliError, json_line, line};
 use crate::render::counted;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use writ_server::{GateResult, Gated, PolicySet, Tested};
 
 pub(crate) fn run(args: &args::Test, as_json: bool) -> Result<(), CliError> {
     let folder = folder_of(args.folder.as_deref(), &args.place)?;
-    let Compiled { gated, .. } = compiled(&folder)?;
+    let Compiled { gated, .. } = compiled(&folder, beside_at(&args.place)?.as_ref())?;
     let failed = gated.tested.iter().filter(|one| one.failure.is_some()).count() as u64;
     let total = gated.tested.len() as u64;
     let unread: Vec<String> = gated.findings().filter(|_| gated.tested.is_empty()).map(ToString::to_string).collect();

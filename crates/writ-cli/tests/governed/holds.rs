@@ -19,6 +19,10 @@ when { context.auth == "key" };
 
 /// A domain in which three people approve, with its node.
 fn site() -> Site {
+    site_with(&[])
+}
+
+fn site_with(options: &[&str]) -> Site {
     let mut site = Site::new();
     let entities = site.path("acme/policy/entities.json");
     let mut known: Vec<Json> = serde_json::from_slice(&fs::read(&entities).unwrap()).unwrap();
@@ -29,7 +33,7 @@ fn site() -> Site {
     }
     fs::write(site.path("acme/policy/approvals.cedar"), POLICY).unwrap();
     site.permit_everything();
-    site.start();
+    site.start_with(options);
     site
 }
 
@@ -113,6 +117,56 @@ fn whoever_waits_goes_on_when_the_last_one_approves() {
     // Nobody answers: it ends by itself.
     let ran = site.writ(&["--json", "run", "--wait=1s", "--", "touch", &site.text("third")]);
     assert_eq!((ran.status.code(), site.path("third").exists()), (Some(REFUSED), false));
+    site.audit();
+}
+
+#[test]
+fn whoever_waits_keeps_no_slot_and_runs_what_was_approved_or_nothing() {
+    let mut site = site_with(&["--slots", "1"]);
+    // What is approved by one principal and path is another program by then.
+    let program = site.path("touch");
+    fs::copy("/usr/bin/touch", &program).unwrap();
+    let policy = POLICY.replace("/usr/bin/touch", program.to_str().unwrap());
+    fs::write(site.path("acme/policy/approvals.cedar"), policy).unwrap();
+    let before = done(&site.writ(&["--json", "status"]))["policy"]["epoch"].as_u64();
+    wait("the policy to be in force", || done(&site.writ(&["--json", "status"]))["policy"]["epoch"].as_u64() > before);
+    for changed in [false, true] {
+        let made = site.text(if changed { "changed" } else { "made" });
+        let arguments = ["--json", "run", "--wait=2m", "--", program.to_str().unwrap(), &made];
+        let mut command = site.command(&arguments);
+        let waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let index = first(&site);
+        // The only slot is free: it is let go a moment after the hold is recorded.
+        wait("the slot to be free", || site.run(&["true"]).status.success());
+        if changed {
+            // Still a program that does the same.
+            let mut bytes = fs::read(&program).unwrap();
+            bytes.push(0);
+            fs::write(&program, bytes).unwrap();
+        }
+        done(&answers(&site, "approve", index, "User::grace"));
+        done(&answers(&site, "approve", index, "User::lin"));
+        let ran = waiting.wait_with_output().unwrap();
+        let expected = if changed { Some(REFUSED) } else { Some(0) };
+        assert_eq!((ran.status.code(), fs::exists(&made).unwrap()), (expected, !changed), "{}", stderr(&ran));
+        if changed {
+            assert!(stderr(&ran).contains("approval_rejected"), "{}", stderr(&ran));
+        }
+    }
+    site.audit();
+}
+
+#[test]
+fn an_approval_that_counts_no_longer_is_shown_so() {
+    let mut site = site();
+    let index = held(&site, "made");
+    done(&answers(&site, "approve", index, "User::grace"));
+    let shown = || done(&site.writ(&["--json", "holds"]))["holds"][0]["answers"][0].clone();
+    assert_eq!((&shown()["by"], &shown()["counts"]), (&"User::grace".into(), &true.into()));
+    done(&site.writ(&["--json", "revoke", "--principal", "User::grace", "--as", "User::ada"]));
+    assert_eq!(shown()["counts"], false);
+    let told = stdout(&site.writ(&["holds"]));
+    assert!(told.contains("approved by User::grace (counts no longer)"), "{told}");
     site.audit();
 }
 

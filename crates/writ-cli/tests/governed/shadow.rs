@@ -248,13 +248,14 @@ fn a_request_signed_for_one_route_is_refused_by_the_other() {
     };
     let gateway = Name::new("process/01").unwrap();
     let authorize = Ask::Authorize(Authorize {
+        mandate: None,
         hold: None,
         admit: None,
         holder: Ed25519Key::new(Key::from(key.verifying_key())).unwrap(),
         audience: Audience::Gateway { gateway: gateway.clone(), epoch: Positive::ONE },
         surroundings: Vec::new(),
     });
-    let shadow = Ask::Shadow(Shadowing { gateway, surroundings: Vec::new() });
+    let shadow = Ask::Shadow(Shadowing { gateway, mandate: None, surroundings: Vec::new() });
     let client = Client::connect(&Endpoint::unix(&site.path("acme/run/node.sock"))).unwrap();
     let signed = |number, ask| Asked::Signed(request(number, ask).sign(&origin, &key));
     let crossed = client.authorize(&signed(1, shadow.clone())).unwrap();

@@ -220,6 +220,7 @@ impl Ledger {
             control: self.link(),
             request: self.request(),
             time_ms: self.time_ms,
+            entities: None,
             manifest: None,
             semantics: label("cedar"),
         };
@@ -245,7 +246,7 @@ impl Ledger {
     /// What an order stands on: the set in force.
     fn policy(&self) -> Policy {
         let (set, epoch) = (policy_set(self.epoch), self.epoch);
-        Policy { set, epoch, reasons: Ascending::new([]), semantics: label("cedar") }
+        Policy { set, epoch, reasons: Ascending::new([]), entities: None, semantics: label("cedar") }
     }
 
     pub(crate) fn halt(&mut self) {

@@ -295,6 +295,7 @@ fn terms(ledger: &mut Ledger, exec: &ExecFields) -> GrantFields {
             set: policy_set(1),
             epoch: 1,
             reasons: Ascending::new([name("builders-may-build")]),
+            entities: None,
             semantics: label("cedar"),
         },
         window: Window::new(NOW_MS, NOW_MS + WINDOW_MS).unwrap(),

@@ -61,6 +61,13 @@ pub enum Finding {
     },
     /// A value in the vault is not what its entry commits to.
     VaultChanged(LeafIndex),
+    /// The request in the vault is not what its entry answers, or not signed by whom the entry names.
+    RequestDiffers {
+        /// Which entry.
+        at: LeafIndex,
+        /// What is wrong.
+        refusal: Refusal,
+    },
     /// A value is gone without an erasure.
     VaultMissing(LeafIndex),
     /// A value is there although its erasure is recorded.
@@ -95,6 +102,7 @@ impl Finding {
             Self::AgainstRules { .. } => "against_rules",
             Self::ProjectionChanged { .. } => "projection_changed",
             Self::VaultChanged(_) => "vault_changed",
+            Self::RequestDiffers { .. } => "request_differs",
             Self::VaultMissing(_) => "vault_missing",
             Self::VaultNotErased(_) => "vault_not_erased",
             Self::MarkUnreadable(_) => "mark_unreadable",
@@ -130,6 +138,9 @@ impl fmt::Display for Finding {
                 write!(f, "the projection `{table}` does not say what the entries say: {row}")
             }
             Self::VaultChanged(at) => write!(f, "a value in the vault is not what entry {at} commits to"),
+            Self::RequestDiffers { at, refusal } => {
+                write!(f, "the request in the vault is not what entry {at} answers: {refusal}")
+            }
             Self::VaultMissing(at) => write!(f, "a value that entry {at} commits to is gone, and no erasure says so"),
             Self::VaultNotErased(at) => {
                 write!(f, "a value of entry {at} is still in the vault although its erasure is recorded")

@@ -148,6 +148,9 @@ impl<'a> Meaning<'a> {
             self.held += u64::from(!matches!(found, Ok(Kept::Nothing)));
             match found {
                 Ok(Kept::Value(opening)) => {
+                    if let Err(refusal) = body.judge_asked(&opening, self.origin) {
+                        findings.push(Finding::RequestDiffers { at, refusal });
+                    }
                     self.values += 1;
                     values.push((commitment, Kept::Value(opening)));
                 }

@@ -91,8 +91,9 @@ impl Judge<'_> {
 
     /// Of whom or what the principal is a member, of the groups that policies may name.
     pub(super) fn groups(&self) -> Vec<String> {
-        let ancestors = self.question.request.principal().and_then(|uid| self.set.entities.ancestors(uid));
-        let mut groups: Vec<String> = ancestors.into_iter().flatten().map(ToString::to_string).collect();
+        let principal = self.question.request.principal();
+        let ancestors = principal.map(|uid| self.set.store.ancestors(uid)).unwrap_or_default();
+        let mut groups: Vec<String> = ancestors.iter().map(ToString::to_string).collect();
         groups.sort();
         groups
     }

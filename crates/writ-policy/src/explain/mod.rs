@@ -200,7 +200,7 @@ pub fn explain(set: &PolicySet, action: &Action, facts: &Facts, depth: Depth) ->
     let mut told =
         Explanation { remedy: None, decision, policies: Vec::new(), near_more: 0, elsewhere: 0, missed: Vec::new() };
     let Ok(asked) = Asked::of(set, action, facts) else { return obstructed(told) };
-    let scoped = set.index.scoped(&set.entities, [&asked.principal, &asked.verb, &asked.resource]);
+    let scoped = set.index.scoped(&set.store, [&asked.principal, &asked.verb, &asked.resource]);
     let Ok(question) = Question::of(set, Arc::new(Selection::of_everything()), action, facts, asked) else {
         return obstructed(told);
     };

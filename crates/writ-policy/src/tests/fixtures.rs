@@ -1,5 +1,5 @@
 use super::fixture::*;
-use crate::{PolicyError, PolicySet, Problem, Semantics, Snapshot, Tested, test};
+use crate::{PolicyError, PolicySet, Problem, Semantics, Snapshot, Tested};
 use proptest::prelude::*;
 
 const POLICIES: &str = r#"
@@ -16,7 +16,7 @@ when { context.argc + 9223372036854775807 == 0 };
 fn tested(fixtures: &str) -> Result<Vec<Tested>, Vec<PolicyError>> {
     let snapshot = Snapshot::new(files(&[("p.cedar", POLICIES), ("tests/t.yaml", fixtures)])).unwrap();
     let set = PolicySet::compile(&snapshot, Semantics::CURRENT).unwrap();
-    test(&snapshot, &set)
+    set.test()
 }
 
 /// The one fixture, with these lines after its name.

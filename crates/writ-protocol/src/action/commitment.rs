@@ -12,6 +12,7 @@ pub enum CommitmentKind {
     Facts,
     Request,
     Policy,
+    Entities,
     Text,
     Output,
 }
@@ -19,7 +20,7 @@ pub enum CommitmentKind {
 impl CommitmentKind {
     /// Every kind.
     pub const ALL: &'static [Self] =
-        &[Self::Action, Self::Facts, Self::Request, Self::Policy, Self::Text, Self::Output];
+        &[Self::Action, Self::Facts, Self::Request, Self::Policy, Self::Entities, Self::Text, Self::Output];
 
     /// The stable string.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +29,7 @@ impl CommitmentKind {
             Self::Facts => "facts",
             Self::Request => "request",
             Self::Policy => "policy",
+            Self::Entities => "entities",
             Self::Text => "text",
             Self::Output => "output",
         }
@@ -77,6 +79,7 @@ impl Opening {
             CommitmentKind::Facts
             | CommitmentKind::Request
             | CommitmentKind::Policy
+            | CommitmentKind::Entities
             | CommitmentKind::Text
             | CommitmentKind::Output => Ok(()),
         }
@@ -129,8 +132,9 @@ impl Encode for Opening {
 impl Decode for Opening {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
         reader.tuple(3)?;
-        let kind = CommitmentKind::from_str_exact(reader.text()?)
-            .ok_or_else(|| ShapeError::expected("a commitment kind: action, facts, request, policy, text or output"))?;
+        let kind = CommitmentKind::from_str_exact(reader.text()?).ok_or_else(|| {
+            ShapeError::expected("a commitment kind: action, facts, request, policy, entities, text or output")
+        })?;
         Ok(Self { kind, salt: reader.fixed()?, value: reader.bytes()?.to_vec() })
     }
 }

@@ -1,12 +1,14 @@
 //! Canonical actions, commitments and openings (`spec/action.md`).
 
+mod advice;
 mod commitment;
 mod exec;
 mod order;
 
+pub use advice::{Advice, AdviceFields, Asks, Members, Page, Party, QUESTION_TEXT_BYTES_MAX, QuestionText, Verb};
 pub use commitment::{CommitmentKind, Committed, Opening};
 pub use exec::{Exec, ExecFields, Interpreter, Stdin, Variables};
-pub use order::{Command, Held, Order};
+pub use order::{Command, Given, Held, Order};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use crate::refusal::{Code, Refusal};
@@ -24,6 +26,8 @@ pub enum Action {
     Exec(Exec),
     /// A command to the control plane itself.
     Order(Order),
+    /// A question about somebody: nothing is executed.
+    Advice(Advice),
 }
 
 /// The kinds of action this version knows.
@@ -33,16 +37,19 @@ pub enum ActionKind {
     Exec,
     /// A command to the control plane itself.
     Order,
+    /// A question about somebody.
+    Advice,
 }
 
 impl ActionKind {
-    const ALL: &'static [Self] = &[Self::Exec, Self::Order];
+    const ALL: &'static [Self] = &[Self::Exec, Self::Order, Self::Advice];
 
     /// The stable string.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exec => "exec",
             Self::Order => "order",
+            Self::Advice => "advice",
         }
     }
 
@@ -59,7 +66,7 @@ impl Encode for ActionKind {
 
 impl Decode for ActionKind {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
-        Self::from_str_exact(reader.text()?).ok_or_else(|| ShapeError::expected("`exec` or `order`"))
+        Self::from_str_exact(reader.text()?).ok_or_else(|| ShapeError::expected("`exec`, `order` or `advice`"))
     }
 }
 
@@ -69,6 +76,7 @@ impl Action {
         match self {
             Self::Exec(_) => ActionKind::Exec,
             Self::Order(_) => ActionKind::Order,
+            Self::Advice(_) => ActionKind::Advice,
         }
     }
 
@@ -96,6 +104,7 @@ impl Action {
         match (ActionKind::from_str_exact(kind), version) {
             (Some(ActionKind::Exec), VERSION) => Ok(Self::Exec(Exec::decode(&mut reader)?)),
             (Some(ActionKind::Order), VERSION) => Ok(Self::Order(Order::decode(&mut reader)?)),
+            (Some(ActionKind::Advice), VERSION) => Ok(Self::Advice(Advice::decode(&mut reader)?)),
             (Some(_) | None, _) => Err(Refusal::new(
                 Code::UnsupportedVersion,
                 format!("action of kind `{kind}` version {version} is not known to this reader"),
@@ -117,6 +126,7 @@ impl Encode for Action {
         match self {
             Self::Exec(exec) => exec.encode(writer),
             Self::Order(order) => order.encode(writer),
+            Self::Advice(advice) => advice.encode(writer),
         }
     }
 }

@@ -1,6 +1,7 @@
 use crate::cbor::{Decode, Encode, MapReader, Reader, ShapeError, Writer};
-use crate::entry::{EntryRef, Target, Verdict};
+use crate::entry::{AssertedPrincipal, EntryRef, Target, Verdict};
 use crate::name::Label;
+use crate::scope::Scope;
 use writ_tlog::Hash;
 
 /// A command to the control plane itself: administering is an action like any other, authorized and recorded.
@@ -21,8 +22,12 @@ pub enum Command {
     Halt,
     /// An answer to a hold.
     Answer(Verdict, Held),
+    /// Somebody is given a mandate.
+    Mandate(Box<Given>),
     /// The policy set of this bundle comes into force: SHA-256 of the bundle's bytes.
     Publish(Hash),
+    /// The entities are changed so: SHA-256 of the change.
+    Entities(Hash),
 }
 
 /// A hold that is answered, and what it is about: whoever answers has computed the digest of what they were shown.
@@ -34,14 +39,28 @@ pub struct Held {
     pub action: Hash,
 }
 
+/// A mandate as it is ordered: to whom, for what, and which one it narrows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// To whom.
+    pub to: AssertedPrincipal,
+    /// For what.
+    pub scope: Scope,
+    /// The mandate that whoever orders it hands on; without one, it is the first of its chain.
+    pub parent: Option<EntryRef>,
+}
+
 impl Command {
     /// The stable string.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Answer(verdict, _) => verdict.as_str(),
+            Self::Mandate(given) if given.parent.is_none() => "mandate",
+            Self::Mandate(_) => "delegate",
             Self::Revoke(_) => "revoke",
             Self::Halt => "halt",
             Self::Publish(_) => "publish",
+            Self::Entities(_) => "entities",
         }
     }
 }
@@ -64,9 +83,23 @@ impl Encode for Order {
                 writer.field("action", &held.action);
                 writer.field("reason", &self.reason);
             }
+            Command::Mandate(given) => {
+                writer.map(4 + usize::from(given.parent.is_some()));
+                writer.field("to", &given.to);
+                writer.field("scope", &given.scope);
+                if let Some(parent) = &given.parent {
+                    writer.field("parent", parent);
+                }
+                writer.field("reason", &self.reason);
+            }
             Command::Publish(bundle) => {
                 writer.map(3);
                 writer.field("bundle", bundle);
+                writer.field("reason", &self.reason);
+            }
+            Command::Entities(change) => {
+                writer.map(3);
+                writer.field("change", change);
                 writer.field("reason", &self.reason);
             }
         }
@@ -98,7 +131,24 @@ impl Decode for Order {
                 map.constant("command", "publish")?;
                 (Command::Publish(bundle), reason)
             }
-            _ => return Err(ShapeError::expected("a command: revoke, halt, approve, reject or publish")),
+            "entities" => {
+                let change = map.required("change")?;
+                let reason = map.required("reason")?;
+                map.constant("command", "entities")?;
+                (Command::Entities(change), reason)
+            }
+            "mandate" | "delegate" => {
+                let (to, scope) = (map.required("to")?, map.required("scope")?);
+                let parent = if command == "delegate" { Some(map.required("parent")?) } else { None };
+                let reason = map.required("reason")?;
+                map.constant("command", if parent.is_some() { "delegate" } else { "mandate" })?;
+                (Command::Mandate(Box::new(Given { to, scope, parent })), reason)
+            }
+            _ => {
+                return Err(ShapeError::expected(
+                    "a command: revoke, halt, approve, reject, mandate, delegate, publish or entities",
+                ));
+            }
         };
         map.end()?;
         Ok(Self { command, reason })

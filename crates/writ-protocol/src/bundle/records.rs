@@ -1,4 +1,4 @@
-use crate::entry::{Grant, Positive};
+use crate::entry::{Grant, Mandate, Positive};
 use crate::id::ExecutionId;
 use crate::name::{Label, Name};
 use crate::order::{Carrier, Execution, Lookup, OpenHold, Records};
@@ -14,6 +14,7 @@ pub(super) struct StoryRecords {
     pub(super) grants: BTreeMap<LeafIndex, (Hash, Grant)>,
     /// Holds that nothing in the story has resolved yet.
     pub(super) holds: BTreeMap<LeafIndex, (Hash, OpenHold)>,
+    pub(super) mandates: BTreeMap<LeafIndex, (Hash, Mandate)>,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
     /// Executions in the order of their beginning.
     pub(super) order: Vec<ExecutionId>,
@@ -52,6 +53,15 @@ impl Records for StoryRecords {
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
         Ok(match self.holds.get(&at) {
             Some((hash, open)) if hash == entry => Lookup::Found(open.clone()),
+            Some(_) => Lookup::Absent,
+            None if self.walked.contains(&at) => Lookup::Absent,
+            None => Lookup::Unknown,
+        })
+    }
+
+    fn mandate(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Mandate>, Infallible> {
+        Ok(match self.mandates.get(&at) {
+            Some((hash, mandate)) if hash == entry => Lookup::Found(mandate.clone()),
             Some(_) => Lookup::Absent,
             None if self.walked.contains(&at) => Lookup::Absent,
             None => Lookup::Unknown,

@@ -2,7 +2,7 @@
 
 use super::records::StoryRecords;
 use super::{Bundle, ProvedEntry, Story, StoryEntry, StoryExecution};
-use crate::action::Opening;
+use crate::action::{Action, CommitmentKind, Opening};
 use crate::entry::{Body, Control, Entry, Positive};
 use crate::order::{
     Accepted, ControlState, Execution, ExecutionState, HoldAnswer, OpenHold, OrderError, judge, revoked,
@@ -35,6 +35,7 @@ pub(super) fn verify(bundle: Bundle, trust: &TrustRoot) -> Result<Story, Refusal
     let openings = bundle.openings;
     let decision = walked.entries.iter().find(|one| Some(one.hash) == grant).unwrap_or(subject);
     opens_the_decision(&openings, decision)?;
+    stays_within_its_mandate(&walked.records, &openings, decision)?;
     let revoked_at = match walked.records.grants.values().find(|(hash, _)| Some(*hash) == grant) {
         Some((hash, grant)) => infallible(revoked(&walked.control, &walked.records, Some(hash), grant)),
         None => None,
@@ -169,6 +170,9 @@ impl Walk {
                 let open = OpenHold { hold: hold.clone(), answers: Vec::new() };
                 self.records.holds.insert(index, (hash, open));
             }
+            (Body::Mandate(mandate), _) => {
+                self.records.mandates.insert(index, (hash, mandate.clone()));
+            }
             (Body::Approval(approval), _) => {
                 if let Some((_, open)) = self.records.holds.get_mut(&LeafIndex::new(approval.hold.index)) {
                     open.answers.push(HoldAnswer::of(approval));
@@ -250,6 +254,27 @@ fn writ_of(one: &StoryEntry) -> Option<Hash> {
     }
 }
 
+/// Step 9: what was granted, or held, is within its mandate, if it is shown. The chain is here: the rules of order ask for all of it, and for each
+/// of it to be narrower.
+fn stays_within_its_mandate(
+    records: &StoryRecords,
+    openings: &[Opening],
+    decision: &StoryEntry,
+) -> Result<(), Refusal> {
+    let body = &decision.entry.body;
+    if !matches!(body, Body::Grant(_) | Body::Hold(_)) {
+        return Ok(());
+    }
+    let Some(named) = body.cause().and_then(|cause| cause.mandate.as_ref()) else { return Ok(()) };
+    let Some((_, mandate)) = records.mandates.get(&LeafIndex::new(named.index)) else { return Ok(()) };
+    for opening in openings.iter().filter(|opening| opening.kind == CommitmentKind::Action) {
+        if let Action::Exec(exec) = Action::decode(&opening.value)? {
+            mandate.scope.runs(&exec)?;
+        }
+    }
+    Ok(())
+}
+
 /// Step 8: each opening opens, once, a commitment of the decision that the bundle is about, and of no other: what another
 /// decision was about must not be shown as this one's.
 fn opens_the_decision(openings: &[Opening], decision: &StoryEntry) -> Result<(), Refusal> {
@@ -266,6 +291,7 @@ fn opens_the_decision(openings: &[Opening], decision: &StoryEntry) -> Result<(),
             ));
         }
         decision.entry.body.judge_opened(opening)?;
+        decision.entry.body.judge_asked(opening, &decision.entry.origin)?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use crate::id::{ClusterId, DomainId, OrderId};
 use crate::key::{Ed25519Key, Fingerprint, KeyPair};
 use crate::name::{Label, Name};
 use crate::parts::{
-    ActionRef, Ascending, Control, Limits, Policy, Positive, Principal, PrincipalRef, RequestRef, RootMembers,
+    ActionRef, Ascending, Control, EntitiesRef, Limits, Policy, Positive, Principal, PrincipalRef, RequestRef,
+    RootMembers,
 };
 use writ_tlog::{Hash, Origin};
 
@@ -168,6 +169,8 @@ pub enum Target {
     },
     /// A gateway.
     Gateway(Name),
+    /// A mandate and whatever was done, or given on, under it.
+    Mandate(Hash),
 }
 
 impl Encode for Target {
@@ -204,6 +207,11 @@ impl Encode for Target {
                 writer.map(2);
                 writer.field("kind", "gateway");
                 writer.field("gateway", gateway);
+            }
+            Self::Mandate(mandate) => {
+                writer.map(2);
+                writer.field("kind", "mandate");
+                writer.field("mandate", mandate);
             }
         }
     }
@@ -242,7 +250,15 @@ impl Decode for Target {
                 map.constant("kind", "gateway")?;
                 Self::Gateway(map.required("gateway")?)
             }
-            _ => return Err(ShapeError::expected("a target: writ, key, principal, policy, lineage or gateway")),
+            "mandate" => {
+                map.constant("kind", "mandate")?;
+                Self::Mandate(map.required("mandate")?)
+            }
+            _ => {
+                return Err(ShapeError::expected(
+                    "a target: writ, key, principal, policy, lineage, gateway or mandate",
+                ));
+            }
         };
         map.end()?;
         Ok(target)
@@ -294,10 +310,53 @@ record! {
         request: ! RequestRef,
         /// When.
         time_ms: ! u64,
+        /// The snapshot of entities with which it was compiled and has passed.
+        entities: ? EntitiesRef,
         /// The manifest that its authors have signed, as they signed it.
         manifest: ? Bytes,
         /// Engine version and wrapper.
         semantics: ! Label,
+    }
+}
+
+record! {
+    /// Another snapshot of entities is in force from here on.
+    pub Entities {
+        /// By whose order.
+        by: ! Principal,
+        /// Of this order.
+        id: ! OrderId,
+        /// How many entities the snapshot has.
+        count: ! u64,
+        /// Its epoch, from 1.
+        epoch: ! Positive,
+        /// Commitment to the facts that the order was decided on.
+        facts: ! Hash,
+        /// The order itself.
+        action: ! ActionRef,
+        /// SHA-256 of the change.
+        change: ! Hash,
+        /// Under which policy, and with the entities before.
+        policy: ! Policy,
+        /// Why.
+        reason: ! Label,
+        /// Commitment to the change.
+        content: ! Hash,
+        /// Its place in the chain.
+        control: ! Control,
+        /// The request that led to it.
+        request: ! RequestRef,
+        /// When.
+        time_ms: ! u64,
+        /// Digest of the snapshot.
+        snapshot: ! Hash,
+    }
+}
+
+impl Entities {
+    /// As decisions name the snapshot.
+    pub fn reference(&self) -> EntitiesRef {
+        EntitiesRef { epoch: self.epoch, snapshot: self.snapshot }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bodies of decision entries: what the authority answered to a request.
 
+use crate::action::ActionKind;
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::{DenialId, ExecutionId, HoldId, WritId};
 use crate::name::{Label, Name};
@@ -56,6 +57,14 @@ record! {
     }
 }
 
+/// What is granted or held is carried out; a question is answered, and that is no writ.
+fn executable(action: &ActionRef) -> Result<(), ShapeError> {
+    match action.kind {
+        ActionKind::Exec | ActionKind::Order => Ok(()),
+        ActionKind::Advice => Err(ShapeError::expected("an action of kind `exec` or `order`")),
+    }
+}
+
 /// A permit whose parts fit one another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant(GrantFields);
@@ -63,6 +72,7 @@ pub struct Grant(GrantFields);
 impl Grant {
     /// The relations between fields that a shape cannot say.
     pub fn new(fields: GrantFields) -> Result<Self, ShapeError> {
+        executable(&fields.action)?;
         if fields.lease.freeze_after_ms > fields.lease.kill_after_ms {
             return Err(ShapeError::expected("freeze_after_ms not above kill_after_ms"));
         }
@@ -82,11 +92,7 @@ impl Grant {
 
     /// What it draws from counters.
     pub fn draws(&self) -> &[Draw] {
-        let draws = self.0.obligations.iter().find_map(|obligation| match obligation {
-            Obligation::Budget(draws) => Some(draws.as_slice()),
-            Obligation::Sandbox(_) => None,
-        });
-        draws.unwrap_or_default()
+        self.0.obligations.iter().map(Obligation::draws).find(|draws| !draws.is_empty()).unwrap_or_default()
     }
 
     /// The execution for which use 1 is spent by the grant itself, and the gateway that executes it.
@@ -157,6 +163,16 @@ pub enum Audience {
     },
     /// Any gateway of a group; spent online.
     Group(Name),
+}
+
+impl Audience {
+    /// The gateway, or the group.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Gateway { gateway, .. } => gateway,
+            Self::Group(group) => group,
+        }
+    }
 }
 
 impl Encode for Audience {
@@ -237,6 +253,14 @@ pub enum Obligation {
 }
 
 impl Obligation {
+    /// What it draws from counters.
+    pub fn draws(&self) -> &[Draw] {
+        match self {
+            Self::Budget(draws) => draws.as_slice(),
+            Self::Sandbox(_) => &[],
+        }
+    }
+
     /// The stable string of its kind.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -389,6 +413,7 @@ pub struct Hold(HoldFields);
 impl Hold {
     /// At least one need, ascending by group.
     pub fn new(fields: HoldFields) -> Result<Self, ShapeError> {
+        executable(&fields.action)?;
         let sorted = fields.needs.is_sorted_by(|a, b| a.group < b.group);
         let counted = fields.needs.iter().all(|need| need.count.get() <= 16);
         if fields.needs.is_empty() || !sorted || !counted {

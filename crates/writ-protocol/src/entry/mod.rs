@@ -3,26 +3,31 @@
 //! **A new entry type goes here**: a body in one of the submodules, a variant of [`Body`], a row in `spec/entry.md`, its CDDL, vectors,
 //! its rules in [`crate::order`], and the projection in `writ-ledger`; the compiler names each place that must decide about it.
 
+mod advised;
 mod approval;
+
 mod control;
 mod decision;
+mod mandate;
+mod opened;
 mod record;
 mod shadow;
 
 pub use crate::parts::*;
+pub use advised::*;
 pub use approval::*;
 pub use control::*;
 pub use decision::*;
+pub use mandate::*;
 pub use record::*;
 pub use shadow::*;
 
-use crate::action::{Action, Command, CommitmentKind, Opening};
+use crate::action::CommitmentKind;
 use crate::cbor::{Decode, Encode, Reader, Writer};
 use crate::envelope::Envelope;
-use crate::name::Label;
-use crate::refusal::{Code, Refusal};
-use crate::statement::Signed;
-use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash, sha256};
+use crate::refusal::Refusal;
+use crate::statement::{Signed, SignedRequest};
+use writ_tlog::{ENTRY_BYTES_MAX, Hash, Origin, leaf_hash};
 
 const CONTEXT: &str = "writ.entry";
 const VERSION: u64 = 1;
@@ -52,6 +57,8 @@ pub enum Body {
     RootOrder(RootOrder),
     /// A policy set comes into force.
     Policy(Activation),
+    /// Another snapshot of entities comes into force.
+    Entities(Entities),
     /// A permit.
     Grant(Grant),
     /// A refusal by the authority.
@@ -60,8 +67,12 @@ pub enum Body {
     Hold(Hold),
     /// Somebody answered a hold.
     Approval(Approval),
+    /// What somebody is for.
+    Mandate(Mandate),
     /// What policy would have answered, where nothing was enforced.
     Shadow(Shadow),
+    /// What policy says of somebody, to whoever enforces it elsewhere.
+    Advised(Advised),
     /// Strangers were turned away.
     Tally(Tally),
     /// A use was consumed.
@@ -90,11 +101,14 @@ pub enum EntryType {
     Halt,
     RootOrder,
     Policy,
+    Entities,
     Grant,
     Denial,
     Hold,
     Approval,
+    Mandate,
     Shadow,
+    Advised,
     Tally,
     Spend,
     Start,
@@ -113,11 +127,14 @@ impl EntryType {
         Self::Halt,
         Self::RootOrder,
         Self::Policy,
+        Self::Entities,
         Self::Grant,
         Self::Denial,
         Self::Hold,
         Self::Approval,
+        Self::Mandate,
         Self::Shadow,
+        Self::Advised,
         Self::Tally,
         Self::Spend,
         Self::Start,
@@ -136,11 +153,14 @@ impl EntryType {
             Self::Halt => "halt",
             Self::RootOrder => "root-order",
             Self::Policy => "policy",
+            Self::Entities => "entities",
             Self::Grant => "grant",
             Self::Denial => "denial",
             Self::Hold => "hold",
             Self::Approval => "approval",
+            Self::Mandate => "mandate",
             Self::Shadow => "shadow",
+            Self::Advised => "advised",
             Self::Tally => "tally",
             Self::Spend => "spend",
             Self::Start => "start",
@@ -162,11 +182,14 @@ impl Body {
             Self::Halt(_) => EntryType::Halt,
             Self::RootOrder(_) => EntryType::RootOrder,
             Self::Policy(_) => EntryType::Policy,
+            Self::Entities(_) => EntryType::Entities,
             Self::Grant(_) => EntryType::Grant,
             Self::Denial(_) => EntryType::Denial,
             Self::Hold(_) => EntryType::Hold,
             Self::Approval(_) => EntryType::Approval,
+            Self::Mandate(_) => EntryType::Mandate,
             Self::Shadow(_) => EntryType::Shadow,
+            Self::Advised(_) => EntryType::Advised,
             Self::Tally(_) => EntryType::Tally,
             Self::Spend(_) => EntryType::Spend,
             Self::Start(_) => EntryType::Start,
@@ -186,11 +209,14 @@ impl Body {
             Self::Halt(body) => Some(&body.control),
             Self::RootOrder(body) => Some(&body.control),
             Self::Policy(body) => Some(&body.control),
+            Self::Entities(body) => Some(&body.control),
             Self::Grant(_)
             | Self::Denial(_)
             | Self::Hold(_)
             | Self::Approval(_)
+            | Self::Mandate(_)
             | Self::Shadow(_)
+            | Self::Advised(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
@@ -208,14 +234,17 @@ impl Body {
             Self::Revocation(body) => Some(&body.request),
             Self::Halt(body) => Some(&body.request),
             Self::Policy(body) => Some(&body.request),
+            Self::Entities(body) => Some(&body.request),
             Self::Grant(body) => Some(&body.request),
             Self::Denial(body) => Some(&body.request),
             Self::Hold(body) => Some(&body.request),
             Self::Approval(body) => Some(&body.request),
+            Self::Mandate(body) => Some(&body.request),
             Self::Shadow(body) => Some(&body.request),
             Self::Erasure(body) => Some(&body.request),
             Self::Genesis(_)
             | Self::RootOrder(_)
+            | Self::Advised(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
@@ -230,9 +259,11 @@ impl Body {
         match self {
             Self::Revocation(body) => Some(*body.id.as_bytes()),
             Self::Halt(body) => Some(*body.id.as_bytes()),
+            Self::Entities(body) => Some(*body.id.as_bytes()),
             Self::Grant(body) => Some(*body.id.as_bytes()),
             Self::Denial(body) => Some(*body.id.as_bytes()),
             Self::Approval(body) => Some(*body.id.as_bytes()),
+            Self::Mandate(body) => Some(*body.id.as_bytes()),
             Self::Hold(body) => Some(*body.id.as_bytes()),
             Self::Erasure(body) => Some(*body.id.as_bytes()),
             Self::Genesis(_)
@@ -244,19 +275,22 @@ impl Body {
             | Self::Report(_)
             | Self::Policy(_)
             | Self::Shadow(_)
+            | Self::Advised(_)
             | Self::Tally(_)
             | Self::Seal(_) => None,
         }
     }
 
-    /// Who asked for what it decides, or would decide, if it is a decision or a shadow.
+    /// Who asked for what it decides, or would decide, if it is a decision, a shadow or an advice.
     pub fn asked_by(&self) -> Option<&Principal> {
         match self {
             Self::Grant(body) => Some(&body.principal),
             Self::Denial(body) => Some(&body.principal),
             Self::Hold(body) => Some(&body.principal),
             Self::Approval(body) => Some(&body.by),
+            Self::Mandate(body) => Some(&body.by),
             Self::Shadow(body) => Some(&body.principal),
+            Self::Advised(body) => Some(&body.principal),
             Self::Genesis(_)
             | Self::Gateway(_)
             | Self::Revocation(_)
@@ -267,6 +301,34 @@ impl Body {
             | Self::Outcome(_)
             | Self::Report(_)
             | Self::Erasure(_)
+            | Self::Policy(_)
+            | Self::Entities(_)
+            | Self::Tally(_)
+            | Self::Seal(_) => None,
+        }
+    }
+
+    /// What caused the request that it decides, if it says so.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Grant(body) => Some(&body.cause),
+            Self::Denial(body) => Some(&body.cause),
+            Self::Hold(body) => Some(&body.cause),
+            Self::Shadow(body) => Some(&body.cause),
+            Self::Advised(body) => Some(&body.cause),
+            Self::Genesis(_)
+            | Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::RootOrder(_)
+            | Self::Approval(_)
+            | Self::Mandate(_)
+            | Self::Spend(_)
+            | Self::Start(_)
+            | Self::Outcome(_)
+            | Self::Report(_)
+            | Self::Erasure(_)
+            | Self::Entities(_)
             | Self::Policy(_)
             | Self::Tally(_)
             | Self::Seal(_) => None,
@@ -285,79 +347,17 @@ impl Body {
             | Self::RootOrder(_)
             | Self::Hold(_)
             | Self::Approval(_)
+            | Self::Mandate(_)
             | Self::Shadow(_)
+            | Self::Advised(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
             | Self::Erasure(_)
             | Self::Policy(_)
+            | Self::Entities(_)
             | Self::Tally(_)
-            | Self::Seal(_) => None,
-        }
-    }
-
-    /// Whether what was opened has the form of its kind and is what the entry says of it beside the commitment: nobody may be shown
-    /// an order where an execution was decided, or one policy set where another was put in force.
-    pub fn judge_opened(&self, opening: &Opening) -> Result<(), Refusal> {
-        let fits = match opening.kind {
-            CommitmentKind::Action => self.is_about(&Action::decode(&opening.value)?),
-            CommitmentKind::Policy => matches!(self, Self::Policy(body) if sha256(&opening.value) == body.set),
-            CommitmentKind::Facts | CommitmentKind::Request | CommitmentKind::Text | CommitmentKind::Output => true,
-        };
-        if fits {
-            return Ok(());
-        }
-        let kind = opening.kind.as_str();
-        Err(Refusal::new(Code::CommitmentMismatch, format!("the opened `{kind}` is not what the entry says of it")))
-    }
-
-    /// Whether it can be about this action; an order that was carried out says itself what was ordered.
-    fn is_about(&self, action: &Action) -> bool {
-        let kind = self.action().is_some_and(|named| named.kind == action.kind());
-        let said = |reason: &Label, command: Command| matches!(action, Action::Order(order) if order.command == command && order.reason == *reason);
-        match self {
-            Self::Revocation(body) => kind && said(&body.reason, Command::Revoke(body.target.clone())),
-            Self::Halt(body) => kind && said(&body.reason, Command::Halt),
-            Self::Genesis(_)
-            | Self::Gateway(_)
-            | Self::RootOrder(_)
-            | Self::Policy(_)
-            | Self::Grant(_)
-            | Self::Denial(_)
-            | Self::Hold(_)
-            | Self::Approval(_)
-            | Self::Shadow(_)
-            | Self::Tally(_)
-            | Self::Spend(_)
-            | Self::Start(_)
-            | Self::Outcome(_)
-            | Self::Report(_)
-            | Self::Erasure(_)
-            | Self::Seal(_) => kind,
-        }
-    }
-
-    /// The action that it decides on, if it is a decision, a shadow or an order that was carried out.
-    fn action(&self) -> Option<&ActionRef> {
-        match self {
-            Self::Grant(body) => Some(&body.action),
-            Self::Denial(body) => Some(&body.action),
-            Self::Hold(body) => Some(&body.action),
-            Self::Approval(body) => Some(&body.action),
-            Self::Shadow(body) => Some(&body.action),
-            Self::Revocation(body) => Some(&body.action),
-            Self::Halt(body) => Some(&body.action),
-            Self::Genesis(_)
-            | Self::Gateway(_)
-            | Self::RootOrder(_)
-            | Self::Policy(_)
-            | Self::Tally(_)
-            | Self::Spend(_)
-            | Self::Start(_)
-            | Self::Outcome(_)
-            | Self::Report(_)
-            | Self::Erasure(_)
             | Self::Seal(_) => None,
         }
     }
@@ -383,7 +383,15 @@ impl Body {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
+            Self::Mandate(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
             Self::Shadow(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Advised(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
             }
@@ -394,6 +402,11 @@ impl Body {
             Self::Halt(body) => {
                 held.push((CommitmentKind::Action, body.action.digest));
                 held.push((CommitmentKind::Facts, body.facts));
+            }
+            Self::Entities(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+                held.push((CommitmentKind::Entities, body.content));
             }
             Self::Policy(body) => {
                 held.push((CommitmentKind::Policy, body.content));
@@ -419,6 +432,7 @@ impl Body {
         match self {
             Self::RootOrder(body) => Some(&body.statement.0),
             Self::Approval(body) => Some(&body.statement.0),
+            Self::Mandate(body) => Some(&body.statement.0),
             Self::Spend(body) | Self::Start(body) | Self::Outcome(body) | Self::Report(body) => Some(&body.statement.0),
             Self::Genesis(_)
             | Self::Gateway(_)
@@ -428,8 +442,10 @@ impl Body {
             | Self::Denial(_)
             | Self::Hold(_)
             | Self::Shadow(_)
+            | Self::Advised(_)
             | Self::Erasure(_)
             | Self::Policy(_)
+            | Self::Entities(_)
             | Self::Tally(_)
             | Self::Seal(_) => None,
         }
@@ -459,8 +475,10 @@ impl Entry {
             .ok_or_else(|| envelope.unsupported("entry"))?;
         let found = envelope.origin(origin, "entry")?;
         let body = decode_body(entry_type, &mut reader)?;
-        if let Some(statement) = body.statement() {
-            Signed::decode(statement)?;
+        match (&body, body.statement()) {
+            (Body::Approval(_) | Body::Mandate(_), Some(statement)) => drop(SignedRequest::decode(statement)?),
+            (_, Some(statement)) => drop(Signed::decode(statement)?),
+            (_, None) => {}
         }
         if let Body::Policy(activation) = &body
             && let Some(manifest) = &activation.manifest
@@ -492,9 +510,12 @@ fn decode_body(entry_type: EntryType, reader: &mut Reader<'_>) -> Result<Body, R
         EntryType::Grant => Body::Grant(Grant::decode(reader)?),
         EntryType::Denial => Body::Denial(Denial::decode(reader)?),
         EntryType::Policy => Body::Policy(Activation::decode(reader)?),
+        EntryType::Entities => Body::Entities(Entities::decode(reader)?),
         EntryType::Hold => Body::Hold(Hold::decode(reader)?),
         EntryType::Approval => Body::Approval(Approval::decode(reader)?),
+        EntryType::Mandate => Body::Mandate(Mandate::decode(reader)?),
         EntryType::Shadow => Body::Shadow(Shadow::decode(reader)?),
+        EntryType::Advised => Body::Advised(Advised::decode(reader)?),
         EntryType::Tally => Body::Tally(Tally::decode(reader)?),
         EntryType::Spend => Body::Spend(Evidence::decode(reader)?),
         EntryType::Start => Body::Start(Evidence::decode(reader)?),
@@ -521,9 +542,12 @@ impl Encode for Entry {
             Body::Grant(body) => body.encode(writer),
             Body::Denial(body) => body.encode(writer),
             Body::Policy(body) => body.encode(writer),
+            Body::Entities(body) => body.encode(writer),
             Body::Hold(body) => body.encode(writer),
             Body::Approval(body) => body.encode(writer),
+            Body::Mandate(body) => body.encode(writer),
             Body::Shadow(body) => body.encode(writer),
+            Body::Advised(body) => body.encode(writer),
             Body::Tally(body) => body.encode(writer),
             Body::Spend(body) | Body::Start(body) | Body::Outcome(body) | Body::Report(body) => {
                 body.encode(writer);

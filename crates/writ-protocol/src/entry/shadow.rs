@@ -40,7 +40,7 @@ impl Shadow {
     pub fn new(fields: ShadowFields) -> Result<Self, ShapeError> {
         match fields.action.kind {
             ActionKind::Exec => Ok(Self(fields)),
-            ActionKind::Order => Err(ShapeError::expected("an action of kind `exec`")),
+            ActionKind::Order | ActionKind::Advice => Err(ShapeError::expected("an action of kind `exec`")),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Decode for Shadow {
     }
 }
 
-/// What policy answers, and nothing besides: no limit of a counter, no halt and no revocation is in it.
+/// What policy and a mandate's scope answer, and nothing besides: no limit of a counter, no halt and no revocation is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Would {
     /// It would permit.
@@ -78,12 +78,20 @@ pub enum Would {
     EvaluationError,
     /// It would refuse, since the program is not the one that policy knows.
     IntegrityFailure,
+    /// It would refuse, since its mandate does not contain it.
+    ScopeWidened,
 }
 
 impl Would {
     /// Each of them.
-    pub const ALL: [Self; 5] =
-        [Self::Permit, Self::Hold, Self::PolicyDenied, Self::EvaluationError, Self::IntegrityFailure];
+    pub const ALL: [Self; 6] = [
+        Self::Permit,
+        Self::Hold,
+        Self::PolicyDenied,
+        Self::EvaluationError,
+        Self::IntegrityFailure,
+        Self::ScopeWidened,
+    ];
 
     /// The refusal with this code, if policy refuses with it.
     pub fn refuse(code: Code) -> Option<Self> {
@@ -97,6 +105,7 @@ impl Would {
             Self::PolicyDenied => Some(Code::PolicyDenied),
             Self::EvaluationError => Some(Code::EvaluationError),
             Self::IntegrityFailure => Some(Code::IntegrityFailure),
+            Self::ScopeWidened => Some(Code::ScopeWidened),
         }
     }
 
@@ -108,6 +117,7 @@ impl Would {
             Self::PolicyDenied => Code::PolicyDenied.as_str(),
             Self::EvaluationError => Code::EvaluationError.as_str(),
             Self::IntegrityFailure => Code::IntegrityFailure.as_str(),
+            Self::ScopeWidened => Code::ScopeWidened.as_str(),
         }
     }
 
@@ -126,7 +136,9 @@ impl Encode for Would {
 impl Decode for Would {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
         Self::from_str_exact(reader.text()?).ok_or_else(|| {
-            ShapeError::expected("`permit`, `hold`, `policy_denied`, `evaluation_error` or `integrity_failure`")
+            ShapeError::expected(
+                "`permit`, `hold`, `policy_denied`, `evaluation_error`, `integrity_failure` or `scope_widened`",
+            )
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The control state: what the control chain makes true for the whole domain at one index.
 
 use crate::entry::{
-    AssertedPrincipal, Authors, Body, Control, ControlHead, Genesis, Limits, Positive, RootMembers, Target,
+    AssertedPrincipal, Authors, Body, Control, ControlHead, EntitiesRef, Genesis, Limits, Positive, RootMembers, Target,
 };
 use crate::id::{DomainId, OrderId};
 use crate::key::{Ed25519Key, KeyPair};
@@ -24,6 +24,7 @@ pub struct ControlState {
     revoked: BTreeMap<Target, LeafIndex>,
     halted: Option<LeafIndex>,
     policy: Option<ActivePolicy>,
+    entities: Option<ActiveEntities>,
     authors: Option<Authors>,
     root_orders: BTreeSet<OrderId>,
 }
@@ -39,6 +40,17 @@ pub struct ActivePolicy {
     pub semantics: Label,
     /// The entry that put it in force.
     pub at: LeafIndex,
+}
+
+/// The snapshot of entities in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveEntities {
+    /// Which it is.
+    pub entities: EntitiesRef,
+    /// The entry that put it in force.
+    pub at: LeafIndex,
+    /// The entries that have changed the entities, this one the last.
+    pub changes: Vec<LeafIndex>,
 }
 
 /// What enrolments say of one gateway.
@@ -66,6 +78,7 @@ impl ControlState {
             revoked: BTreeMap::new(),
             halted: None,
             policy: None,
+            entities: None,
             authors: None,
             root_orders: BTreeSet::new(),
             genesis,
@@ -110,6 +123,11 @@ impl ControlState {
     /// The policy set in force, once there is one.
     pub fn policy(&self) -> Option<&ActivePolicy> {
         self.policy.as_ref()
+    }
+
+    /// The snapshot of entities in force, once there is one.
+    pub fn entities(&self) -> Option<&ActiveEntities> {
+        self.entities.as_ref()
     }
 
     /// Who must sign a policy set, once the root has said so.
@@ -211,12 +229,19 @@ impl ControlState {
                     at,
                 });
             }
+            Body::Entities(body) => {
+                let mut changes = self.entities.take().map(|before| before.changes).unwrap_or_default();
+                changes.push(at);
+                self.entities = Some(ActiveEntities { entities: body.reference(), at, changes });
+            }
             Body::Genesis(_)
             | Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
             | Body::Approval(_)
+            | Body::Mandate(_)
             | Body::Shadow(_)
+            | Body::Advised(_)
             | Body::Tally(_)
             | Body::Spend(_)
             | Body::Start(_)

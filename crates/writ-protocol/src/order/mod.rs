@@ -3,15 +3,17 @@
 //! There is one implementation with three users: the sequencer (before it appends), the audit (from the entries alone) and the
 //! verifier of bundles. They differ in where they look things up, which is all that [`Records`] says.
 
+mod chain;
 mod control;
 mod revoked;
 mod rules;
 
-pub use control::{ActivePolicy, ControlState, GatewayRecord};
-pub use revoked::revoked;
+pub use chain::chain;
+pub use control::{ActiveEntities, ActivePolicy, ControlState, GatewayRecord};
+pub use revoked::{mandate_revoked, revoked};
 pub use rules::{judge, judge_manifest};
 
-use crate::entry::{Approval, AssertedPrincipal, Grant, Hold, Positive, Verdict};
+use crate::entry::{Approval, AssertedPrincipal, Grant, Hold, Mandate, Positive, Verdict};
 use crate::id::ExecutionId;
 use crate::key::Fingerprint;
 use crate::name::{Label, Name};
@@ -54,6 +56,8 @@ pub trait Records {
     fn spent(&self, grant: LeafIndex, usage: Positive) -> Result<Lookup<ExecutionId>, Self::Error>;
     /// The hold at this index, if it has this entry hash and nothing has resolved it yet, with what was answered.
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Self::Error>;
+    /// The mandate at this index, if it has this entry hash.
+    fn mandate(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Mandate>, Self::Error>;
     /// How much was drawn from a counter.
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Self::Error>;
     /// The labels that something carries, ascending.
@@ -86,6 +90,10 @@ impl Records for NoRecords {
     }
 
     fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn mandate(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Mandate>, Infallible> {
         Ok(Lookup::Unknown)
     }
 

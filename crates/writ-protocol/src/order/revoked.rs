@@ -1,7 +1,7 @@
 //! What is revoked, and with what.
 
 use super::{ControlState, Lookup, Records};
-use crate::entry::{AssertedPrincipal, Audience, Grant, Place, Target};
+use crate::entry::{AssertedPrincipal, Audience, EntryRef, Grant, MANDATES_MAX, Mandate, Place, Target};
 use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// The first entry that revokes a grant or something it rests on, its ancestors included as far as `records` know them.
@@ -12,6 +12,9 @@ pub fn revoked<R: Records>(
     grant: &Grant,
 ) -> Result<Option<LeafIndex>, R::Error> {
     let mut found = own_revocation(control, writ, grant);
+    if let Some(mandate) = &grant.cause.mandate {
+        found = earlier(found, mandate_revoked(control, records, mandate)?);
+    }
     let mut cause = grant.cause.clone();
     // Depth falls by one with each ancestor (the rules of grants), so this ends; the count says so to the reader.
     for _ in 0..grant.cause.depth() {
@@ -37,6 +40,37 @@ pub fn revoked<R: Records>(
         }
     }
     Ok(found)
+}
+
+/// The first entry that revokes a mandate, one above it, or something they rest on: who gave them, by which key, under which policy set. The
+/// mandates of ancestors are above that of what they cause.
+pub fn mandate_revoked<R: Records>(
+    control: &ControlState,
+    records: &R,
+    mandate: &EntryRef,
+) -> Result<Option<LeafIndex>, R::Error> {
+    let mut found = None;
+    let mut next = Some(mandate.clone());
+    for _ in 0..MANDATES_MAX {
+        let Some(named) = next.take() else { break };
+        found = earlier(found, control.revoked(&Target::Mandate(named.entry)));
+        if named.ledger != *control.origin() {
+            break;
+        }
+        if let Lookup::Found(mandate) = records.mandate(LeafIndex::new(named.index), &named.entry)? {
+            found = rests_on(&mandate).iter().map(|target| control.revoked(target)).fold(found, earlier);
+            next.clone_from(&mandate.parent);
+        }
+    }
+    Ok(found)
+}
+
+fn rests_on(mandate: &Mandate) -> [Target; 3] {
+    [
+        Target::Key(mandate.key().key().fingerprint()),
+        Target::Principal(mandate.by.asserted()),
+        Target::Policy(mandate.policy.set),
+    ]
 }
 
 fn own_revocation(control: &ControlState, writ: Option<&Hash>, grant: &Grant) -> Option<LeafIndex> {

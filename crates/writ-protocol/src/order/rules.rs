@@ -1,11 +1,13 @@
+mod advised;
 mod holds;
+mod mandates;
 
 use super::revoked::{earlier, revoked};
 use super::{Accepted, Carrier, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
 use crate::entry::{
-    ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entry, EntryRef,
-    EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
+    ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entities, EntitiesRef,
+    Entry, EntryRef, EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
 };
 use crate::id::OrderId;
 use crate::key::{Fingerprint, Key};
@@ -35,13 +37,16 @@ pub fn judge<R: Records>(
             rules.order(by, id, action, policy).map(|()| Accepted::AsItStands)
         }
         Body::Halt(halt) => rules.order(&halt.by, &halt.id, &halt.action, &halt.policy).map(|()| Accepted::AsItStands),
+        Body::Entities(entities) => rules.entities(entities).map(|()| Accepted::AsItStands),
         Body::RootOrder(order) => rules.root_order(&order.statement.0).map(Accepted::Root),
         Body::Grant(grant) => rules.grant(grant).map(|()| Accepted::AsItStands),
         Body::Policy(activation) => rules.activation(activation).map(|()| Accepted::AsItStands),
         Body::Denial(denial) => rules.denial(denial).map(|()| Accepted::AsItStands),
         Body::Hold(hold) => rules.held(hold).map(|()| Accepted::AsItStands),
         Body::Approval(approval) => rules.approval(approval).map(|()| Accepted::AsItStands),
+        Body::Mandate(mandate) => rules.mandate(mandate).map(|()| Accepted::AsItStands),
         Body::Shadow(shadow) => rules.shadow(shadow).map(|()| Accepted::AsItStands),
+        Body::Advised(advised) => rules.advised(advised).map(|()| Accepted::AsItStands),
         Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
             rules.evidence(entry.body.entry_type(), &evidence.statement.0).map(Accepted::Evidence)
         }
@@ -150,7 +155,23 @@ impl<R: Records> Rules<'_, R> {
         if found != expected {
             Err(refuse(Code::PolicyStale, format!("policy epoch {found}, expected {expected}")))?;
         }
+        let in_force = self.control.entities().map(|active| &active.entities);
+        if activation.entities.as_ref() != in_force {
+            Err(refuse(Code::FactsChanged, "compiled with other entities than are in force"))?;
+        }
         Ok(signed_by_its_authors(self.control, activation)?)
+    }
+
+    /// Each snapshot follows the one in force, under the set in force: whoever decided on another must look again.
+    fn entities(&self, entities: &Entities) -> Result<(), OrderError<R::Error>> {
+        let Entities { by, id, action, policy, .. } = entities;
+        self.order(by, id, action, policy)?;
+        let expected = self.control.entities().map_or(1, |active| active.entities.epoch.get().saturating_add(1));
+        let found = entities.epoch.get();
+        if found != expected {
+            Err(refuse(Code::FactsChanged, format!("epoch {found} of the entities, expected {expected}")))?;
+        }
+        Ok(())
     }
 
     fn root_order(&self, statement: &[u8]) -> Result<RootStatement, OrderError<R::Error>> {
@@ -185,6 +206,7 @@ impl<R: Records> Rules<'_, R> {
         self.policy(&grant.policy)?;
         self.cause(&grant.cause)?;
         self.labels(grant)?;
+        self.mandated(grant)?;
         self.budgets(grant)?;
         if let Some(hold) = &grant.hold {
             self.approved(grant, &self.hold(hold, &grant.principal, &grant.action.digest)?)?;
@@ -225,8 +247,18 @@ impl<R: Records> Rules<'_, R> {
         self.as_of(&grant.as_of)
     }
 
-    /// From the first policy entry on, grants, shadows and orders stand under the set in force (Invariant 5).
+    /// From the first policy entry on, grants, shadows, advice and orders stand under the set in force, and with the entities in force
+    /// (Invariant 5).
     fn policy(&self, policy: &Policy) -> Result<(), Refusal> {
+        let entities = self.control.entities().map(|active| &active.entities);
+        if policy.entities.as_ref() != entities {
+            let epoch = |entities: Option<&EntitiesRef>| entities.map_or(0, |one| one.epoch.get());
+            let (found, expected) = (epoch(policy.entities.as_ref()), epoch(entities));
+            return Err(refuse(
+                Code::PolicyMismatch,
+                format!("decided with entities of epoch {found}, in force are those of epoch {expected}"),
+            ));
+        }
         let Some(active) = self.control.policy() else { return Ok(()) };
         if policy.set == active.set && policy.epoch == active.epoch.get() && policy.semantics == active.semantics {
             return Ok(());
@@ -345,6 +377,9 @@ impl<R: Records> Rules<'_, R> {
 
     fn denial(&self, denial: &Denial) -> Result<(), OrderError<R::Error>> {
         self.new_id(denial.id.as_bytes())?;
+        if let Some(mandate) = &denial.cause.mandate {
+            self.recorded(mandate)?;
+        }
         match &denial.hold {
             Some(hold) => self.hold(hold, &denial.principal, &denial.action.digest).map(drop),
             None => Ok(()),
@@ -356,7 +391,8 @@ impl<R: Records> Rules<'_, R> {
     fn shadow(&self, shadow: &Shadow) -> Result<(), OrderError<R::Error>> {
         self.as_of(&shadow.as_of)?;
         self.policy(&shadow.policy)?;
-        self.cause(&shadow.cause)
+        self.cause(&shadow.cause)?;
+        self.under(&shadow.cause, &shadow.principal).map(drop)
     }
 
     fn new_execution(&self, id: &crate::id::ExecutionId) -> Result<(), OrderError<R::Error>> {

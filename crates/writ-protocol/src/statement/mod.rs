@@ -1,12 +1,14 @@
 //! Signed statements (`spec/statement.md`): what others than the authority assert, kept as the bytes they signed.
 
 mod gateway;
+mod http;
 mod manifest;
 mod presentation;
 mod request;
 mod root;
 
 pub use gateway::{Claim, Ending, GatewayStatement, Signal};
+pub use http::{REQUEST_CONTENT_TYPE, SignedMessage, Validity, content_digest};
 pub use manifest::{ListedFile, MANIFEST_BYTES_MAX, MANIFEST_FILES_MAX, Manifest, ManifestFields};
 pub use presentation::Presentation;
 pub use request::{Ask, Authorize, Component, Request, Shadowing, surroundings_digest};
@@ -254,6 +256,51 @@ impl<'a> Signed<'a> {
         key.verifying_key().verify(&message(self.payload), signature).map_err(|_| {
             Refusal::new(Code::SignatureInvalid, format!("the signature by {} does not verify", key.fingerprint()))
         })
+    }
+}
+
+/// A request that its principal has signed, in either of the two forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedRequest<'a> {
+    /// A statement in an envelope.
+    Statement(Signed<'a>),
+    /// The body of an HTTP message.
+    Message(SignedMessage<'a>),
+}
+
+impl<'a> SignedRequest<'a> {
+    /// Reads whichever it is: their contexts differ.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let mut reader = Reader::checked(bytes)?;
+        reader.array()?;
+        match reader.text()? {
+            http::CONTEXT => SignedMessage::decode(bytes).map(Self::Message),
+            _ => Signed::decode(bytes).map(Self::Statement),
+        }
+    }
+
+    /// By whose key the one signature claims to be, **not verified**: to find out whose it is.
+    pub fn signer(&self) -> Result<Fingerprint, Refusal> {
+        match self {
+            Self::Statement(signed) => signed.signer(),
+            Self::Message(message) => Ok(message.signer()),
+        }
+    }
+
+    /// When the signature itself counts, where it says so, **not verified**.
+    pub fn validity(&self) -> Option<Validity> {
+        match self {
+            Self::Statement(_) => None,
+            Self::Message(message) => Some(message.validity()),
+        }
+    }
+
+    /// Verifies it as a principal's request: exactly one signature, by `key`.
+    pub fn verify(&self, key: &Ed25519Key, origin: &Origin) -> Result<Request, Refusal> {
+        match self {
+            Self::Statement(signed) => signed.verify_request(key, origin),
+            Self::Message(message) => message.verify_request(key, origin),
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Authorize {
     pub holder: HolderKey,
     /// Who will execute it.
     pub audience: Audience,
+    /// The mandate under which it begins; without one, that of whatever causes it, if there is one.
+    pub mandate: Option<EntryRef>,
     /// Where it would run.
     pub surroundings: Vec<Component>,
 }
@@ -59,6 +61,8 @@ pub struct Authorize {
 pub struct Shadowing {
     /// The gateway, or group of gateways, that would execute it; a fact of the decision.
     pub gateway: Name,
+    /// The mandate under which it would begin.
+    pub mandate: Option<EntryRef>,
     /// Where it would run.
     pub surroundings: Vec<Component>,
 }
@@ -75,10 +79,7 @@ pub struct Component {
 impl Authorize {
     /// The gateway, or group of gateways, that it is asked for.
     pub fn gateway(&self) -> &Name {
-        match &self.audience {
-            Audience::Gateway { gateway, .. } => gateway,
-            Audience::Group(group) => group,
-        }
+        self.audience.name()
     }
 }
 
@@ -129,6 +130,7 @@ record! {
         admit: ? Admitted,
         action: ! Bytes,
         holder: ! HolderKey,
+        mandate: ? EntryRef,
         time_ms: ! u64,
         audience: ! Audience,
         principal: ? PrincipalRef,
@@ -154,6 +156,7 @@ record! {
         salt: ! [u8; 32],
         action: ! Bytes,
         gateway: ! Name,
+        mandate: ? EntryRef,
         time_ms: ! u64,
         principal: ? PrincipalRef,
         action_salt: ! [u8; 32],
@@ -167,7 +170,7 @@ impl Request {
         let Self { key, salt, time_ms, principal, action_salt, action, ask } = self.clone();
         let action = Bytes(action);
         match ask {
-            Ask::Authorize(Authorize { hold, admit, holder, audience, surroundings }) => payload(
+            Ask::Authorize(Authorize { hold, admit, holder, audience, mandate, surroundings }) => payload(
                 "authorize",
                 origin,
                 &AuthorizeFields {
@@ -177,6 +180,7 @@ impl Request {
                     admit,
                     action,
                     holder,
+                    mandate,
                     time_ms,
                     audience,
                     principal,
@@ -185,10 +189,10 @@ impl Request {
                 },
             ),
             Ask::Order => payload("order", origin, &OrderFields { key, salt, action, time_ms, principal, action_salt }),
-            Ask::Shadow(Shadowing { gateway, surroundings }) => payload(
+            Ask::Shadow(Shadowing { gateway, mandate, surroundings }) => payload(
                 "shadow",
                 origin,
-                &ShadowFields { key, salt, action, gateway, time_ms, principal, action_salt, surroundings },
+                &ShadowFields { key, salt, action, gateway, mandate, time_ms, principal, action_salt, surroundings },
             ),
         }
     }
@@ -222,6 +226,9 @@ impl Request {
             (Ask::Authorize(_), ActionKind::Exec | ActionKind::Order)
             | (Ask::Order, ActionKind::Order)
             | (Ask::Shadow(_), ActionKind::Exec) => Ok(()),
+            (Ask::Authorize(_) | Ask::Order | Ask::Shadow(_), ActionKind::Advice) => Err(Refusal::malformed(
+                "the action is a question about somebody; that is asked without a request, and never granted",
+            )),
             (Ask::Order, ActionKind::Exec) => {
                 Err(Refusal::malformed("the action of an `order` is an order, found an `exec`; ask to `authorize` it"))
             }
@@ -239,9 +246,15 @@ impl Request {
                 if fields.admit.is_some() && matches!(fields.audience, Audience::Group(_)) {
                     return Err(ShapeError::expected("`admit` only with a gateway audience"));
                 }
-                let AuthorizeFields { key, hold, salt, admit, action, holder, time_ms, audience, .. } = fields;
-                let ask =
-                    Ask::Authorize(Authorize { hold, admit, holder, audience, surroundings: fields.surroundings });
+                let AuthorizeFields { key, hold, salt, admit, action, holder, mandate, time_ms, audience, .. } = fields;
+                let ask = Ask::Authorize(Authorize {
+                    hold,
+                    admit,
+                    holder,
+                    audience,
+                    mandate,
+                    surroundings: fields.surroundings,
+                });
                 let (principal, action_salt) = (fields.principal, fields.action_salt);
                 Self { key, salt, time_ms, principal, action_salt, action: action.0, ask }
             }
@@ -252,8 +265,9 @@ impl Request {
             RequestKind::Shadow => {
                 let fields = ShadowFields::decode(reader)?;
                 ascending(&fields.surroundings)?;
-                let ShadowFields { key, salt, action, gateway, time_ms, principal, action_salt, surroundings } = fields;
-                let ask = Ask::Shadow(Shadowing { gateway, surroundings });
+                let ShadowFields { key, salt, action, gateway, mandate, time_ms, principal, action_salt, surroundings } =
+                    fields;
+                let ask = Ask::Shadow(Shadowing { gateway, mandate, surroundings });
                 Self { key, salt, time_ms, principal, action_salt, action: action.0, ask }
             }
         })

@@ -1,15 +1,17 @@
 //! A domain at one moment: its control state, everything that was recorded, and parts of entries that fit it.
 
 use crate::known::Known;
-use writ_protocol::action::{Action, ActionKind, Command, Held, Order};
+use writ_protocol::action::{Action, ActionKind, Command, Given, Held, Order};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
-    ActionRef, Activation, Approval, ApprovalFields, AsOf, Ascending, AssertedPrincipal, Audience, Body, Cause, Denial,
-    Enrolment, EntryRef, Erased, Erasure, ErasureFields, Gates, Genesis, Grant, GrantFields, Halt, Hold, HoldFields,
-    Lease, Level, Limits, Need, Place, Policy, Positive, Principal, RequestRef, Revocation, RootMembers, RootOrder,
-    Scope, Shadow, ShadowFields, Surroundings, Target, Verdict, Window, Would,
+    ActionRef, Activation, Advised, AdvisedFields, Approval, ApprovalFields, AsOf, Ascending, AssertedPrincipal,
+    Audience, Body, Cause, Denial, Enrolment, Entities, EntitiesRef, EntryRef, Erased, Erasure, ErasureFields, Gates,
+    Genesis, Grant, GrantFields, Halt, Hold, HoldFields, Lease, Level, Limits, Mandate, MandateFields, Need, Opinion,
+    Place, Policy, Positive, Principal, PrincipalRef, RequestRef, Revocation, RootMembers, RootOrder, Scope, Shadow,
+    ShadowFields, Surroundings, Target, Verdict, Window, Would,
 };
 use writ_protocol::order::{Accepted, ControlState, OrderError, judge};
+use writ_protocol::scope::ScopeFields;
 use writ_protocol::statement::{Ask, Request, RootCommand, RootStatement};
 use writ_protocol::{
     ClusterId, Code, DenialId, DomainId, Ed25519Key, Entry, HoldId, Key, KeyPair, Label, Name, OrderId, RequestKey,
@@ -77,6 +79,22 @@ pub(crate) fn policy_set(epoch: u64) -> Hash {
 
 fn request() -> RequestRef {
     RequestRef { key: RequestKey::from_bytes([1; 16]), digest: sha256(b"request") }
+}
+
+/// From before anything to after everything, for three executions.
+pub(crate) fn scope() -> writ_protocol::scope::Scope {
+    let window = Window::new(0, NOW_MS * 2).unwrap();
+    writ_protocol::scope::Scope::new(ScopeFields {
+        uses: Positive::new(3),
+        depth: None,
+        window,
+        folders: None,
+        contents: None,
+        gateways: None,
+        programs: None,
+        surroundings: None,
+    })
+    .unwrap()
 }
 
 pub(crate) fn alice() -> Principal {
@@ -157,9 +175,34 @@ impl Domain {
             control: self.control.next(),
             request: request(),
             time_ms: NOW_MS,
+            entities: None,
             manifest: None,
             semantics: label("cedar"),
         })
+    }
+
+    pub(crate) fn entities(&self, epoch: u64) -> Entities {
+        Entities {
+            by: alice(),
+            id: OrderId::from_bytes([5; 16]),
+            count: 3,
+            epoch: positive(epoch),
+            facts: sha256(b"facts"),
+            action: ordered(),
+            change: sha256(b"change"),
+            policy: Policy { entities: self.in_force(), ..policy() },
+            reason: label("joined"),
+            content: sha256(b"content"),
+            control: self.control.next(),
+            request: request(),
+            time_ms: NOW_MS,
+            snapshot: sha256(&epoch.to_be_bytes()),
+        }
+    }
+
+    /// The entities in force, as decisions name them.
+    pub(crate) fn in_force(&self) -> Option<EntitiesRef> {
+        self.control.entities().map(|active| active.entities.clone())
     }
 
     pub(crate) fn revocation(&self, target: Target) -> Body {
@@ -297,6 +340,49 @@ impl Domain {
         Approval::new(fields).unwrap()
     }
 
+    /// A mandate that an owner has signed for whoever asks, as they signed it; with what is to be otherwise before.
+    pub(crate) fn mandate(&self, change: impl FnOnce(&mut Given)) -> Mandate {
+        let mut given = Given { to: principal().asserted(), scope: scope(), parent: None };
+        change(&mut given);
+        let Given { to, scope, parent } = given.clone();
+        let order = Action::Order(Order { command: Command::Mandate(Box::new(given)), reason: label("work") });
+        let request = Request {
+            key: RequestKey::from_bytes([1; 16]),
+            salt: [2; 32],
+            time_ms: NOW_MS,
+            principal: None,
+            action_salt: [3; 32],
+            action: order.encode().unwrap(),
+            ask: Ask::Order,
+        };
+        let signed = request.sign(&origin(), &key(Algorithm::Ed25519, "owner"));
+        Mandate::new(MandateFields {
+            by: approver(),
+            id: OrderId::from_bytes([5; 16]),
+            to,
+            facts: sha256(b"facts"),
+            scope,
+            action: ActionRef { kind: ActionKind::Order, digest: request.action().unwrap().1.commitment() },
+            parent,
+            policy: policy(),
+            request: RequestRef { key: request.key, digest: request.opening(&signed).commitment() },
+            time_ms: NOW_MS,
+            statement: Bytes(signed),
+        })
+        .unwrap()
+    }
+
+    /// An advice that is accepted.
+    pub(crate) fn advised(&self) -> Advised {
+        let ShadowFields { as_of, cause, facts, policy, time_ms, principal, .. } = ShadowFields::clone(&self.shadow());
+        let action = ActionRef { kind: ActionKind::Advice, ..action() };
+        let subject = Some(PrincipalRef { id: name("ada"), kind: name("User") });
+        let decision = Opinion::Permit;
+        let fields =
+            AdvisedFields { as_of, cause, facts, found: None, action, policy, subject, time_ms, decision, principal };
+        Advised::new(fields).unwrap()
+    }
+
     /// A shadow that is accepted.
     pub(crate) fn shadow(&self) -> Shadow {
         let GrantFields { as_of, cause, facts, action, policy, request, time_ms, principal, .. } = self.terms();
@@ -345,7 +431,13 @@ pub(crate) fn ordered() -> ActionRef {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy { set: policy_set(1), epoch: 1, reasons: Ascending::new([name("may-build")]), semantics: label("cedar") }
+    Policy {
+        set: policy_set(1),
+        epoch: 1,
+        reasons: Ascending::new([name("may-build")]),
+        entities: None,
+        semantics: label("cedar"),
+    }
 }
 
 /// The grant is accepted as it is, and refused with this code once it is spoilt.

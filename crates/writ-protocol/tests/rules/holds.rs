@@ -101,7 +101,7 @@ fn a_grant_takes_the_approvals_that_the_hold_needs() {
     refused(Code::ApprovalRejected, |domain, terms| {
         changed(domain, terms, |hold| {
             let mut fields = HoldFields::clone(&hold.hold);
-            fields.cause.mandate = Some(sha256(b"mandate"));
+            fields.cause.mandate = Some(entry_at(5));
             hold.hold = Hold::new(fields).unwrap();
         });
     });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use writ_protocol::entry::{Grant, Positive};
+use writ_protocol::entry::{Grant, Mandate, Positive};
 use writ_protocol::order::{Carrier, Execution, Lookup, OpenHold, Records};
 use writ_protocol::{ExecutionId, Label, Name};
 use writ_tlog::{Hash, LeafIndex};
@@ -14,6 +14,7 @@ pub(crate) struct Known {
     pub(crate) executions: BTreeMap<ExecutionId, Execution>,
     pub(crate) spent: BTreeMap<(LeafIndex, Positive), ExecutionId>,
     pub(crate) holds: BTreeMap<(LeafIndex, Hash), OpenHold>,
+    pub(crate) mandates: BTreeMap<(LeafIndex, Hash), Mandate>,
     pub(crate) drawn: BTreeMap<Name, u64>,
     /// What each lineage carries, by the entry hash of its origin.
     pub(crate) labels: BTreeMap<Hash, Vec<Label>>,
@@ -43,6 +44,10 @@ impl Records for Known {
 
     fn open_hold(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<OpenHold>, Infallible> {
         found(self.holds.get(&(at, *entry)))
+    }
+
+    fn mandate(&self, at: LeafIndex, entry: &Hash) -> Result<Lookup<Mandate>, Infallible> {
+        found(self.mandates.get(&(at, *entry)))
     }
 
     fn drawn(&self, counter: &Name) -> Result<Lookup<u64>, Infallible> {
@@ -90,6 +95,10 @@ impl Records for Unreadable {
 
     fn open_hold(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<OpenHold>, &'static str> {
         Err("open_hold")
+    }
+
+    fn mandate(&self, _at: LeafIndex, _entry: &Hash) -> Result<Lookup<Mandate>, &'static str> {
+        Err("mandate")
     }
 
     fn drawn(&self, _counter: &Name) -> Result<Lookup<u64>, &'static str> {

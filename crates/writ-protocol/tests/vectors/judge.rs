@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 use writ_protocol::action::{Action, Opening, Variables};
-use writ_protocol::cbor::{self, Decode, Value as Item};
+use writ_protocol::cbor::{self, Decode, Encode, Value as Item};
+use writ_protocol::entities::{EntityChange, EntityTree, Keyed};
 use writ_protocol::entry::{Authors, Positive, RootMembers};
 use writ_protocol::order::ExecutionState;
-use writ_protocol::statement::{Ask, Claim, Component, Request, RootCommand, Signed, surroundings_digest};
+use writ_protocol::scope::{Asked, Scope};
+use writ_protocol::statement::{
+    Ask, Claim, Component, Request, RootCommand, Signed, SignedRequest, surroundings_digest,
+};
 use writ_protocol::{
-    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, PolicyBundle, Refusal, TrustRoot, WritVerifier,
-    checkpoint_refusal,
+    Bundle, Code, DomainId, Ed25519Key, Entry, Key, KeyPair, Label, Name, PolicyBundle, Refusal, TrustRoot,
+    WritVerifier, checkpoint_refusal,
 };
 use writ_tlog::{
     ConsistencyProof, Hash, InclusionProof, LeafIndex, NoteVerifier, Origin, PinnedKeys, TreeSize, VerifyingKey,
@@ -35,6 +39,8 @@ pub(crate) fn judge(directory: &str, case: &Value) -> Result<Value, String> {
         ("action", "action") => action,
         ("action", "variables") => variables,
         ("action", "opening") => opening,
+        ("scope", "contains") => contains,
+        ("scope", "narrows") => narrows,
         ("ledger", "key") => key,
         ("ledger", "ed25519") => ed25519,
         ("ledger", "ml-dsa-44") => ml_dsa_44,
@@ -45,6 +51,7 @@ pub(crate) fn judge(directory: &str, case: &Value) -> Result<Value, String> {
         ("bundle", "bundle") => bundle,
         ("trust-root", "trust-root") => trust_root,
         ("policy-bundle", "policy-bundle") => policy_bundle,
+        ("entities", "entities") => entities,
         _ => return Err(format!("no check `{check}` in {directory}")),
     };
     Ok(match run(&input) {
@@ -153,7 +160,7 @@ fn request(input: &Input<'_>) -> Result<Value, Refusal> {
     let (bytes, origin) = (input.bytes("hex"), input.origin());
     let request = if input.0["key"].is_string() {
         let key = Ed25519Key::new(Key::from_bytes(&input.bytes("key"))?)?;
-        Signed::decode(&bytes)?.verify_request(&key, &origin)?
+        SignedRequest::decode(&bytes)?.verify(&key, &origin)?
     } else {
         let request = Request::read(&bytes, &origin)?;
         // Reading and writing are inverse, or there would be two encodings.
@@ -219,6 +226,34 @@ fn opening(input: &Input<'_>) -> Result<Value, Refusal> {
     }
     opening.judge_value()?;
     Ok(json!({ "kind": opening.kind.as_str() }))
+}
+
+fn scope(bytes: &[u8]) -> Result<Scope, Refusal> {
+    let scope = Scope::from_cbor(bytes)?;
+    assert_eq!(scope.to_cbor(), bytes);
+    Ok(scope)
+}
+
+fn contains(input: &Input<'_>) -> Result<Value, Refusal> {
+    let scope = scope(&input.bytes("hex"))?;
+    let Action::Exec(exec) = Action::decode(&input.bytes("action"))? else { panic!("expected an execution") };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let pairs = input.0["surroundings"].as_array().unwrap().iter();
+    let surroundings: Vec<_> = pairs.map(|pair| (Label::new(text(&pair[0])).unwrap(), text(&pair[1]))).collect();
+    scope.contains(&Asked {
+        exec: &exec,
+        now_ms: input.number("now_ms"),
+        depth: input.number("depth"),
+        gateway: &Name::new(input.text("gateway")).unwrap(),
+        surroundings: &surroundings,
+    })?;
+    Ok(json!({}))
+}
+
+fn narrows(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (child, parent) = (scope(&input.bytes("hex"))?, scope(&input.bytes("parent"))?);
+    child.narrows(&parent)?;
+    Ok(json!({}))
 }
 
 fn key(input: &Input<'_>) -> Result<Value, Refusal> {
@@ -323,6 +358,44 @@ fn policy_bundle(input: &Input<'_>) -> Result<Value, Refusal> {
     manifest.follows(active, input.number("now_ms"))?;
     let files: Vec<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
     Ok(json!({ "epoch": manifest.epoch.get(), "set": hex(manifest.set.as_bytes()), "files": files }))
+}
+
+struct Leaf(Hash, Hash);
+
+impl Keyed for Leaf {
+    fn key(&self) -> &Hash {
+        &self.0
+    }
+
+    fn leaf(&self) -> &Hash {
+        &self.1
+    }
+}
+
+fn entities(input: &Input<'_>) -> Result<Value, Refusal> {
+    let (mut tree, mut told) = (EntityTree::default(), Vec::new());
+    let mut before = tree.root();
+    for bytes in input.0["changes"].as_array().unwrap() {
+        let bytes = unhex(bytes.as_str().unwrap()).unwrap();
+        let change = EntityChange::decode(&bytes)?;
+        // A change has one form.
+        assert_eq!(change.encode().as_ref(), Ok(&bytes));
+        if change.base.is_some_and(|base| base != before) {
+            return Err(Refusal::new(Code::FactsChanged, "a change of another snapshot"));
+        }
+        for uid in &change.removed {
+            tree = tree.without(&uid.key());
+        }
+        for put in &change.put {
+            tree = tree.with(Leaf(put.uid().key(), put.leaf()).into());
+        }
+        let root = tree.root();
+        before = change.snapshot(&root);
+        told.push(json!({
+            "root": hex(root.as_bytes()), "snapshot": hex(before.as_bytes()), "count": tree.len(),
+        }));
+    }
+    Ok(json!({ "snapshots": told }))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 use super::{holds, next_step, proof_text, refused};
 use crate::authority_node::AuthorityNode;
-use crate::exchange::{Exchange, Reply};
+use crate::exchange::{Asker, Exchange, Reply};
 use crate::explained::explanation_json;
 use crate::json::Fields;
 use base64::Engine;
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use writ_authority::{Answer, BearerToken, Caller, Clause, Denied, Effect, Held, Received, Shadowed};
+use writ_protocol::statement::{REQUEST_CONTENT_TYPE, SignedRequest};
 use writ_protocol::{Code, Name, Refusal};
 
 /// Asks for a writ.
@@ -47,7 +48,25 @@ pub(crate) async fn publish(node: &AuthorityNode, caller: &Caller<'_>, exchange:
     match read {
         Ok((asked, bundle)) => {
             let answer = node.authority().publish(caller, asked.view(), &bundle).await;
-            answered(node, answer, Explain::No, publishing_next).unwrap_or_else(|refusal| refused(&refusal))
+            let asker = asker(&answer);
+            answered(node, answer, Explain::No, publishing_next).unwrap_or_else(|refusal| refused(&refusal)).to(asker)
+        }
+        Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
+    }
+}
+
+/// Changes the entities.
+pub(crate) async fn change_entities(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
+    let change = |fields: &mut Fields| {
+        let change = fields.optional_bytes("change")?;
+        change.ok_or_else(|| Refusal::malformed("expected a `change`, in base64"))
+    };
+    let read = exchange.fields().and_then(|mut fields| Ok((change(&mut fields)?, received(exchange, fields)?)));
+    match read {
+        Ok((change, asked)) => {
+            let answer = node.authority().change_entities(caller, asked.view(), &change).await;
+            let asker = asker(&answer);
+            answered(node, answer, Explain::Yes, changing_next).unwrap_or_else(|refusal| refused(&refusal)).to(asker)
         }
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
@@ -77,6 +96,9 @@ enum Explain {
 }
 
 fn explained(exchange: &Exchange) -> Result<(Asked, Explain), Refusal> {
+    if let Some(asked) = message(exchange)? {
+        return Ok((asked, Explain::No));
+    }
     let mut fields = exchange.fields()?;
     let explain = if fields.optional_bool("explain")?.unwrap_or_default() { Explain::Yes } else { Explain::No };
     Ok((received(exchange, fields)?, explain))
@@ -89,6 +111,10 @@ fn received(exchange: &Exchange, mut fields: Fields) -> Result<Asked, Refusal> {
     match (bare, signed, exchange.bearer()?) {
         (Some(bytes), None, None) => Ok(Asked::Bare(bytes)),
         (Some(bytes), None, Some(token)) => Ok(Asked::WithToken(bytes, token)),
+        // What was signed as a message comes as that message: in JSON its path would be whatever somebody says.
+        (None, Some(bytes), None) if matches!(SignedRequest::decode(&bytes), Ok(SignedRequest::Message(_))) => {
+            Err(Refusal::malformed("expected the envelope of a statement in `signed`, found a signed message"))
+        }
         (None, Some(bytes), None) => Ok(Asked::Signed(bytes)),
         (None, Some(_), Some(_)) => {
             Err(Refusal::malformed("expected one proof of who asks, found a signed request with a token"))
@@ -99,8 +125,52 @@ fn received(exchange: &Exchange, mut fields: Fields) -> Result<Asked, Refusal> {
     }
 }
 
+/// What is asked, if the body is the request itself.
+fn message(exchange: &Exchange) -> Result<Option<Asked>, Refusal> {
+    let (is_request, signed) = (exchange.is_request(), exchange.signed_message()?);
+    match (is_request, signed, exchange.bearer()?) {
+        (true, None, None) => Ok(Some(Asked::Bare(exchange.body.to_vec()))),
+        (true, None, Some(token)) => Ok(Some(Asked::WithToken(exchange.body.to_vec(), token))),
+        (true, Some(kept), None) => Ok(Some(Asked::Signed(kept))),
+        (true, Some(_), Some(_)) => {
+            Err(Refusal::malformed("expected one proof of who asks, found a signed message with a token"))
+        }
+        (false, Some(_), _) => Err(Refusal::malformed(format_args!(
+            "expected the request itself, as {REQUEST_CONTENT_TYPE}, in a signed message"
+        ))),
+        (false, None, _) => Ok(None),
+    }
+}
+
 fn told(node: &AuthorityNode, answer: Answer, explain: Explain) -> Reply {
-    answered(node, answer, explain, next_step).unwrap_or_else(|refusal| refused(&refusal))
+    let asker = asker(&answer);
+    answered(node, answer, explain, next_step).unwrap_or_else(|refusal| refused(&refusal)).to(asker)
+}
+
+/// Whether it came out who asks. Whoever repeats what was recorded before may have overheard it.
+fn asker(answer: &Answer) -> Asker {
+    let receipt = match answer {
+        Answer::Permit(receipt) | Answer::Done(receipt) => receipt,
+        Answer::Hold(held) => &held.receipt,
+        Answer::Deny(denied) => &denied.receipt,
+        Answer::Shadow(shadowed) => &shadowed.receipt,
+        Answer::TurnedAway(refusal) => return turned_away(refusal.code()),
+    };
+    if receipt.repeated { Asker::Anybody } else { Asker::Known }
+}
+
+/// Neither what is wrong with us is held against whoever asks, nor that somebody known asks too often.
+pub(super) fn turned_away(code: Code) -> Asker {
+    let is_nobodys = matches!(
+        code,
+        Code::RateLimited
+            | Code::LedgerUnavailable
+            | Code::ClockUntrusted
+            | Code::AuthorityUnreachable
+            | Code::FactsChanged
+            | Code::Internal
+    );
+    if is_nobodys { Asker::Anybody } else { Asker::Stranger }
 }
 
 /// What whoever publishes can do about a refusal, where it is something else than for other requests.
@@ -123,6 +193,18 @@ const PUBLISHING_NEXT: &[(&[Code], &str)] = &[
 
 fn publishing_next(code: Code) -> &'static str {
     let own = PUBLISHING_NEXT.iter().find(|(codes, _)| codes.contains(&code));
+    own.map_or_else(|| next_step(code), |(_, next)| next)
+}
+
+/// The same for whoever changes entities.
+const CHANGING_NEXT: &[(&[Code], &str)] = &[
+    (&[Code::GateFailed], "mend the entities that it names, and make the change again"),
+    (&[Code::FactsChanged], "somebody else has changed them; look at them again, and make the change anew"),
+    (&[Code::IntegrityFailure], "the change was altered on its way; make it again"),
+];
+
+fn changing_next(code: Code) -> &'static str {
+    let own = CHANGING_NEXT.iter().find(|(codes, _)| codes.contains(&code));
     own.map_or_else(|| next_step(code), |(_, next)| next)
 }
 

@@ -1,12 +1,16 @@
 //! What a node answers, apart from how it travels: JSON in, a status and JSON out. `api/openapi.json` says the same to others.
 
+pub(crate) mod advice;
 mod asked;
+mod entities;
 mod evidence;
 pub(crate) mod holds;
+pub(crate) mod mandates;
 mod state;
 mod status;
 
-pub(crate) use asked::{authorize, order, publish, shadow};
+pub(crate) use asked::{authorize, change_entities, order, publish, shadow};
+pub(crate) use entities::entities;
 pub(crate) use evidence::{bundle, control, control_json, entry, gateway, lineage};
 pub(crate) use state::state;
 pub(crate) use status::status;
@@ -121,9 +125,11 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         | Code::HolderProofInvalid
         | Code::Replayed
         | Code::UsesExhausted
-        | Code::ScopeWidened
         | Code::ViewStale
         | Code::FactsChanged => "ask for a new writ",
+        Code::ScopeWidened => {
+            "ask for no more than the mandate, or what caused this, allows; `writ mandate show` says what one is for"
+        }
         Code::AuthorityUnreachable | Code::Internal => "look at the node's log",
     }
 }

@@ -1,6 +1,7 @@
+use super::asked::turned_away;
 use super::{proof_text, refused};
 use crate::authority_node::AuthorityNode;
-use crate::exchange::Reply;
+use crate::exchange::{Asker, Reply};
 use crate::json::Fields;
 use hyper::StatusCode;
 use serde_json::json;
@@ -11,7 +12,10 @@ use writ_protocol::Refusal;
 pub(crate) async fn state(node: &AuthorityNode, caller: &Caller<'_>, fields: Result<Fields, Refusal>) -> Reply {
     match recorded(node, caller, fields).await {
         Ok(reply) => reply,
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => {
+            node.authority().count_turned_away(refusal.code());
+            refused(&refusal).to(turned_away(refusal.code()))
+        }
     }
 }
 
@@ -33,5 +37,7 @@ async fn recorded(
         "repeated": receipt.repeated,
         "proof": proof_text(receipt.to_writ())?,
     });
-    Ok(Reply::json(StatusCode::OK, &json))
+    // Anybody can say again what a gateway has signed before.
+    let asker = if receipt.repeated { Asker::Anybody } else { Asker::Known };
+    Ok(Reply::json(StatusCode::OK, &json).to(asker))
 }

@@ -15,9 +15,12 @@ impl Fields {
     pub fn of(value: Json) -> Result<Self, Refusal> {
         match value {
             Json::Object(fields) => Ok(Self(fields)),
-            other @ (Json::Null | Json::Boolean(_) | Json::Whole(_) | Json::Text(_) | Json::Array(_)) => {
-                Err(Refusal::malformed(format!("expected a JSON object, found {}", other.kind())))
-            }
+            other @ (Json::Null
+            | Json::Boolean(_)
+            | Json::Whole(_)
+            | Json::Fraction(_)
+            | Json::Text(_)
+            | Json::Array(_)) => Err(Refusal::malformed(format!("expected a JSON object, found {}", other.kind()))),
         }
     }
 
@@ -31,9 +34,14 @@ impl Fields {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
-            Some(other @ (Json::Null | Json::Boolean(_) | Json::Whole(_) | Json::Array(_) | Json::Object(_))) => {
-                Err(other_kind(name, "a string", &other))
-            }
+            Some(
+                other @ (Json::Null
+                | Json::Boolean(_)
+                | Json::Whole(_)
+                | Json::Fraction(_)
+                | Json::Array(_)
+                | Json::Object(_)),
+            ) => Err(other_kind(name, "a string", &other)),
         }
     }
 
@@ -50,9 +58,14 @@ impl Fields {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => Err(Refusal::malformed(format!("expected {name:?} from 0 on, found {number}"))),
             },
-            Some(other @ (Json::Null | Json::Boolean(_) | Json::Text(_) | Json::Array(_) | Json::Object(_))) => {
-                Err(other_kind(name, "a number", &other))
-            }
+            Some(
+                other @ (Json::Null
+                | Json::Boolean(_)
+                | Json::Fraction(_)
+                | Json::Text(_)
+                | Json::Array(_)
+                | Json::Object(_)),
+            ) => Err(other_kind(name, "a number", &other)),
         }
     }
 
@@ -61,9 +74,14 @@ impl Fields {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Json::Boolean(value)) => Ok(Some(value)),
-            Some(other @ (Json::Null | Json::Whole(_) | Json::Text(_) | Json::Array(_) | Json::Object(_))) => {
-                Err(other_kind(name, "a boolean", &other))
-            }
+            Some(
+                other @ (Json::Null
+                | Json::Whole(_)
+                | Json::Fraction(_)
+                | Json::Text(_)
+                | Json::Array(_)
+                | Json::Object(_)),
+            ) => Err(other_kind(name, "a boolean", &other)),
         }
     }
 

@@ -6,7 +6,7 @@ mod reading;
 mod tests;
 
 pub use fields::Fields;
-pub use reading::strict_json;
+pub use reading::{open_json, strict_json};
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub enum Json {
     Boolean(bool),
     /// A number that fits in an `i64` or a `u64`.
     Whole(i128),
+    /// Any other number, as it was written; only where these are read at all ([`open_json`]).
+    Fraction(String),
     /// A string.
     Text(String),
     /// An array.
@@ -33,7 +35,7 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
-            Self::Whole(_) => "a number",
+            Self::Whole(_) | Self::Fraction(_) => "a number",
             Self::Text(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",

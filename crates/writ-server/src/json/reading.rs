@@ -8,12 +8,30 @@ const DEPTH_MAX: u32 = 32;
 const VALUES_MAX: u32 = 16_384;
 /// Digits and sign of the longest number that fits.
 const NUMBER_BYTES_MAX: usize = 20;
+/// Characters of the longest other number.
+const FRACTION_BYTES_MAX: usize = 64;
 
 /// Reads the one JSON value that these bytes are.
 ///
 /// Refuses what readers disagree on: names given twice, text that is not UTF-8, halves of surrogate pairs, numbers with a fraction
 /// or beyond 64 bits, anything after the value; and what is made to exhaust a reader.
 pub fn strict_json(bytes: &[u8]) -> Result<Json, Refusal> {
+    read(bytes, Numbers::Whole)
+}
+
+/// As [`strict_json`], and with numbers of any kind: for protocols of others, whose values are passed on and not computed with.
+pub fn open_json(bytes: &[u8]) -> Result<Json, Refusal> {
+    read(bytes, Numbers::Any)
+}
+
+/// Which numbers there may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    Whole,
+    Any,
+}
+
+fn read(bytes: &[u8], numbers: Numbers) -> Result<Json, Refusal> {
     let text = match str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -21,7 +39,7 @@ pub fn strict_json(bytes: &[u8]) -> Result<Json, Refusal> {
             return Err(Refusal::malformed(format!("expected UTF-8, found other bytes at {place}")));
         }
     };
-    let mut cursor = Cursor { text, at: 0, depth: 0, values: 0 };
+    let mut cursor = Cursor { text, at: 0, depth: 0, values: 0, numbers };
     cursor.skip_space();
     let value = cursor.value()?;
     cursor.skip_space();
@@ -29,6 +47,25 @@ pub fn strict_json(bytes: &[u8]) -> Result<Json, Refusal> {
         None => Ok(value),
         Some(_) => Err(cursor.fault("the end after one JSON value")),
     }
+}
+
+/// Whether it is a number as JSON writes them, of a length that nobody needs more of.
+fn is_number(written: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match written.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (written, None),
+    };
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    written.len() <= FRACTION_BYTES_MAX
+        && digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(digits)
 }
 
 /// Line and column, both from 1; the column counts characters.
@@ -59,6 +96,7 @@ struct Cursor<'a> {
     at: usize,
     depth: u32,
     values: u32,
+    numbers: Numbers,
 }
 
 impl Cursor<'_> {
@@ -224,8 +262,26 @@ impl Cursor<'_> {
                 self.skip(length);
                 Ok(Json::Whole(number))
             }
+            None if self.numbers == Numbers::Any => self.fraction(length),
             None => Err(self.fault("a whole number of at most 64 bits")),
         }
+    }
+
+    /// A number that is not whole, or written as if it were not: what is whole after all is read as that.
+    fn fraction(&mut self, length: usize) -> Result<Json, Refusal> {
+        let written = self.rest().get(..length).unwrap_or_default();
+        let number = Some(written).filter(|written| is_number(written)).and_then(|written| written.parse::<f64>().ok());
+        let Some(number) = number.filter(|number| number.is_finite()) else {
+            return Err(self.fault("a number"));
+        };
+        // Only what a double holds exactly can be told to be whole.
+        let whole = format!("{number:.0}").parse::<i128>().ok().filter(|whole| whole.unsigned_abs() < 1 << 53);
+        let value = match whole.filter(|_| number.fract() == 0.0) {
+            Some(whole) => Json::Whole(whole),
+            None => Json::Fraction(written.to_owned()),
+        };
+        self.skip(length);
+        Ok(value)
     }
 
     fn word(&mut self, word: &'static str, value: Json) -> Result<Json, Refusal> {

@@ -157,6 +157,7 @@ fn other(value: &Json) -> Value {
         Json::Whole(number) => {
             u64::try_from(*number).map_or_else(|_| i64::try_from(*number).unwrap().into(), Value::from)
         }
+        Json::Fraction(written) => serde_json::from_str(written).unwrap(),
         Json::Text(text) => Value::String(text.clone()),
         Json::Array(items) => Value::Array(items.iter().map(other).collect()),
         Json::Object(fields) => {
@@ -200,5 +201,21 @@ proptest! {
         if let Err(refusal) = strict_json(&bytes) {
             prop_assert_eq!(refusal.code(), Code::Malformed);
         }
+    }
+}
+
+#[test]
+fn numbers_of_any_kind_are_read_where_they_may_be() {
+    let read = |text: &str| open_json(text.as_bytes());
+    for (text, whole) in [("7", 7), ("-7", -7), ("1.0", 1), ("1e3", 1_000), ("-0", 0), ("-0.0", 0), ("0.5e1", 5)] {
+        assert_eq!(read(text), Ok(Json::Whole(whole)), "{text}");
+    }
+    for text in ["0.5", "-1.25", "1e-3", "1e300", "18446744073709551616", "3.141592653589793"] {
+        assert_eq!(read(text), Ok(Json::Fraction(text.to_owned())), "{text}");
+        assert!(strict_json(text.as_bytes()).is_err(), "{text}");
+    }
+    let long = "0.".to_owned() + &"1".repeat(63);
+    for text in ["01", "1.", ".5", "1e", "1e+", "--1", "+1", "1.e3", "1e999", "0x1", "1.2.3", "NaN", &long] {
+        assert!(read(text).is_err(), "{text}");
     }
 }

@@ -109,6 +109,7 @@ fn halt(number: u64) -> Proposal {
             set: sha256(b"set"),
             epoch: 1,
             reasons: Ascending::new([]),
+            entities: None,
             semantics: Label::new("cedar").unwrap(),
         },
         reason: Label::new("incident").unwrap(),

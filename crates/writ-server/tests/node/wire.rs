@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use writ_protocol::{Code, Refusal};
 use writ_server::{
-    Exchange, Handler, Listeners, Log, LogFormat, Node, NodeLimits, Peer, Reply, Route, ServeError, StatusCode,
-    TlsConfig, event, serve_node,
+    Asker, Exchange, Handler, Listeners, Log, LogFormat, Node, NodeLimits, Peer, Rate, Reply, Route, ServeError,
+    StatusCode, TlsConfig, event, serve_node,
 };
 
 /// Longer than anything takes: what is still waited for then does not come.
@@ -21,10 +21,16 @@ pub(crate) const NEVER: Duration = Duration::from_secs(30);
 /// Long enough for a client that behaves.
 pub(crate) const SHORT: Duration = Duration::from_millis(500);
 const LONGER: Duration = Duration::from_secs(300);
+const ANY: Rate = Rate { per_second: 1_000_000, burst: 1_000_000 };
 /// None of its limits is reached by a test that does not mean to.
 pub(crate) const PATIENT: NodeLimits = NodeLimits {
     connections_max: 256,
     connections_each_max: 256,
+    tries_each: ANY,
+    tries_all: ANY,
+    reads_each: ANY,
+    followers_max: 256,
+    followers_each_max: 256,
     head_timeout: LONGER,
     body_timeout: LONGER,
     bodies_bytes_max: 1 << 30,
@@ -43,7 +49,9 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/v1/panic"),
     Route::post("/v1/refuse"),
     Route::get("/v1/peer"),
-    Route::get("/v1/feed"),
+    Route::post("/v1/known"),
+    Route::post("/v1/stranger"),
+    Route::follow("/v1/feed"),
     Route::get("/v1/gateways/{*name}"),
     Route::get("/page"),
 ];
@@ -59,6 +67,8 @@ pub(crate) struct Served {
     /// Sends events into every feed; gone when the test drops it.
     pub(crate) feeds: Receiver<mpsc::Sender<hyper::body::Bytes>>,
     pub(crate) lines: Lines,
+    /// What was counted for the record.
+    pub(crate) turned_away: Arc<Mutex<Vec<Code>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
     _folder: tempfile::TempDir,
@@ -111,6 +121,11 @@ impl Answering {
                 let refusal = Refusal::new(Code::Halted, "everything\u{1b}[2K stands still");
                 Reply::refusal(StatusCode::FORBIDDEN, &refusal, Some("wait"))
             }
+            "/v1/known" => Reply::text(StatusCode::OK, "known").to(Asker::Known),
+            "/v1/stranger" => {
+                let refusal = Refusal::new(Code::Unauthenticated, "nobody knows you");
+                Reply::refusal(StatusCode::UNAUTHORIZED, &refusal, None).to(Asker::Stranger)
+            }
             "/v1/peer" => Reply::text(StatusCode::OK, described(&exchange.peer)),
             "/v1/feed" => {
                 let (sender, events) = mpsc::channel(64);
@@ -145,12 +160,15 @@ pub(crate) fn serve_with(kept: &Kept, limits: NodeLimits, tls: Option<TlsConfig>
     let (feeds, feeds_told) = channel();
     let gate = Arc::new(Semaphore::new(0));
     let lines = Lines::default();
+    let turned_away: Arc<Mutex<Vec<Code>>> = Arc::default();
+    let counting = turned_away.clone();
     let answering = Arc::new(Answering { at_gate, gate: gate.clone(), passed, feeds });
     let node = Node {
         store: kept.store().to_owned(),
         routes: ROUTES,
         handler: Handler::new(move |exchange| answering.clone().answer(exchange)),
         ready: Box::new(|| Err(Refusal::new(Code::LedgerUnavailable, "not yet"))),
+        turned_away: Box::new(move |code| counting.lock().unwrap().push(code)),
         metrics: Arc::new(Node::metrics(ROUTES)),
         log: Log::new(LogFormat::Json, lines.clone()).unwrap(),
         limits,
@@ -175,6 +193,7 @@ pub(crate) fn serve_with(kept: &Kept, limits: NodeLimits, tls: Option<TlsConfig>
         passed: passed_told,
         feeds: feeds_told,
         lines,
+        turned_away,
         stop: Some(stop),
         thread: Some(thread),
         _folder: folder,
@@ -197,6 +216,11 @@ impl Served {
     pub(crate) fn end(mut self) -> Result<(), ServeError> {
         self.tell_to_stop();
         self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// How often a code was counted for the record.
+    pub(crate) fn turned_away(&self, code: Code) -> usize {
+        self.turned_away.lock().unwrap().iter().filter(|found| **found == code).count()
     }
 
     /// The value of one line of the metrics.

@@ -34,6 +34,7 @@ const FROM_VECTORS: &[(&str, &str, &str, &str)] = &[
     ("request", "statement", "request", "hex"),
     ("action", "action", "action", "hex"),
     ("opening", "action", "opening", "hex"),
+    ("scope", "scope", "narrows", "hex"),
     ("note", "ledger", "checkpoint", "text"),
     ("trust_root", "trust-root", "trust-root", "text"),
     ("tlog_proof", "writ", "writ", "text"),

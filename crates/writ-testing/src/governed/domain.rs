@@ -194,7 +194,8 @@ impl GovernedDomain {
 
     /// The same request, in shadow.
     pub fn in_shadow(&self, request: Request) -> Request {
-        let ask = Shadowing { gateway: self.domain.gateway_name(0), surroundings: self.domain.surroundings() };
+        let ask =
+            Shadowing { gateway: self.domain.gateway_name(0), mandate: None, surroundings: self.domain.surroundings() };
         Request { ask: Ask::Shadow(ask), ..request }
     }
 

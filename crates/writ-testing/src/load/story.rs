@@ -63,9 +63,9 @@ impl<'a> Story<'a> {
             Step::Grant | Step::Admitted | Step::Resolve => return self.grant(step, kind, standing, before),
             Step::Denial => return self.denial(step, standing),
             Step::Hold => return self.hold(step, standing),
-            Step::Approve(owner) => return self.approval(step, owner, first()),
+            Step::Approve(owner) => return self.approval(step, owner, standing, first()),
             Step::Erase => Draft::Erasure(self.erasure(step, first())),
-            Step::Revoke => return self.revocation(step, writ()),
+            Step::Revoke => return self.revocation(step, standing, writ()),
             Step::Spend => self.statement(step, |execution| Claim::Spent {
                 writ: writ().hash,
                 index: writ().index.get(),
@@ -151,7 +151,7 @@ impl<'a> Story<'a> {
         draft.proposal()
     }
 
-    fn approval(&self, step: usize, owner: usize, hold: &Recorded) -> Proposal {
+    fn approval(&self, step: usize, owner: usize, standing: &Standing, hold: &Recorded) -> Proposal {
         let salt = |of: &str| *sha256(self.label(&format!("{of} {step}")).as_bytes()).as_bytes();
         let held = hold.held();
         let mut asked = self.domain.asked_order(Command::Answer(Verdict::Approve, held.clone()));
@@ -163,6 +163,7 @@ impl<'a> Story<'a> {
         let facts = draft.openings.iter_mut().find(|opening| opening.kind == CommitmentKind::Facts).unwrap();
         facts.salt = salt("facts");
         draft.fields.facts = facts.commitment();
+        draft.fields.policy.entities.clone_from(&standing.entities);
         draft.fields.id = OrderId::new(self.time_ms(step), self.ten_bytes(&format!("approval {step}")));
         draft.fields.time_ms = self.time_ms(step);
         draft.proposal()
@@ -182,11 +183,12 @@ impl<'a> Story<'a> {
         Erasure::new(fields).unwrap()
     }
 
-    fn revocation(&self, step: usize, of: &Recorded) -> Proposal {
+    fn revocation(&self, step: usize, standing: &Standing, of: &Recorded) -> Proposal {
         let (mut revocation, mut openings) = self.domain.revocation(Target::Writ(of.hash));
         revocation.id = OrderId::new(self.time_ms(step), self.ten_bytes("revocation"));
         revocation.request = self.request(step);
         revocation.time_ms = self.time_ms(step);
+        revocation.policy.entities.clone_from(&standing.entities);
         self.salt(&mut openings);
         let commitment = |kind| openings.iter().find(|opening| opening.kind == kind).unwrap().commitment();
         revocation.action.digest = commitment(CommitmentKind::Action);

@@ -3,11 +3,11 @@ use super::recorded::{Recorded, Standing};
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
 use writ_protocol::entry::{
-    ActionRef, Admitted, Approval, ApprovalFields, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, Grant,
-    GrantFields, Hold, HoldFields, Lease, Level, Need, Obligation, Place, Policy, Positive, Scope, Shadow,
-    ShadowFields, Surroundings, Window, Would,
+    ActionRef, Admitted, Approval, ApprovalFields, AsOf, Ascending, Audience, Cause, Denial, Draw, Draws, EntitiesRef,
+    Grant, GrantFields, Hold, HoldFields, Lease, Level, Need, Obligation, Place, Policy, Positive, Principal,
+    RequestRef, Scope, Shadow, ShadowFields, Surroundings, Window, Would,
 };
-use writ_protocol::statement::surroundings_digest;
+use writ_protocol::statement::{Request, surroundings_digest};
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
 use writ_tlog::{Hash, sha256};
 
@@ -81,7 +81,7 @@ impl Domain {
             action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
             holder: self.holder_key(),
             labels: Ascending::new([]),
-            policy: self.policy(),
+            policy: self.policy_at(standing),
             window: Window::new(now_ms, now_ms + WINDOW_MS).unwrap(),
             request,
             time_ms: now_ms,
@@ -120,7 +120,7 @@ impl Domain {
             cause: Cause { place: Place::Origin, mandate: None },
             facts: Some(facts.commitment()),
             action: ActionRef { kind, digest: action.commitment() },
-            policy: Some(self.policy()),
+            policy: Some(self.policy_at(standing)),
             request: self.request(),
             time_ms: self.now_ms(),
             principal: self.builder(),
@@ -140,7 +140,7 @@ impl Domain {
             facts: facts.commitment(),
             needs: vec![Need { count: Positive::new(2).unwrap(), group: Name::new("owners").unwrap() }],
             action: ActionRef { kind: ActionKind::Exec, digest: action.commitment() },
-            policy: self.policy(),
+            policy: self.policy_at(standing),
             request,
             time_ms: self.now_ms(),
             until_ms: self.now_ms() + WINDOW_MS,
@@ -152,7 +152,7 @@ impl Domain {
     /// What policy would have answered to `Agent::builder`, had it been asked for a writ.
     pub fn shadow(&self, standing: &Standing, would: Would) -> ShadowDraft {
         let (action, facts) = (self.action(&["/usr/bin/make", "install"]), self.facts());
-        let mut policy = self.policy();
+        let mut policy = self.policy_at(standing);
         if would != Would::Permit {
             policy.reasons = Ascending::new([]);
         }
@@ -170,8 +170,13 @@ impl Domain {
         ShadowDraft { fields, openings: vec![action, facts] }
     }
 
-    fn as_of(&self, standing: &Standing) -> AsOf {
+    pub(super) fn as_of(&self, standing: &Standing) -> AsOf {
         AsOf { size: standing.size, ledger: self.origin().clone(), control: standing.control }
+    }
+
+    /// The same, with the entities in force.
+    fn policy_at(&self, standing: &Standing) -> Policy {
+        Policy { entities: standing.entities.clone(), ..self.policy() }
     }
 
     /// What decides in the stories, unless they say otherwise.
@@ -180,6 +185,7 @@ impl Domain {
             set: sha256(&self.policy_set(1)),
             epoch: 1,
             reasons: Ascending::new(["builders-may-build"].map(|reason| Name::new(reason).unwrap())),
+            entities: None,
             semantics: Label::new(SEMANTICS).unwrap(),
         }
     }
@@ -209,9 +215,19 @@ impl GrantDraft {
 
     /// Drawing one from a counter.
     #[must_use]
-    pub fn drawing(mut self, counter: &str, limit: u64) -> Self {
-        let draw = Draw { limit: Positive::new(limit).unwrap(), counter: Name::new(counter).unwrap() };
-        self.fields.obligations.insert(0, Obligation::Budget(Draws::new(vec![draw]).unwrap()));
+    pub fn drawing(self, counter: &str, limit: u64) -> Self {
+        self.drawing_all(&[(counter, limit)])
+    }
+
+    /// Drawing one from each of these counters, which ascend.
+    #[must_use]
+    pub fn drawing_all(mut self, counters: &[(&str, u64)]) -> Self {
+        let draw = |(counter, limit): &(&str, u64)| Draw {
+            limit: Positive::new(*limit).unwrap(),
+            counter: Name::new(*counter).unwrap(),
+        };
+        let draws = Draws::new(counters.iter().map(draw).collect()).unwrap();
+        self.fields.obligations.insert(0, Obligation::Budget(draws));
         self
     }
 
@@ -227,6 +243,13 @@ impl GrantDraft {
     pub fn under(mut self, set: Hash, epoch: u64) -> Self {
         self.fields.policy.set = set;
         self.fields.policy.epoch = epoch;
+        self
+    }
+
+    /// Decided with these entities beside those of the set.
+    #[must_use]
+    pub fn with_entities(mut self, entities: Option<EntitiesRef>) -> Self {
+        self.fields.policy.entities = entities;
         self
     }
 
@@ -257,6 +280,18 @@ impl GrantDraft {
         self.fields.action.digest = action.commitment();
         self.openings.retain(|opening| opening.kind != CommitmentKind::Action);
         self.openings.push(action);
+        self
+    }
+
+    /// The answer to this request, as it was received from whom.
+    #[must_use]
+    pub fn answering(mut self, request: &Request, received: &[u8], asker: Principal) -> Self {
+        let ((_, action), asked) = (request.action().unwrap(), request.opening(received));
+        self.fields.principal = asker;
+        self.fields.action.digest = action.commitment();
+        self.fields.request = RequestRef { key: request.key, digest: asked.commitment() };
+        self.openings.retain(|opening| opening.kind == CommitmentKind::Facts);
+        self.openings.extend([action, asked]);
         self
     }
 

@@ -1,4 +1,4 @@
-use super::domain::{Domain, NO_PLACE, SEMANTICS};
+use super::domain::{Domain, NO_PLACE, SEMANTICS, digest};
 use super::recorded::Recorded;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
@@ -43,6 +43,7 @@ impl Domain {
             control: NO_PLACE,
             request: self.request(),
             time_ms: self.now_ms(),
+            entities: None,
             manifest: None,
             semantics: Label::new(SEMANTICS).unwrap(),
         };
@@ -100,6 +101,7 @@ impl Domain {
             Target::Policy(grant.grant().policy.set),
             Target::Lineage { ledger: self.origin().clone(), entry: grant.hash },
             Target::Gateway(self.gateway_name(0)),
+            Target::Mandate(digest("mandate")),
         ]
     }
 

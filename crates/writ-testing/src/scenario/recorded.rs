@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use writ_ledger::{Published, Receipt};
 use writ_protocol::action::{CommitmentKind, Opening};
-use writ_protocol::entry::{Body, Entry, EntryRef, EntryType, Grant};
+use writ_protocol::entry::{Body, EntitiesRef, Entry, EntryRef, EntryType, Grant};
 use writ_tlog::{Hash, LeafIndex, Origin};
 
 /// Where a ledger stands when a draft is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// Its tree size.
     pub size: u64,
@@ -13,13 +13,17 @@ pub struct Standing {
     pub root: Hash,
     /// Entry hash of its last control entry.
     pub control: Hash,
+    /// The entities in force beside those of the set.
+    pub entities: Option<EntitiesRef>,
 }
 
 impl Standing {
     /// The newest state a ledger has published.
     pub fn of(published: &Published) -> Self {
         let checkpoint = published.checkpoint.checkpoint();
-        Self { size: checkpoint.size.get(), root: checkpoint.root, control: published.control.head().head }
+        let (size, root) = (checkpoint.size.get(), checkpoint.root);
+        let entities = published.control.entities().map(|active| active.entities.clone());
+        Self { size, root, control: published.control.head().head, entities }
     }
 }
 

@@ -15,6 +15,7 @@ impl Domain {
     /// A request for a writ for a build, at gateway 0 in epoch 1.
     pub fn asked(&self) -> Request {
         let ask = Authorize {
+            mandate: None,
             hold: None,
             admit: None,
             holder: self.holder_key(),
@@ -31,7 +32,7 @@ impl Domain {
 
     /// A request in shadow, for a build.
     pub fn asked_in_shadow(&self) -> Request {
-        let ask = Shadowing { gateway: self.gateway_name(0), surroundings: self.surroundings() };
+        let ask = Shadowing { gateway: self.gateway_name(0), mandate: None, surroundings: self.surroundings() };
         self.ask(self.action(&["/usr/bin/make", "test"]), Ask::Shadow(ask))
     }
 

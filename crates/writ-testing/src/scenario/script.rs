@@ -4,7 +4,7 @@ use super::domain::Domain;
 use super::recorded::{Recorded, Standing, Told};
 use writ_ledger::{Ledger, Proposal, Receipt};
 use writ_protocol::action::CommitmentKind;
-use writ_protocol::entry::{Target, Verdict, Would};
+use writ_protocol::entry::{Opinion, Target, Verdict, Would};
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{Code, ExecutionId};
 
@@ -60,6 +60,9 @@ pub fn script(domain: &Domain) -> Vec<Step> {
     steps.extend(halts());
     steps.extend(last(domain));
     steps.extend(in_shadow());
+    steps.extend(mandated());
+    steps.extend(advised());
+    steps.push(Step::new("a person joins", |domain, _| domain.change_entities()));
     steps
 }
 
@@ -181,6 +184,32 @@ fn in_shadow() -> Vec<Step> {
         }),
         Step::new("an installation would be refused", |domain, told| {
             domain.shadow(&told.standing, Would::PolicyDenied).proposal()
+        }),
+    ]
+}
+
+fn mandated() -> Vec<Step> {
+    const MANDATE: &str = "alice gives the builder a mandate";
+    vec![
+        Step::new(MANDATE, |domain, _| {
+            let key = domain.alice_key();
+            domain.mandate((domain.alice(), key), domain.builder_name(), domain.scope(None), None).proposal()
+        }),
+        Step::new("a build under the mandate is granted", |domain, told| {
+            let mut draft = domain.grant(&told.standing).to_gateway(domain.gateway_name(0), 2);
+            draft.fields.cause.mandate = Some(told.entry(MANDATE).entry_ref());
+            draft.proposal()
+        }),
+    ]
+}
+
+fn advised() -> Vec<Step> {
+    vec![
+        Step::new("somebody is advised that a letter may be sent", |domain, told| {
+            domain.advised(&told.standing, Opinion::Permit).proposal()
+        }),
+        Step::new("somebody is advised who may send it", |domain, told| {
+            domain.advised(&told.standing, Opinion::Searched).proposal()
         }),
     ]
 }

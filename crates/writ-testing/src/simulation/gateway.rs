@@ -214,6 +214,7 @@ impl Gateway {
         let sent = world.clock.boot();
         let own = Own::new(world.chance.bytes(), world.domain.execution_id(), opening.salt, sent);
         let ask = Authorize {
+            mandate: None,
             hold: None,
             admit: Some(own.admitted()),
             holder: world.domain.holder_key(),

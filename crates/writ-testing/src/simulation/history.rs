@@ -125,8 +125,11 @@ impl<'a> History<'a> {
                 self.evidence(entered.index, &evidence.statement.0);
             }
             Body::Genesis(_)
+            | Body::Mandate(_)
+            | Body::Entities(_)
             | Body::Denial(_)
             | Body::Shadow(_)
+            | Body::Advised(_)
             | Body::Tally(_)
             | Body::Erasure(_)
             | Body::Seal(_) => {}

@@ -198,7 +198,8 @@ impl World {
         };
         let request = self.asked_for(&opening, audience, None);
         if self.chance.one_in(8) {
-            let ask = Shadowing { gateway: self.domain.group(), surroundings: self.domain.surroundings() };
+            let ask =
+                Shadowing { gateway: self.domain.group(), mandate: None, surroundings: self.domain.surroundings() };
             return self.ask_for(To::Shadow, &Request { ask: Ask::Shadow(ask), ..request });
         }
         self.ask_for(To::Authorize, &request);
@@ -207,6 +208,7 @@ impl World {
     /// A request for a writ to hand over.
     pub(super) fn asked_for(&self, opening: &Opening, audience: Audience, hold: Option<EntryRef>) -> Request {
         let ask = Authorize {
+            mandate: None,
             hold,
             admit: None,
             holder: self.domain.holder_key(),

@@ -5,7 +5,7 @@ use crate::scenario::{Domain, ORIGIN, digest};
 use serde_json::{Value, json};
 use writ_protocol::Code::{self, CommitmentMismatch, Malformed, UnsupportedVersion};
 use writ_protocol::action::{
-    Action, Command, CommitmentKind, Exec, ExecFields, Held, Interpreter, Opening, Order, Stdin, Variables,
+    Action, Command, CommitmentKind, Exec, ExecFields, Given, Held, Interpreter, Opening, Order, Stdin, Variables,
 };
 use writ_protocol::cbor::{Encode, Value as Item};
 use writ_protocol::entry::{EntryRef, Target, Verdict};
@@ -151,7 +151,14 @@ fn orders() -> Vec<Case> {
     ] {
         good(name, about, &order(Command::Answer(verdict, held.clone())));
     }
+    let scope = Domain::new(BASE_MS).scope(Some(5));
+    let to = Domain::new(BASE_MS).builder_name();
+    let given = |parent| Command::Mandate(Box::new(Given { to: to.clone(), scope: scope.clone(), parent }));
+    good("order_mandate", "An order that gives a mandate.", &order(given(None)));
+    let above = EntryRef { entry: digest("mandate"), index: 7, ledger: ledger.clone() };
+    good("order_delegate", "An order that hands a mandate on.", &order(given(Some(above.clone()))));
     for (kind, target) in [
+        ("mandate", Target::Mandate(digest("mandate"))),
         ("writ", Target::Writ(digest("writ"))),
         ("key", Target::Key(Fingerprint(digest("key")))),
         ("principal", Target::Principal(Domain::new(BASE_MS).builder_name())),
@@ -169,6 +176,11 @@ fn order_faults() -> Vec<Case> {
     let mut maker = Maker::new("action", "action");
     let mut bad = |name: &str, about: &str, action: Structure, code: Code| {
         maker.refuse(name, about, json!({ "hex": hex(&action.bytes()) }), code);
+    };
+    let mandate = |parent| {
+        let domain = Domain::new(BASE_MS);
+        let given = Given { to: domain.builder_name(), scope: domain.scope(None), parent };
+        Structure::of(&order(Command::Mandate(Box::new(given))))
     };
     let (halt, revoke) = (|| Structure::of(&order(Command::Halt)), || Structure::of(&revoke_gateway()));
     bad(
@@ -199,6 +211,18 @@ fn order_faults() -> Vec<Case> {
         halt().add("3", "until_ms", Item::Uint(1)),
         Malformed,
     );
+    let above = || Some(EntryRef { entry: digest("mandate"), index: 7, ledger: Origin::new(ORIGIN).unwrap() });
+    bad("order_mandate_of_nothing", "A mandate without a scope.", mandate(None).remove("3/scope"), Malformed);
+    bad("order_mandate_for_nobody", "A mandate for nobody.", mandate(None).remove("3/to"), Malformed);
+    bad("order_mandate_endless", "A mandate that does not end.", mandate(None).remove("3/scope/window"), Malformed);
+    let parent = mandate(above()).get("3/parent");
+    bad(
+        "order_mandate_with_parent",
+        "A first mandate below another.",
+        mandate(None).add("3", "parent", parent),
+        Malformed,
+    );
+    bad("order_delegate_without_parent", "Nothing is handed on.", mandate(above()).remove("3/parent"), Malformed);
     let body = revoke().get("3");
     bad(
         "order_as_exec",

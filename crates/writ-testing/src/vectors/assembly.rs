@@ -7,7 +7,7 @@ use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::Opening;
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{
-    Activation, Control, ControlHead, Enrolment, Evidence, Halt, Positive, Revocation, RootOrder, Seal,
+    Activation, Control, ControlHead, Enrolment, Entities, Evidence, Halt, Positive, Revocation, RootOrder, Seal,
 };
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{Body, Entry};
@@ -102,7 +102,8 @@ impl<'d> Assembly<'d> {
 
     /// Where it stands.
     pub(super) fn standing(&self) -> Standing {
-        Standing { size: self.tree.size().get(), root: self.tree.root(), control: self.chain.1 }
+        // A story that decides with entities says with which.
+        Standing { size: self.tree.size().get(), root: self.tree.root(), control: self.chain.1, entities: None }
     }
 
     /// What it says of its tree.
@@ -152,11 +153,14 @@ impl<'d> Assembly<'d> {
             Draft::Halt(body) => Body::Halt(Halt { control, ..body }),
             Draft::RootOrder(statement) => Body::RootOrder(RootOrder { control, statement: Bytes(statement) }),
             Draft::Policy(body) => Body::Policy(Activation { control, ..body }),
+            Draft::Entities(body) => Body::Entities(Entities { control, ..body }),
             Draft::Grant(body) => Body::Grant(body),
             Draft::Denial(body) => Body::Denial(body),
             Draft::Hold(body) => Body::Hold(body),
             Draft::Approval(body) => Body::Approval(body),
+            Draft::Mandate(body) => Body::Mandate(body),
             Draft::Shadow(body) => Body::Shadow(body),
+            Draft::Advised(body) => Body::Advised(body),
             Draft::Tally(body) => Body::Tally(body),
             Draft::Erasure(body) => Body::Erasure(body),
             Draft::Statement(statement) => evidence(statement, self.domain.origin()),

@@ -4,6 +4,7 @@ use super::BASE_MS;
 use super::bundle::nothing;
 use super::bundle_story::{Shown, Story};
 use super::case::{Case, Maker};
+use super::message::signed_message;
 use crate::scenario::{ApprovalDraft, Domain, GrantDraft, HoldDraft, Recorded, digest};
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::Code::{
@@ -66,6 +67,15 @@ fn told(maker: &mut Maker) {
     let grant = granted(&mut story, &hold, |_| {});
     let about = "A grant with the hold that it resolves and its approvals.";
     maker.accept("hold_granted", about, story.input(&story.bundle(grant)), nothing(grant, "grant").to_value());
+    let (mut story, hold) = held(&domain, |_| {});
+    let asked = domain.asked_order(Command::Answer(Verdict::Reject, hold.held()));
+    let mut draft = domain.answer_asked(2, hold.held(), Verdict::Reject, &asked);
+    draft.fields.statement = Bytes(signed_message(&domain, &domain.owner(2).1, &asked));
+    draft.fields.request.digest = asked.opening(&draft.fields.statement.0).commitment();
+    let no = story.tell(draft.proposal()).index.get();
+    story.openings.clear();
+    let about = "An answer that its approver has signed as an HTTP message.";
+    maker.accept("approval_by_message", about, story.input(&story.bundle(no)), nothing(no, "approval").to_value());
     let (mut story, hold) = held(&domain, |_| {});
     approve(&mut story, &hold, &[1]);
     let no = story.tell(domain.answer(&hold, 1, Verdict::Reject).proposal()).index.get();
@@ -333,9 +343,9 @@ fn wrong_grants(maker: &mut Maker) {
         approve(story, hold, &[1, 2]);
         granted(story, hold, |draft| draft.fields.action.digest = digest("another action"))
     });
-    refuse("held_elsewhere", "A grant at another place in the lineage.", ApprovalRejected, &|story, hold| {
+    refuse("held_elsewhere", "A grant under something that is no mandate.", LineageBroken, &|story, hold| {
         approve(story, hold, &[1, 2]);
-        granted(story, hold, |draft| draft.fields.cause.mandate = Some(digest("mandate")))
+        granted(story, hold, |draft| draft.fields.cause.mandate = Some(hold.entry_ref()))
     });
     let about = "A hold is granted twice.";
     refuse("hold_twice", about, ApprovalRejected, &|story, hold| {

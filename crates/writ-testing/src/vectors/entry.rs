@@ -1,7 +1,7 @@
 use super::BASE_MS;
 use super::assembly::Assembly;
 use super::case::{Case, Maker, hex};
-use crate::scenario::{Domain, ORIGIN, Recorded, Standing, digest};
+use crate::scenario::{Domain, MandateDraft, ORIGIN, Recorded, Standing, digest};
 use serde_json::json;
 use writ_ledger::{Draft, Proposal};
 use writ_protocol::action::{ActionKind, CommitmentKind};
@@ -83,6 +83,7 @@ fn orders(maker: &mut Maker, samples: &Samples) {
             writ_protocol::entry::Target::Policy(_) => "policy",
             writ_protocol::entry::Target::Lineage { .. } => "lineage",
             writ_protocol::entry::Target::Gateway(_) => "gateway",
+            writ_protocol::entry::Target::Mandate(_) => "mandate",
         };
         let about = format!("A revocation of a target of kind {kind}.");
         good(maker, &format!("revocation_{kind}"), &about, EntryType::Revocation, &bytes);
@@ -132,13 +133,14 @@ fn grants(maker: &mut Maker, samples: &Samples) {
     let mut proved = draft();
     proved.fields.principal = domain.alice();
     let mut mandated = draft();
-    mandated.fields.cause.mandate = Some(digest("mandate"));
+    let mandate = EntryRef { entry: digest("mandate"), index: 3, ledger: domain.origin().clone() };
+    mandated.fields.cause.mandate = Some(mandate.clone());
     let mut foreign = draft();
     let ledger = writ_tlog::Origin::new("other.example").unwrap();
     let parent = EntryRef { entry: digest("parent"), index: 9, ledger };
     let origin = EntryRef { entry: digest("origin"), ..parent.clone() };
     let place = Place::Caused { depth: 2, parent, origin };
-    foreign.fields.cause = Cause { place, mandate: Some(digest("mandate")) };
+    foreign.fields.cause = Cause { place, mandate: Some(mandate) };
     let mut draws = draft().drawing("calls/builder", u64::MAX);
     let draw =
         |counter: &str, limit| Draw { limit: Positive::new(limit).unwrap(), counter: Name::new(counter).unwrap() };
@@ -212,6 +214,7 @@ fn others(maker: &mut Maker, samples: &Samples) {
     let mut fields: ErasureFields = (*domain.erasure(&samples.grant, CommitmentKind::Facts)).clone();
     let no = samples.encoded(domain.answer(&samples.hold, 1, Verdict::Reject).proposal());
     good(maker, "approval_rejecting", "Somebody says no.", EntryType::Approval, &no);
+    mandates(maker, samples);
     let erased = |index, label: &str| Erased { index, commitment: digest(label) };
     fields.erased = Ascending::new([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
     let erasure = Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()));
@@ -224,6 +227,22 @@ fn others(maker: &mut Maker, samples: &Samples) {
     );
     let heartbeat = samples.encoded(domain.speaker(0, 1).heartbeat(&samples.standing));
     good(maker, "report_heartbeat", "A report with a heartbeat.", EntryType::Report, &heartbeat);
+}
+
+fn mandates(maker: &mut Maker, samples: &Samples) {
+    let domain = &samples.domain;
+    let alice = || (domain.alice(), domain.alice_key());
+    let given = |uses, parent| {
+        let (by, key) = alice();
+        domain.mandate((by, key), domain.agent("builder"), domain.scope(uses), parent)
+    };
+    let mut say = |name: &str, about: &str, draft: MandateDraft| {
+        good(maker, name, about, EntryType::Mandate, &samples.encoded(draft.proposal()));
+    };
+    say("mandate_first", "The first mandate of a chain.", given(None, None));
+    say("mandate_uses", "A mandate for so many executions.", given(Some(5), None));
+    let parent = EntryRef { entry: digest("mandate"), index: 3, ledger: domain.origin().clone() };
+    say("mandate_delegated", "A mandate that was handed on.", given(Some(2), Some(parent)));
 }
 
 fn tallies(maker: &mut Maker, samples: &Samples) {

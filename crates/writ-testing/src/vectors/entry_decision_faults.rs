@@ -6,7 +6,7 @@ use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN};
 use serde_json::json;
 use writ_protocol::Code::Malformed;
-use writ_protocol::EntryType::{Approval, Denial, Erasure, Grant, Hold, Policy, Seal, Shadow, Spend, Tally};
+use writ_protocol::EntryType::{Advised, Approval, Denial, Erasure, Grant, Hold, Policy, Seal, Shadow, Spend, Tally};
 use writ_protocol::cbor::Value::{self, Bool, Uint};
 
 pub(super) fn budgets(faults: &mut Faults) {
@@ -66,6 +66,7 @@ pub(super) fn decisions(faults: &mut Faults) {
     faults.bad("shadow_audience", "A shadow is for nobody.", Shadow, Malformed, |entry| {
         entry.add("4", "audience", map([("group", text("builders"))]))
     });
+    advice(faults);
     faults.set("approval_verdict", "An answer that is neither yes nor no.", Approval, "verdict", text("abstain"));
     faults.set("approval_no_group", "An answer for no group.", Approval, "groups", array([]));
     faults.set("approval_exec", "An answer that is no order.", Approval, "action/kind", text("exec"));
@@ -97,6 +98,36 @@ pub(super) fn decisions(faults: &mut Faults) {
     faults.set("erased_twice", "One value erased twice.", Erasure, "erased", array([erased(4, 1), erased(4, 1)]));
     faults.set("seal_count_0", "A batch of nothing.", Seal, "count", Uint(0));
     faults.set("seal_first_bool", "An index that is true.", Seal, "first", Bool(true));
+}
+
+fn advice(faults: &mut Faults) {
+    for (name, about, decision) in [
+        ("advised_other_code", "A code with which nobody is advised.", text("budget_exceeded")),
+        ("advised_deny", "A refusal without its code.", text("deny")),
+        ("advised_bool", "An answer that is true.", Bool(true)),
+    ] {
+        faults.set(name, about, Advised, "decision", decision);
+    }
+    faults.set("advised_exec", "An execution is not advised on.", Advised, "action/kind", text("exec"));
+    faults.set("advised_order", "An order is not advised on.", Advised, "action/kind", text("order"));
+    faults.set("advised_subject_null", "A subject that is null.", Advised, "subject", Value::Null);
+    faults.set("grant_of_question", "A question is never granted.", Grant, "action/kind", text("advice"));
+    faults.set("hold_of_question", "A question never waits.", Hold, "action/kind", text("advice"));
+    faults.set("shadow_of_question", "A question has no shadow.", Shadow, "action/kind", text("advice"));
+    faults.bad("advised_found", "A permit that has found something.", Advised, Malformed, |entry| {
+        entry.add("4", "found", Uint(1))
+    });
+    faults.set(
+        "advised_searched_nothing",
+        "A search that says nothing of what it found.",
+        Advised,
+        "decision",
+        text("searched"),
+    );
+    faults.bad("advised_id", "An advice has no id.", Advised, Malformed, |entry| entry.add("4", "id", bytes(&[1; 16])));
+    faults.bad("advised_audience", "An advice is for nobody to execute.", Advised, Malformed, |entry| {
+        entry.add("4", "audience", map([("group", text("builders"))]))
+    });
 }
 
 pub(super) fn tallies(faults: &mut Faults) {

@@ -7,7 +7,7 @@ use super::mutation::{Structure, array, bytes, map, text};
 use crate::scenario::{Domain, ORIGIN, Secret};
 use serde_json::json;
 use writ_protocol::Code::{self, Malformed, UnknownAuthority, UnsupportedVersion};
-use writ_protocol::EntryType::{self, Denial, Gateway, Genesis, Grant, Halt, Revocation, RootOrder, Spend};
+use writ_protocol::EntryType::{self, Advised, Denial, Gateway, Genesis, Grant, Halt, Revocation, RootOrder, Spend};
 use writ_protocol::cbor::Value::{self, Null, Uint};
 use writ_tlog::Algorithm;
 
@@ -149,7 +149,7 @@ fn each_type(faults: &mut Faults) {
         };
         for (field, _) in fields {
             // What is optional where it stands.
-            if matches!((entry_type, field.as_str()), (Denial, "policy" | "facts")) {
+            if matches!((entry_type, field.as_str()), (Denial, "policy" | "facts") | (Advised, "subject")) {
                 continue;
             }
             let about = format!("The field {field} is missing.");
@@ -450,11 +450,11 @@ fn grant_causes(faults: &mut Faults) {
     );
     faults.set("cause_without_depth", "A cause without a depth.", Grant, "cause", map([]));
     faults.set(
-        "cause_mandate_short",
-        "A mandate of 31 bytes.",
+        "cause_mandate_hash",
+        "A mandate without its index and ledger.",
         Grant,
         "cause",
-        map([("depth", Uint(0)), ("mandate", bytes(&[1; 31]))]),
+        map([("depth", Uint(0)), ("mandate", bytes(&[1; 32]))]),
     );
     faults.bad("hold_null", "An optional field is absent, never null.", Grant, Malformed, |entry| {
         entry.add("4", "hold", Null)

@@ -4,11 +4,16 @@
 //! never what the implementation happened to answer.
 
 mod action;
+mod action_advice;
 mod assembly;
 mod bundle;
+mod bundle_advised;
+mod bundle_asked;
+mod bundle_entities;
 mod bundle_faults;
 mod bundle_hold;
 mod bundle_labels;
+mod bundle_mandate;
 mod bundle_orders;
 mod bundle_policy;
 mod bundle_shadow;
@@ -17,14 +22,17 @@ mod bundle_story;
 mod case;
 mod cbor;
 mod checkpoint;
+mod entities;
 mod entry;
 mod entry_decision_faults;
 mod entry_faults;
+mod message;
 mod mutation;
 mod policy_bundle;
 mod presentation;
 mod proofs;
 mod request;
+mod scope;
 mod signatures;
 mod statement;
 mod trust_root;
@@ -45,8 +53,10 @@ pub fn all() -> Vec<Case> {
         entry_faults::cases(),
         statement::cases(),
         request::cases(),
+        message::cases(),
         presentation::cases(),
         action::cases(),
+        scope::cases(),
         signatures::cases(),
         checkpoint::cases(),
         proofs::cases(),
@@ -58,9 +68,15 @@ pub fn all() -> Vec<Case> {
         bundle_policy::cases(),
         bundle_labels::cases(),
         bundle_shadow::cases(),
+        bundle_advised::cases(),
+        action_advice::cases(),
+        bundle_entities::cases(),
         bundle_hold::cases(),
+        bundle_asked::cases(),
+        bundle_mandate::cases(),
         trust_root::cases(),
         policy_bundle::cases(),
+        entities::cases(),
     ];
     parts.into_iter().flatten().collect()
 }

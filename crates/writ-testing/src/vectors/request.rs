@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
     .concat()
 }
 
-fn input(domain: &Domain, signed: &[u8]) -> Json {
+pub(super) fn input(domain: &Domain, signed: &[u8]) -> Json {
     let key = domain.alice_key().public();
     json!({ "hex": hex(signed), "origin": ORIGIN, "key": hex(key.as_bytes()) })
 }
@@ -39,7 +39,7 @@ fn bare_input(payload: &[u8]) -> Json {
 }
 
 /// The results for a request as it was received: commitments over the bytes, and the digest of an array that is encoded here.
-fn results(request: &Request, received: &[u8]) -> Json {
+pub(super) fn results(request: &Request, received: &[u8]) -> Json {
     let commitment = |kind, salt, value: &[u8]| {
         let opening = Opening { kind, salt, value: value.to_vec() };
         hex(opening.commitment().as_bytes())
@@ -101,9 +101,20 @@ fn requests(domain: &Domain) -> Vec<Case> {
             let Ask::Authorize(ask) = domain.asked().ask else { panic!("it asks for a writ") };
             Request { ask: Ask::Authorize(Authorize { hold: Some(hold), ..ask }), ..domain.asked() }
         }),
+        ("request_mandated", "A request under a mandate.", {
+            authorize(|ask, domain| {
+                let ledger = domain.origin().clone();
+                ask.mandate = Some(EntryRef { entry: digest("mandate"), index: 7, ledger });
+            })
+        }),
         ("request_shadow", "A request in shadow.", domain.asked_in_shadow()),
+        ("request_shadow_mandated", "A request in shadow, under a mandate.", {
+            let mandate = Some(EntryRef { entry: digest("mandate"), index: 7, ledger: domain.origin().clone() });
+            let ask = Ask::Shadow(Shadowing { gateway: domain.group(), mandate, surroundings: Vec::new() });
+            Request { ask, ..domain.asked_in_shadow() }
+        }),
         ("request_shadow_nowhere", "A request in shadow that states no surroundings.", {
-            let ask = Ask::Shadow(Shadowing { gateway: domain.group(), surroundings: Vec::new() });
+            let ask = Ask::Shadow(Shadowing { gateway: domain.group(), mandate: None, surroundings: Vec::new() });
             Request { ask, ..domain.asked_in_shadow() }
         }),
         ("request_order_halt", "A request to stop everything.", domain.asked_order(Command::Halt)),

@@ -474,6 +474,49 @@ fn a_principal_has_so_many_holds_open_and_no_more() {
 }
 
 #[test]
+fn so_many_wait_in_all_and_no_more() {
+    let mut members = members();
+    let crowd: Vec<String> = (0..64).map(|number| format!("agent-{number}")).collect();
+    members.0.extend(crowd.iter().map(|id| Member::new("Agent", id, &["agents"])));
+    let policies = policies(&members);
+    let mut domain = GovernedDomain::with(members, &policies);
+    std::thread::scope(|scope| {
+        for who in &crowd {
+            let domain = &domain;
+            scope.spawn(move || {
+                for number in 0..64 {
+                    let asked = domain.asked(&["/usr/bin/deploy", &format!("{who} {number}")]);
+                    let answer = domain.asks(who, &asked);
+                    assert!(matches!(answer, Answer::Hold(_)), "{answer:?}");
+                }
+            });
+        }
+    });
+    let one_more = domain.asks("builder", &deploy(&domain));
+    refused(&domain, one_more, Code::RateLimited);
+    // When they have lapsed, there is room again.
+    domain.clock.pass(TEN_MINUTES_MS);
+    held(&domain, domain.asks("builder", &deploy(&domain)));
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn nothing_is_held_for_a_gateway_that_could_not_run_it() {
+    let mut domain = domain();
+    let gateway = domain.domain.gateway_name(0);
+    let (two, other) = (Positive::new(2).unwrap(), Name::new("process/99").unwrap());
+    for (audience, code) in [
+        (Audience::Gateway { gateway: other, epoch: Positive::ONE }, Code::UnknownAuthority),
+        (Audience::Gateway { gateway, epoch: two }, Code::WrongAudience),
+    ] {
+        let asked = GovernedDomain::changed(deploy(&domain), |ask| ask.audience = audience);
+        refused(&domain, domain.asks("builder", &asked), code);
+    }
+    assert!(Reader::open(&domain.place.store).unwrap().open_holds(domain.clock.now_ms(), None, 1).unwrap().is_empty());
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
 fn what_waits_is_known_after_a_restart() {
     let mut domain = domain();
     let asked = deploy(&domain);

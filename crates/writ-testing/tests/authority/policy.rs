@@ -71,6 +71,7 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
         rate: Rate::STANDARD,
         solver: SolverCommand::new("cvc5"),
         fetcher: KeyFetcher::default(),
+        holds_webhook: None,
     };
     let node = AuthorityNode::open(setting, move || clock.now_ms()).unwrap();
     let begun = (node.size(), *node.policy().set.digest());

@@ -4,7 +4,7 @@ use crate::answers::permitted;
 use std::process::{Child, Command, Stdio};
 use writ_authority::{Answer, Received};
 use writ_ledger::Receipt;
-use writ_protocol::entry::{Admitted, Ascending, Grant};
+use writ_protocol::entry::{Admitted, Ascending, EntryRef, Grant};
 use writ_protocol::statement::{Claim, Ending, Request};
 use writ_protocol::{ExecutionId, Label, Refusal};
 use writ_testing::governed::{GovernedDomain, Myself, wait};
@@ -50,6 +50,15 @@ impl Running {
         let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
         let tree = started(&domain, &writ, execution, &grant);
         assert_eq!(domain.authority().running(), 1);
+        Self { domain, tree, writ, execution, above: Vec::new() }
+    }
+
+    /// An execution of `make` by the builder, under a mandate.
+    pub(crate) fn under(domain: GovernedDomain, mandate: &EntryRef) -> Self {
+        let (execution, asked) = admitted(&domain, "/usr/bin/make");
+        let asked = GovernedDomain::changed(asked, |ask| ask.mandate = Some(mandate.clone()));
+        let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
+        let tree = started(&domain, &writ, execution, &grant);
         Self { domain, tree, writ, execution, above: Vec::new() }
     }
 

@@ -130,8 +130,8 @@ const REFUSED: [Case; 17] = [
     ),
     (
         "the store has a later layout",
-        |place| run(place, "PRAGMA user_version = 5"),
-        |error| matches!(error, LedgerError::Layout { found: 5, known: 4 }),
+        |place| run(place, "PRAGMA user_version = 6"),
+        |error| matches!(error, LedgerError::Layout { found: 6, known: 5 }),
     ),
     (
         "the store has no table of entries",

@@ -25,7 +25,8 @@ fn whoever_a_set_would_not_know_any_more_counts_as_refused() {
     let token = key.token("ES256", &json!({ "alg": "ES256", "kid": "k1" }), &claims);
     site.granted(&Client::connect(&site.endpoint().with_token(&token).unwrap()).unwrap());
     site.granted(&site.client(&site.ca.signs(site.home(), "svid", &["spiffe://acme.example/builder"], |_| {})));
-    let set = |plan: &Plan| PolicySet::compile(&files(&site.domain, plan).snapshot(), Semantics::CURRENT).unwrap();
+    let set =
+        |plan: &Plan| PolicySet::compile(&files(&site.domain.members, plan).snapshot(), Semantics::CURRENT).unwrap();
     let in_force = set(&plan(&[&oidc, &spiffe], "writ:acme"));
     let found = |candidate: &Plan| {
         let store = &site.domain.place.store;

@@ -86,6 +86,8 @@ pub(crate) struct Issuer {
     pub(crate) port: u16,
     pub(crate) asked: Arc<AtomicUsize>,
     answer: Arc<Mutex<String>>,
+    /// Held by a test for as long as the issuer is to think.
+    pub(crate) thinks: Arc<Mutex<()>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -109,7 +111,9 @@ impl Issuer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let issuer = Self { port, asked: asked.clone(), answer: Arc::default(), ended: ended.clone() };
+        let thinks: Arc<Mutex<()>> = Arc::default();
+        let issuer =
+            Self { port, asked: asked.clone(), answer: Arc::default(), thinks: thinks.clone(), ended: ended.clone() };
         issuer.publishes(keys);
         let answer = issuer.answer.clone();
         std::thread::spawn(move || {
@@ -118,6 +122,7 @@ impl Issuer {
                     return;
                 }
                 asked.fetch_add(1, Ordering::SeqCst);
+                drop(thinks.lock().unwrap());
                 let text = answer.lock().unwrap().clone();
                 let stream = stream.unwrap();
                 match &tls {
@@ -182,13 +187,26 @@ pub(crate) fn body(field: &str, bytes: &[u8]) -> String {
     json!({ field: STANDARD.encode(bytes) }).to_string()
 }
 
-/// Posts exactly these bytes with this head, over TLS, and returns status and JSON.
+/// Posts JSON, with an authorization or several.
 pub(crate) fn posted(
     endpoint: &Endpoint,
     shown: Option<&Shown>,
     path: &str,
     authorization: Option<&[&str]>,
     body: &str,
+) -> (u16, Value) {
+    let mut headers = vec![("Content-Type", "application/json")];
+    headers.extend(authorization.unwrap_or_default().iter().map(|value| ("Authorization", *value)));
+    posted_with(endpoint, shown, path, &headers, body.as_bytes())
+}
+
+/// Posts exactly these bytes with this head, over TLS, and returns status and JSON.
+pub(crate) fn posted_with(
+    endpoint: &Endpoint,
+    shown: Option<&Shown>,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
 ) -> (u16, Value) {
     let shown_text = endpoint.to_string();
     let port: u16 = shown_text.rsplit(':').next().unwrap().parse().unwrap();
@@ -208,14 +226,11 @@ pub(crate) fn posted(
     let connection = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut stream = rustls::StreamOwned::new(connection, stream);
-    let authorization = authorization.unwrap_or_default().iter().map(|value| format!("Authorization: {value}\r\n"));
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n",
-        authorization.collect::<String>(),
-        body.len()
-    );
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
     stream.flush().unwrap();
     let mut reader = BufReader::new(stream);
     let (mut status, mut length) = (0, 0);

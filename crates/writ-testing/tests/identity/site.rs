@@ -16,13 +16,16 @@ use writ_protocol::entry::Grant;
 use writ_protocol::statement::Request;
 use writ_protocol::{Body, Code};
 use writ_server::{
-    AuthorityNode, ClientCertificates, ClientTrust, KeyFetcher, Listeners, Log, LogFormat, NodeSetting, Rate,
-    ServeError, SolverCommand, TlsConfig, serve_authority,
+    AuthorityNode, ClientCertificates, ClientTrust, HoldsWebhook, KeyFetcher, Listeners, Log, LogFormat, NodeSetting,
+    Rate, ServeError, SolverCommand, TlsConfig, serve_authority,
 };
-use writ_testing::governed::{GovernedDomain, Judgement, Member, PolicyFiles};
+use writ_testing::governed::{GovernedDomain, Judgement, Member, Members, PolicyFiles};
 
 /// The trust domain of the tests.
 pub(crate) const TRUST_DOMAIN: &str = "acme.example";
+
+/// What messages about holds are signed with: 24 bytes.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 
 /// A CA, and what it has signed.
 pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
@@ -117,13 +120,23 @@ pub(crate) struct Plan {
     pub(crate) issuers: Value,
     pub(crate) wanted: ClientCertificates,
     pub(crate) issuer_ca: Option<PathBuf>,
+    pub(crate) holds_webhook: Option<String>,
+    /// More files of the policy folder.
+    pub(crate) policies: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let builder = json!(["spiffe://acme.example/builder"]);
         let known_by = vec![("builder", "spiffe", builder)];
-        Self { known_by, issuers: json!([]), wanted: ClientCertificates::Asked, issuer_ca: None }
+        Self {
+            known_by,
+            issuers: json!([]),
+            wanted: ClientCertificates::Asked,
+            issuer_ca: None,
+            holds_webhook: None,
+            policies: Vec::new(),
+        }
     }
 }
 
@@ -140,11 +153,15 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut domain = GovernedDomain::new();
+        Self::over(GovernedDomain::new(), plan)
+    }
+
+    /// A node over a domain that has a history.
+    pub(crate) fn over(mut domain: GovernedDomain, plan: &Plan) -> Self {
         domain.close();
         let home = domain.home().to_owned();
         let policy = home.join("policy");
-        files(&domain, plan).write(&policy);
+        files(&domain.members, plan).write(&policy);
         let ca = Ca::new();
         std::fs::write(home.join("bundle.pem"), ca.pem()).unwrap();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -159,6 +176,10 @@ impl Site {
             rate: Rate::STANDARD,
             solver: SolverCommand::new("cvc5"),
             fetcher: KeyFetcher::new(plan.issuer_ca.clone()).unwrap(),
+            holds_webhook: plan
+                .holds_webhook
+                .as_ref()
+                .map(|place| HoldsWebhook::new(place, None, WEBHOOK_SECRET).unwrap()),
         };
         let node = Arc::new(AuthorityNode::open(setting, move || clock.now_ms()).unwrap());
         let lines = Lines::default();
@@ -187,6 +208,10 @@ impl Site {
     /// The node, as somebody on the network reaches it.
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::parse(&format!("https://localhost:{}", self.port)).unwrap().with_ca(self.home().join("node.pem"))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn local(&self) -> Endpoint {
@@ -230,24 +255,31 @@ impl Site {
 
     /// Puts another `principals.json` in force.
     pub(crate) fn knows(&self, plan: &Plan) {
-        files(&self.domain, plan).write(&self.home().join("policy"));
+        files(&self.domain.members, plan).write(&self.home().join("policy"));
         let before = self.node.policy().epoch;
         // The node looks by itself too; whoever comes first puts it in force.
         self.node.follow_policy().unwrap();
         assert!(self.node.policy().epoch > before);
     }
 
-    pub(crate) fn end(mut self) -> (Judgement, Lines) {
+    /// Nobody is answered any more, and all that was counted is recorded.
+    pub(crate) fn stop(&mut self) {
         self.stop = None;
-        self.thread.take().unwrap().join().unwrap().unwrap();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+
+    pub(crate) fn end(mut self) -> (Judgement, Lines) {
+        self.stop();
         let Self { mut domain, node, lines, .. } = self;
         drop(node);
         (domain.judged(), lines)
     }
 }
 
-pub(crate) fn files(domain: &GovernedDomain, plan: &Plan) -> PolicyFiles {
-    let mut principals: Value = serde_json::from_str(&domain.members.principals()).unwrap();
+pub(crate) fn files(members: &Members, plan: &Plan) -> PolicyFiles {
+    let mut principals: Value = serde_json::from_str(&members.principals()).unwrap();
     for item in principals.as_array_mut().unwrap() {
         let name = item["principal"].as_str().unwrap().to_owned();
         for (member, field, value) in &plan.known_by {
@@ -256,7 +288,7 @@ pub(crate) fn files(domain: &GovernedDomain, plan: &Plan) -> PolicyFiles {
             }
         }
     }
-    PolicyFiles::standard(&domain.members)
-        .with("principals.json", &principals.to_string())
-        .with("issuers.json", &plan.issuers.to_string())
+    let standard = PolicyFiles::standard(members);
+    let files = plan.policies.iter().fold(standard, |files, (name, text)| files.with(name, text));
+    files.with("principals.json", &principals.to_string()).with("issuers.json", &plan.issuers.to_string())
 }

@@ -1,10 +1,10 @@
 //! Tokens of OpenID Connect: what they show, and everything that they do not.
 
 use crate::issuer::{Issuer, Key, body, posted};
-use crate::site::{Plan, Shown, Site};
+use crate::site::{Plan, Shown, Site, self_signed};
 use serde_json::{Value, json};
-use writ_client::Answer;
 use writ_client::blocking::Client;
+use writ_client::{Answer, Asked};
 use writ_protocol::Code;
 use writ_protocol::action::Command;
 use writ_protocol::statement::Request;
@@ -360,5 +360,72 @@ fn a_stolen_request_is_answered_to_nobody_else() {
     let stolen = token("tester").authorize(&asked).unwrap();
     let Answer::Refused(refused) = stolen else { panic!("{stolen:?}") };
     assert_eq!(refused.code, Code::Replayed, "{}", refused.why);
+    assert!(site.end().0.is_clean());
+}
+
+#[test]
+fn a_token_on_the_connection_of_somebody_else_is_nobodys() {
+    let key = Key::ec();
+    let (issuer, site) = site(&key.jwk("k1", "ES256"), &["ES256"]);
+    let token = key.token("ES256", &json!({ "alg": "ES256", "kid": "k1" }), &claims(&site, &issuer.name()));
+    let with = |member: &str| {
+        let shown = self_signed(site.home(), site.domain.member(member));
+        let endpoint = site.endpoint().with_certificate(&shown.certificate, &shown.key);
+        Client::connect(&endpoint.with_token(&token).unwrap()).unwrap()
+    };
+    assert_eq!(site.granted(&with("builder")).principal.auth.as_str(), "oidc");
+    let size = site.node.size();
+    let answer = with("tester").authorize(&site.bare()).unwrap();
+    let Answer::Deny(denied) = answer else { panic!("expected a denial: {answer:?}") };
+    assert_eq!(denied.code, Code::IdentityMismatch, "{}", denied.why);
+    assert!(site.node.size() > size, "it is on the record");
+    // A signature on the request itself may come through somebody's connection.
+    let signed = site.domain.member("builder").sign(&site.domain.asked_to_build(), site.domain.domain.origin());
+    let shown = self_signed(site.home(), site.domain.member("tester"));
+    let answer = site.client(&shown).authorize(&Asked::Signed(signed)).unwrap();
+    assert!(matches!(answer, Answer::Permit(_)), "{answer:?}");
+    assert!(site.end().0.is_clean());
+}
+
+#[test]
+fn keys_without_an_id_are_tried_each() {
+    let nameless = |key: &Key| with(key.jwk("", "ES256"), "kid", Value::Null);
+    let (first, second, third) = (Key::ec(), Key::ec(), Key::ec());
+    let issuer = Issuer::start(&[nameless(&first), nameless(&second), third.jwk("k3", "ES256")]);
+    let site = Site::new(&plan(&issuer.name(), declared(&issuer, &["ES256"])));
+    let claims = claims(&site, &issuer.name());
+    let bare = |key: &Key| bearing(&site, &key.token("ES256", &json!({ "alg": "ES256" }), &claims));
+    site.granted(&bare(&first));
+    site.granted(&bare(&second));
+    site.granted(&bearing(&site, &third.token("ES256", &json!({ "alg": "ES256", "kid": "k3" }), &claims)));
+    // One that has an id verifies what names it, and nobody else's key anything.
+    site.turned_away(&bare(&third), Code::SignatureInvalid);
+    site.turned_away(&bare(&Key::ec()), Code::SignatureInvalid);
+    assert!(site.end().0.is_clean());
+}
+
+#[test]
+fn nobody_waits_for_an_issuer_but_whoever_needs_its_keys() {
+    let key = Key::ec();
+    let (issuer, site) = site(&key.jwk("k1", "ES256"), &["ES256"]);
+    let token = key.token("ES256", &json!({ "alg": "ES256", "kid": "k1" }), &claims(&site, &issuer.name()));
+    // Answered beside the event loop, one at a time: just these must not queue behind the issuer.
+    let large = "x".repeat(100_000);
+    let large = || site.domain.asked(&["/usr/bin/make", &large]);
+    let thinks = issuer.thinks.clone();
+    let thinking = thinks.lock().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| bearing(&site, &token).authorize(&site.bare_of(&large())).unwrap());
+        while issuer.asked() == 0 {
+            std::thread::yield_now();
+        }
+        let signed = site.domain.member("builder").sign(&large(), site.domain.domain.origin());
+        let answer = Client::connect(&site.endpoint()).unwrap().authorize(&Asked::Signed(signed)).unwrap();
+        assert!(matches!(answer, Answer::Permit(_) | Answer::Deny(_)), "{answer:?}");
+        assert!(!waiting.is_finished(), "the issuer has not answered yet");
+        drop(thinking);
+        let answer = waiting.join().unwrap();
+        assert!(matches!(answer, Answer::Permit(_) | Answer::Deny(_)), "{answer:?}");
+    });
     assert!(site.end().0.is_clean());
 }

@@ -139,7 +139,7 @@ impl Edit {
             }
             Self::Reason(reason) => match action {
                 Action::Order(order) => order.reason = Label::new(reason.as_str()).ok()?,
-                Action::Exec(_) => return None,
+                Action::Exec(_) | Action::Advice(_) => return None,
             },
             Self::Argument(..)
             | Self::ArgumentsFrom(_)
@@ -151,7 +151,7 @@ impl Edit {
             | Self::Cwd(_)
             | Self::Stdin(_) => match action {
                 Action::Exec(exec) => *exec = Exec::new(self.edited(ExecFields::clone(exec))?).ok()?,
-                Action::Order(_) => return None,
+                Action::Order(_) | Action::Advice(_) => return None,
             },
         }
         Some(())

@@ -1,12 +1,11 @@
 //! The rules of holds and of what is answered to them.
 
 use super::{Rules, refuse};
-use crate::action::{Action, Command, Held, Order};
+use crate::action::{Command, Held};
 use crate::entry::{Approval, AssertedPrincipal, Cause, EntryRef, Grant, Hold, Place, Principal, Verdict};
 use crate::key::Key;
 use crate::order::{Lookup, OpenHold, OrderError, Records};
 use crate::refusal::{Code, Refusal};
-use crate::statement::{Ask, Signed};
 use writ_tlog::{Hash, LeafIndex};
 
 /// Approvals that a hold takes: what is decided on them must be readable for ever.
@@ -25,7 +24,13 @@ impl<R: Records> Rules<'_, R> {
         }
         self.as_of(&hold.as_of)?;
         self.policy(&hold.policy)?;
-        self.cause(&hold.cause)
+        self.cause(&hold.cause)?;
+        let Some(chain) = self.under(&hold.cause, &hold.principal)? else { return Ok(()) };
+        if let Some((named, mandate)) = chain.first() {
+            self.still_given(named)?;
+            mandate.scope.lasts(hold.time_ms)?;
+        }
+        Ok(())
     }
 
     /// A hold is resolved once, for the same principal and action.
@@ -110,24 +115,12 @@ impl<R: Records> Rules<'_, R> {
 
     /// What the principal has signed, if that is what the entry says.
     fn said(&self, approval: &Approval) -> Result<Held, Refusal> {
-        let signed = Signed::decode(&approval.statement.0)?;
-        let request = signed.verify_request(approval.key(), self.control.origin())?;
-        if !matches!(request.ask, Ask::Order) {
-            return Err(Refusal::malformed("expected an order as what was signed, found another request"));
-        }
-        let (action, opening) = request.action()?;
-        let said = request.key == approval.request.key
-            && request.opening(&approval.statement.0).commitment() == approval.request.digest
-            && opening.commitment() == approval.action.digest;
-        match action {
-            Action::Order(Order { command: Command::Answer(verdict, held), .. })
-                if said && verdict == approval.verdict && held.hold == approval.hold =>
-            {
+        let order = self.ordered(&approval.statement.0, approval.key(), &approval.request, &approval.action)?;
+        match order.map(|order| order.command) {
+            Some(Command::Answer(verdict, held)) if verdict == approval.verdict && held.hold == approval.hold => {
                 Ok(held)
             }
-            Action::Order(_) | Action::Exec(_) => {
-                Err(refuse(Code::EvidenceInvalid, "what was signed is not what the approval says"))
-            }
+            Some(_) | None => Err(refuse(Code::EvidenceInvalid, "what was signed is not what the approval says")),
         }
     }
 

@@ -59,6 +59,23 @@ pub(crate) fn rows(home: &Path) -> Vec<Row> {
     vec![ten, late, signed, thousand, engine, memory]
 }
 
+/// With everything that a decision can stand on: labels, counters, a mandate, and what was read asked again.
+pub(crate) fn full(home: &Path) -> Vec<Row> {
+    let what = "as 64_1000, each under a mandate that counts, with a counter and labels given and read";
+    let mut full = Row::new("authorize_full_64", what, "/s", Goal::AtLeast(3.0));
+    let node = Node::start_full(&home.join("full"), 1_000, 50);
+    let peer = Cerbos::start(&home.join("full-cerbos"), &cerbos::policies(1_000, 50));
+    for turn in 0..=ROUNDS {
+        let theirs = peers_round(&peer, CONNECTIONS, 6_000);
+        let ours = ours_round(&node, CONNECTIONS, 12_000, Node::bare);
+        if turn > 0 {
+            full.ours.push(ours.per_second());
+            full.peer.push(theirs.per_second());
+        }
+    }
+    vec![full]
+}
+
 pub(crate) fn peers_round(peer: &Cerbos, callers: usize, count: usize) -> Round {
     round(&peer.place(), callers, (0..count).map(cerbos::ask).collect(), cerbos::is_permitted)
 }

@@ -12,10 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use writ_protocol::action::{Action, Exec, ExecFields, Stdin, Variables};
-use writ_protocol::entry::{Audience, Positive};
+use writ_protocol::entry::{Audience, EntryRef, Positive};
 use writ_protocol::statement::{Ask, Authorize, Component, Request};
 use writ_protocol::{Ed25519Key, Key, Label, Name, RequestKey, TrustRoot};
-use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
+use writ_tlog::{Algorithm, Hash, Origin, SigningKey, sha256};
 
 pub(crate) const ORIGIN: &str = "bench.example/ledger";
 /// Callers at a time, wherever there is a crowd.
@@ -27,9 +27,20 @@ pub(crate) const SLOTS: usize = 16;
 const NOTHING: &str = "@id(\"nothing\")\npermit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
                        when { context.path like \"*/does-nothing\" };\n";
 
+/// What decides on everything there is: labels that are given and read, a counter of its own, and mandates.
+const FULL: &str = "@id(\"counted\")\n@budget(\"1000000000\")\n@label(\"released\")\n\
+                    permit (principal in Group::\"operators\", action == Action::\"exec\", resource)\n\
+                    when { context.path == \"/usr/local/bin/deploy\" && context has mandate };\n\n\
+                    @id(\"secrets-stay\")\nforbid (principal, action == Action::\"exec\", resource)\n\
+                    when { context.lineage.labels.contains(\"secret-read\") };\n\n\
+                    @id(\"mandates\")\npermit (principal in Group::\"operators\", action == Action::\"mandate\", resource)\n\
+                    when { context.auth == \"key\" };\n";
+
 /// A domain in a folder, its node running until it is dropped.
 pub(crate) struct Node {
     pub(crate) dir: PathBuf,
+    /// What its requests are under.
+    mandate: Option<EntryRef>,
     pub(crate) origin: Origin,
     child: Child,
     made: AtomicU64,
@@ -60,16 +71,49 @@ impl Node {
         Self::up(dir, SLOTS)
     }
 
+    /// The same, with labels, a counter, and a mandate that counts and that every request is under.
+    pub(crate) fn start_full(dir: &Path, count: usize, matching: usize) -> Self {
+        init(dir, count, matching);
+        std::fs::write(dir.join("policy/full.cedar"), FULL).unwrap();
+        let mut node = Self::up(dir, SLOTS);
+        let given = ["--to", "User::bench", "--beneath", "/usr/local/bin", "--folder", "/srv", "--uses", "1000000000"];
+        let told = node.told(&[&["mandate", "grant"], &given[..]].concat());
+        let index = told["index"].as_u64().unwrap();
+        let entry = node.told(&["mandate", "show", &index.to_string()])["entry"].as_str().unwrap().to_owned();
+        let entry = Hash::from_slice(&digits(&entry)).unwrap();
+        node.mandate = Some(EntryRef { entry, index, ledger: node.origin.clone() });
+        node
+    }
+
+    /// What a command about this domain prints.
+    fn told(&self, arguments: &[&str]) -> Value {
+        let output =
+            Command::new(writ()).arg("--json").args(arguments).arg("--domain").arg(&self.dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Starts the node of a domain, and waits until it says that it is ready.
     pub(crate) fn up(dir: &Path, slots: usize) -> Self {
+        Self::up_with(dir, slots, &[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn up_with(dir: &Path, slots: usize, more: &[&str]) -> Self {
         let mut up = Command::new(writ());
-        up.args(["up", "--rate", "1000000000", "--slots", &slots.to_string(), "--mark"]).arg(mark(dir));
+        up.args(["up", "--rate", "1000000000", "--slots", &slots.to_string(), "--mark"]).arg(mark(dir)).args(more);
         if std::env::var_os("WRIT_SOLVER").is_none() {
             up.env("WRIT_SOLVER", std::path::absolute("scripts/cvc5").unwrap());
         }
         up.arg("--domain").arg(dir).stdout(Stdio::null()).stderr(std::fs::File::create(dir.join("node.log")).unwrap());
         let child = up.spawn().unwrap();
-        let node = Self { dir: dir.to_owned(), origin: Origin::new(ORIGIN).unwrap(), child, made: AtomicU64::new(0) };
+        let node = Self {
+            dir: dir.to_owned(),
+            mandate: None,
+            origin: Origin::new(ORIGIN).unwrap(),
+            child,
+            made: AtomicU64::new(0),
+        };
         let begun = Instant::now();
         while !is_ready(&node.socket()) {
             assert!(begun.elapsed() < Duration::from_secs(60), "no node; see {}", dir.join("node.log").display());
@@ -148,6 +192,7 @@ impl Node {
             action_salt: salt,
             action: Action::Exec(exec).encode().unwrap(),
             ask: Ask::Authorize(Authorize {
+                mandate: self.mandate.clone(),
                 hold: None,
                 admit: None,
                 holder: Ed25519Key::new(Key::from(holder.verifying_key())).unwrap(),
@@ -163,10 +208,14 @@ impl Node {
         post("/v1/authorize", format!("{{\"request\":\"{}\"}}", STANDARD.encode(request)).as_bytes())
     }
 
+    /// The principal's key.
+    pub(crate) fn key(&self) -> SigningKey {
+        SigningKey::from_seed(Algorithm::Ed25519, &seed(&self.dir.join("keys/principals/User/bench.seed")))
+    }
+
     /// Signed by the principal's key.
     pub(crate) fn signed(&self) -> Vec<u8> {
-        let key = SigningKey::from_seed(Algorithm::Ed25519, &seed(&self.dir.join("keys/principals/User/bench.seed")));
-        let signed = self.ask().sign(&self.origin, &key);
+        let signed = self.ask().sign(&self.origin, &self.key());
         post("/v1/authorize", format!("{{\"signed\":\"{}\"}}", STANDARD.encode(signed)).as_bytes())
     }
 }
@@ -187,9 +236,11 @@ fn is_ready(socket: &Path) -> bool {
 
 /// Of a file with one line of hexadecimal digits.
 pub(crate) fn seed(path: &Path) -> [u8; 32] {
-    let text = std::fs::read_to_string(path).unwrap();
-    let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect();
-    bytes.try_into().unwrap()
+    digits(std::fs::read_to_string(path).unwrap().trim()).try_into().unwrap()
+}
+
+fn digits(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
 }
 
 pub(crate) fn now_ms() -> u64 {

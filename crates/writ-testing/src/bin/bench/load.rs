@@ -112,13 +112,13 @@ async fn converse(
     latencies
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     body: usize,
 }
 
 /// Where the body begins, once all of it is there.
-fn complete(buffer: &[u8]) -> Option<Answer> {
+pub(crate) fn complete(buffer: &[u8]) -> Option<Answer> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = std::str::from_utf8(&buffer[..head]).unwrap();
     let status = text.split(' ').nth(1).unwrap().parse().unwrap();

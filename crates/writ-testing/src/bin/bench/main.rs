@@ -19,12 +19,15 @@ mod cedar_agent;
 mod cerbos;
 mod curve;
 mod domain;
+mod entities;
+mod flood;
 mod grown;
 mod history;
 mod ledger;
 mod load;
 mod plot;
 mod policy;
+mod revoke;
 mod row;
 mod run;
 mod size;
@@ -41,18 +44,22 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 type Group = (&'static str, fn(&Path) -> Vec<Row>);
 
 /// All there are.
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 15] = [
     ("verify", ledger::verify_rows),
     ("append", ledger::append_rows),
     ("phases", ledger::phases),
     ("authorize", authorize::rows),
+    ("full", authorize::full),
     ("threads", authorize::threads),
     ("curve", curve::drawn),
     ("sequential", authorize::sequential),
+    ("flood", flood::rows),
+    ("revoke", revoke::rows),
     ("run", run::rows),
     ("size", size::rows),
     ("policy", policy::rows),
     ("backtest", backtest::rows),
+    ("entities", entities::rows),
 ];
 
 fn main() {

@@ -56,11 +56,13 @@ fn decide_growth(home: &Path) -> Row {
     let facts = Facts {
         approvals: Vec::new(),
         answers: None,
+        changes: None,
         now_ms: super::domain::now_ms(),
         auth: Label::new("peer").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("bench").unwrap() },
         depth: 0,
         labels: Vec::new(),
+        mandate: None,
         caused: None,
         gateway: Some(Name::new("process/01").unwrap()),
         surroundings: vec![(Label::new("kernel").unwrap(), "linux 6.12.0".to_owned())],
