@@ -6,11 +6,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use writ_protocol::statement::{Ending, Signal as SignalNumber};
 use writ_tlog::Hash;
 
-/// A datagram: its kind, a small number, an error number, a hash.
+/// A datagram: its kind, a small number, the number of an error or a process, a hash.
 const BYTES: usize = 38;
 
 /// One end of the line between the two. The other end being closed means that the other process is gone.
@@ -27,8 +28,8 @@ pub(crate) enum FromWatcher {
     Failed { step: Step, errno: Errno },
     /// It is something else. Told before `Ready`, nothing ran; told later, its tree is gone.
     Differs(Difference),
-    /// It was stopped by a signal.
-    Stopped(Signal),
+    /// It, which is this process, was stopped by a signal.
+    Stopped { command: Pid, signal: Signal },
     /// It has ended, and its tree is gone.
     Ended(Ending),
 }
@@ -128,7 +129,7 @@ impl Channel {
                 5 => Difference::Unseen,
                 _ => return Err(Errno::EBADMSG),
             }),
-            4 => FromWatcher::Stopped(signal()?),
+            4 => FromWatcher::Stopped { command: Pid::from_raw(number), signal: signal()? },
             5 => FromWatcher::Ended(Ending::Exited(one)),
             6 => FromWatcher::Ended(Ending::Signaled(SignalNumber::new(one).ok_or(Errno::EBADMSG)?)),
             _ => return Err(Errno::EBADMSG),
@@ -145,12 +146,16 @@ impl Channel {
             FromWatcher::Differs(Difference::Arguments) => (3, 3),
             FromWatcher::Differs(Difference::Script) => (3, 4),
             FromWatcher::Differs(Difference::Unseen) => (3, 5),
-            FromWatcher::Stopped(signal) => (4, u8::try_from(signal as i32).unwrap_or(0)),
+            FromWatcher::Stopped { signal, .. } => (4, u8::try_from(signal as i32).unwrap_or(0)),
             FromWatcher::Ended(Ending::Exited(status)) => (5, status),
             FromWatcher::Ended(Ending::Signaled(signal)) => (6, signal.get()),
             FromWatcher::Ended(Ending::Terminated(_) | Ending::Unknown) => return Err(Errno::EINVAL),
         };
-        let number = if let FromWatcher::Failed { errno, .. } = news { errno as i32 } else { 0 };
+        let number = match news {
+            FromWatcher::Failed { errno, .. } => errno as i32,
+            FromWatcher::Stopped { command, .. } => command.as_raw(),
+            FromWatcher::Ready(_) | FromWatcher::Differs(_) | FromWatcher::Ended(_) => 0,
+        };
         let hash = if let FromWatcher::Ready(content) = news { Some(content) } else { None };
         self.put(kind, one, number, hash)
     }

@@ -89,6 +89,16 @@ fn all_have_ended() -> Result<bool, Errno> {
     Ok(false)
 }
 
+/// Whether a process is stopped. Where that cannot be seen, it is taken to be as it was told.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| {
+        let text = String::from_utf8_lossy(&stat);
+        // Behind the last bracket, since a name may hold any.
+        text.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['T', 't']))
+    })
+}
+
 /// What this process has as children now.
 pub(crate) fn own_children() -> Result<BTreeSet<Pid>, Errno> {
     let none_reaped = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;

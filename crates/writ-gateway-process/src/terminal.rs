@@ -117,11 +117,20 @@ impl Held {
     }
 
     /// Stops this process by a signal until somebody continues it; that SIGCONT is then pending. Says whether it stopped:
-    /// the terminal's signals stop nobody whom no shell could continue.
-    pub(crate) fn stop_by(&self, signal: Signal) -> Result<bool, Errno> {
+    /// the terminal's signals stop nobody whom no shell could continue. A command that has been continued since it was told of is not
+    /// followed: where whoever started this process waits for it, no shell would continue it alone.
+    pub(crate) fn stop_by(&self, signal: Signal, still: impl Fn() -> bool) -> Result<bool, Errno> {
+        if !still() {
+            return Ok(true);
+        }
         // What was sent to the whole job is pending here. If it was continued meanwhile, the kernel has taken that away, and nothing stops.
         if !pending(signal)? && !pending(Signal::SIGCONT)? {
             raise(signal)?;
+            // It is held back. Had the job been continued just before, the kernel would have forgotten that now.
+            if HELD_BACK.contains(&signal) && !still() {
+                take_pending(&[signal]);
+                return Ok(true);
+            }
         }
         if HELD_BACK.contains(&signal) {
             // SAFETY: the default action runs no code of ours.
@@ -228,4 +237,23 @@ fn pending(signal: Signal) -> Result<bool, Errno> {
 
 fn set(signals: &[Signal]) -> SigSet {
     signals.iter().copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, Inherited, Signal, stops_pending};
+    use std::cell::Cell;
+
+    /// What would stop this process stops the test.
+    #[test]
+    fn a_command_that_was_continued_meanwhile_is_not_followed() {
+        let held = Held::take(Inherited::take().unwrap()).unwrap();
+        for continued_at in [0, 1] {
+            let looks = Cell::new(0);
+            let still = || looks.replace(looks.get() + 1) < continued_at;
+            assert!(held.stop_by(Signal::SIGTSTP, still).unwrap());
+            assert_eq!(looks.get(), continued_at + 1);
+            assert!(!stops_pending());
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use crate::confinement::{Confinement, Fault, Step};
 use crate::executable::{Executable, Program};
 use crate::message::{Channel, Difference, FromWatcher, ToWatcher};
-use crate::processes::{end_descendants, own_children};
+use crate::processes::{end_descendants, is_stopped, own_children};
 use crate::terminal::{Held, Inherited, Terminal, take_pending};
 use crate::watcher;
 use nix::errno::Errno;
@@ -205,7 +205,7 @@ impl Preparing {
             Some(FromWatcher::Failed { step: Step::ScriptChanged, .. }) => Err(StartError::Changed("the script")),
             Some(FromWatcher::Failed { step, errno }) => Err(StartError::Step { step: StepName(step), errno }),
             Some(FromWatcher::Differs(what)) => Err(StartError::Changed(what.as_str())),
-            Some(FromWatcher::Stopped(_) | FromWatcher::Ended(_)) | None => Err(StartError::WatcherGone),
+            Some(FromWatcher::Stopped { .. } | FromWatcher::Ended(_)) | None => Err(StartError::WatcherGone),
         }
     }
 }
@@ -240,7 +240,7 @@ impl Running<'_> {
         let ending = loop {
             match self.next()? {
                 Next::Signal(signal) => self.send(ToWatcher::Signal(signal)),
-                Next::News(FromWatcher::Stopped(signal)) => self.stop_likewise(signal)?,
+                Next::News(FromWatcher::Stopped { command, signal }) => self.stop_likewise(command, signal)?,
                 Next::News(FromWatcher::Ended(ending)) => break ending,
                 Next::News(FromWatcher::Differs(what)) => return Err(StartError::Ended(Lost(what))),
                 Next::News(FromWatcher::Ready(_) | FromWatcher::Failed { .. }) => {}
@@ -272,7 +272,7 @@ impl Running<'_> {
     }
 
     /// The command has stopped itself, or was stopped: whoever runs this process sees it stop by the same signal, and can let both go on.
-    fn stop_likewise(&mut self, signal: Signal) -> Result<(), StartError> {
+    fn stop_likewise(&mut self, command: Pid, signal: Signal) -> Result<(), StartError> {
         let asked_for_terminal = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);
         if asked_for_terminal && self.tree.terminal.is_ours() {
             // Its job was brought to the foreground before the shell could see it stop, or it has left the group that was. It goes on at once,
@@ -280,7 +280,7 @@ impl Running<'_> {
             self.send(ToWatcher::Go);
             return Ok(killpg(getpgrp(), Signal::SIGCONT)?);
         }
-        let stopped = self.held.stop_by(signal)?;
+        let stopped = self.held.stop_by(signal, || is_stopped(command))?;
         self.send(ToWatcher::Go);
         // Before anything else is heard of: it belongs to this stop and not to the next.
         if take_pending(&[Signal::SIGCONT]) {

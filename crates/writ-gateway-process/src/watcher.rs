@@ -207,7 +207,7 @@ impl Watcher {
     fn stopped(&self, gateway: &Channel, signal: i32) {
         if let Ok(signal) = Signal::try_from(signal) {
             self.steering.stopped();
-            gateway.tell(FromWatcher::Stopped(signal)).ok();
+            gateway.tell(FromWatcher::Stopped { command: self.command, signal }).ok();
         }
     }
 }

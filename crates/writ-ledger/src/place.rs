@@ -37,7 +37,7 @@ impl Drop for Lock {
     /// Gives it back now: a child that is being started has a copy of the file for a moment, and would keep the right by it.
     fn drop(&mut self) {
         // Whatever fails here, the right ends with the last copy.
-        let _ = self.0.unlock();
+        self.0.unlock().ok();
     }
 }
 

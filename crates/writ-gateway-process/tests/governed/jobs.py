@@ -10,7 +10,7 @@ signal.alarm(600)
 def until(what, holds):
     end = time.monotonic() + PATIENCE
     while not (found := holds()):
-        if time.monotonic() > end: sys.exit(f'waited too long until {what}')
+        if time.monotonic() > end: sys.exit(f'waited too long until {what}, governed by {prefix!r}:\n' + '\n'.join(map(str, sorted(processes().items()))))
         time.sleep(0.002)
     return found
 
@@ -32,7 +32,7 @@ class Shell:
             os.environ.update(PS1='outer> ', TERM='vt100', HISTFILE='', LESS='', SHELL='/bin/bash', P=prefix, INNER='inner> ')
             os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
         self.size(33, 101)
-        self.seen, self.told = '', ''
+        self.seen, self.told, self.echoes = '', '', False
         self.settled()
 
     def size(self, rows, columns): fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
@@ -50,15 +50,17 @@ class Shell:
             if not self.read(): sys.exit(f'{pattern!r} did not come after {self.told!r}: {self.seen!r}')
         self.told += self.seen[:found.end()]
         self.seen = self.seen[found.end():]
+        self.echoes = False
 
     def settled(self): self.expect('outer> ')
     def type(self, text): os.write(self.terminal, text.encode())
-    def line(self, text): self.type(text + '\r')
+    def line(self, text): self.type(text + '\r'); self.echoes = True
     def do(self, text): self.line(text); self.settled()
     def status(self): self.do('echo "status:$?"')
 
     def foreground(self, name):
-        """Waits until the group in the foreground holds a process of this name that waits for something."""
+        """Waits until the group in the foreground holds a process of this name that waits for something, and what was typed for it is read."""
+        if self.echoes: self.expect('\n')
         def found():
             group = os.tcgetpgrp(self.terminal)
             return [pid for pid, (comm, state, _, of, _) in processes().items() if comm.startswith(name) and of == group and state == 'S']
@@ -73,6 +75,13 @@ class Shell:
         self.told = told
     def gone(self): until('the shell is gone', lambda: os.waitpid(self.pid, os.WNOHANG)[0])
     def session(self): return [pid for pid, (_, _, _, _, session) in processes().items() if session == self.pid]
+
+    def waits_for(self, number):
+        """The processes of the session for which this signal waits."""
+        def holds(pid):
+            try: return any(int(line.split()[1], 16) >> number - 1 & 1 for line in open(f'/proc/{pid}/status') if line.startswith(('SigPnd', 'ShdPnd')))
+            except OSError: return False
+        return list(filter(holds, self.session()))
 
     def stop(self):
         """Until all of the job has stopped: what has not yet may still read what is typed next."""
@@ -166,6 +175,8 @@ while signal.SIGUSR1 not in seen:
     shell.stop(); shell.do('bg'); told('SIGCONT 1')
     for name in ('TERM', 'HUP', 'INT'):
         shell.do(f'kill -{name} %1'); told(f'SIG{name} {2 if name == "INT" else 1}')
+    # What waits for a process is there once, however often it was sent.
+    until('what was sent to the job has arrived', lambda: not shell.waits_for(signal.SIGINT))
     # To one process alone, as supervisors do; in the job it is the first.
     shell.do('kill -INT $(jobs -p)'); told('SIGINT 3')
     shell.do('kill -CONT $(jobs -p)'); told('SIGCONT 2')
@@ -188,8 +199,9 @@ def a_shell_inside_asks_for_the_terminal(shell):
 
 def pager_and_editor(shell):
     shell.line('seq 1000 | $P less'); shell.foreground('less'); shell.expect('\r\n30')
-    for key in ('G', 'g', 'G'):
-        shell.stop(); shell.line('fg'); shell.foreground('less'); shell.type(key); shell.expect('1000|\r\n30')
+    # What is drawn anew is the other end.
+    for key, drawn in ('G', '1000'), ('g', '\r\n30'), ('G', '1000'):
+        shell.stop(); shell.line('fg'); shell.foreground('less'); shell.type(key); shell.expect(drawn)
     shell.type('q'); shell.settled(); shell.told = 'the pager went\n'
     if os.path.exists('/usr/bin/vim.basic'):
         shell.line('$P vim.basic -u NONE -n written &'); shell.expect(r'\[1\] \d+'); shell.settled(); shell.stopped(); shell.do('')
