@@ -38,12 +38,13 @@ fn job_control_shows_what_it_shows_without() {
     }
 }
 
-/// The lines of each scene, sorted: when a shell tells of a job in the background is its own matter.
+/// The lines of each scene, sorted: when a shell tells of a job in the background, and how often, is its own matter.
 fn scenes(seen: &str) -> Vec<Vec<&str>> {
     seen.split("== ")
         .map(|scene| {
             let mut lines: Vec<&str> = scene.lines().collect();
             lines.sort_unstable();
+            lines.dedup_by(|line, before| line == before && line.starts_with('['));
             lines
         })
         .collect()

@@ -69,6 +69,12 @@ class Shell:
     def at_prompt(self): until('the shell is in the foreground', lambda: os.tcgetpgrp(self.terminal) == self.pid)
     def jobs(self): return {pid: state for pid, (_, state, parent, _, _) in processes().items() if parent == self.pid}
     def stopped(self): until('every job is stopped', lambda: (jobs := self.jobs()) and set(jobs.values()) <= {'T'})
+    def background(self, name):
+        """Goes on in the background, where one of its processes wants the terminal, and all stop."""
+        self.do('bg')
+        until(f'{name} is stopped', lambda: any(comm == name and state == 'T' and session == self.pid for comm, state, _, _, session in processes().values()))
+        # One that was continued before the others can have stopped them before they were: then they run. Now they stop too.
+        self.do('kill -TTIN %1'); self.stopped(); self.do('')
     def killed(self):
         told = self.told
         self.do('kill -KILL %1'); until('there is no job', lambda: set(self.jobs().values()) <= {'Z'}); self.do('')
@@ -103,8 +109,9 @@ def shown(text):
     text = re.sub(r'(\[\d+\]) \d+', r'\1 PID', text)
     # Where between two prompts a shell tells of a job depends on when it looks.
     lines = [re.sub(r' +', ' ', line).rstrip() for line in text.replace('\r', '\n').split('\n')]
-    # And whether it tells of one that was killed is its own matter.
-    return '\n'.join(line for line in lines if line not in ('', 'outer>') and '+ Killed ' not in line)
+    # And whether it tells of one that was killed, or says once more what was typed, is its own matter.
+    typed = {'', 'outer>'} | {line.removeprefix('outer> ') for line in lines if line.startswith('outer> ')}
+    return '\n'.join(line for line in lines if line not in typed and '+ Killed ' not in line)
 
 def background_of_a_stopped_command(shell):
     for name in ('sleep 1000', 'cat'):
@@ -138,13 +145,13 @@ def there_and_back_twice(shell):
 def two_in_a_pipeline(shell):
     for line in ('$P cat | $P cat', 'cat | $P cat', '$P cat | cat'):
         shell.line(line); shell.foreground('cat'); shell.both('one'); shell.stop()
-        shell.do('bg'); shell.stopped(); shell.do(''); shell.at_prompt()
+        shell.background('cat'); shell.at_prompt()
         shell.resume('cat'); shell.both('two'); shell.type('\x04'); shell.settled()
         shell.do('echo "status:${PIPESTATUS[*]}"')
 
 def in_a_subshell(shell):
     shell.line('( $P cat; echo "after:$?" )'); shell.foreground('cat'); shell.both('one'); shell.stop()
-    shell.resume('cat'); shell.both('two'); shell.stop(); shell.do('bg'); shell.stopped(); shell.do('')
+    shell.resume('cat'); shell.both('two'); shell.stop(); shell.background('cat')
     shell.resume('cat'); shell.both('three'); shell.type('\x04'); shell.expect('after:0'); shell.settled()
 
 def stopped_by_itself_or_by_somebody(shell):
@@ -218,7 +225,7 @@ def terminal_modes(shell):
     shell.line("$P sh -c 'stty size'"); shell.expect('33 101'); shell.settled()
 
 def streams_that_are_no_terminal(shell):
-    shell.line('$P cat > copy'); shell.foreground('cat'); shell.type('one\r'); until('it is copied', lambda: open('copy').read() == 'one\n'); shell.stop(); shell.resume('cat'); shell.type('two\r\x04'); shell.settled()
+    shell.line('$P cat > copy'); shell.foreground('cat'); shell.type('one\r'); until('it is copied', lambda: open('copy').read() == 'one\n'); shell.expect('one\r\n'); shell.stop(); shell.resume('cat'); shell.type('two\r\x04'); shell.settled()
     shell.do('cat copy'); shell.do('$P cat < copy | tr a-z A-Z'); shell.do('$P sh -c "test -t 0; echo \\$?; test -t 1; echo \\$?" | cat')
     # A session without a terminal, and a parent without job control.
     shell.do('setsid -w $P cat copy; echo "status:$?"'); shell.do("sh -c '$P cat copy; $P sh -c \"exit 3\"; echo $?'")
