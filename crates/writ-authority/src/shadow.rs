@@ -93,9 +93,8 @@ impl Authority {
                 Err(LedgerError::Refused(refusal)) if refusal.code() == Code::ClockUntrusted => {
                     return Err(refusal.into());
                 }
-                Err(LedgerError::Refused(refusal)) => {
-                    return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
-                }
+                // What policy would have said, which may have been no too, is not why.
+                Err(LedgerError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
                 Err(error) => return Err(error.into()),
             }
         }

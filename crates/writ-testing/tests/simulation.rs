@@ -65,13 +65,18 @@ fn run(seed: u64) -> Outcome {
 
 /// Schedules in which nothing happens show nothing.
 fn was_worth_it(report: &Report) {
-    let Report { schedules, grants, effects, orders, repeated, shadows, holds, approved, labelled, .. } = report;
+    let Report { schedules, grants, effects, orders, repeated, shadows, holds, approved, mandates, labelled, .. } =
+        report;
     for (what, count) in [("grants", grants), ("effects", effects), ("orders", orders), ("repeated", repeated)] {
         assert!(*count > *schedules, "too few {what}: {count} in {schedules} schedules");
     }
-    for (what, count, of) in
-        [("in shadow", shadows, 4), ("holds", holds, 2), ("approved", approved, 20), ("labels", labelled, 2)]
-    {
+    for (what, count, of) in [
+        ("in shadow", shadows, 4),
+        ("holds", holds, 2),
+        ("approved", approved, 20),
+        ("mandates", mandates, 2),
+        ("labels", labelled, 2),
+    ] {
         assert!(*count > schedules / of, "too few {what}: {count} in {schedules} schedules");
     }
     for phase in Phase::ALL {
@@ -93,12 +98,14 @@ fn was_worth_it(report: &Report) {
         "expired",
         "halted",
         "holder_proof_invalid",
+        "identity_mismatch",
         "malformed",
         "policy_denied",
         "policy_stale",
         "rate_limited",
         "replayed",
         "revoked",
+        "scope_widened",
         "uses_exhausted",
         "view_stale",
         "wrong_audience",

@@ -213,8 +213,9 @@ impl Gateway {
         let identity = self.enforcer().identity().clone();
         let sent = world.clock.boot();
         let own = Own::new(world.chance.bytes(), world.domain.execution_id(), opening.salt, sent);
+        let agent = world.agent();
         let ask = Authorize {
-            mandate: None,
+            mandate: world.under(&agent),
             hold: None,
             admit: Some(own.admitted()),
             holder: world.domain.holder_key(),
@@ -229,7 +230,7 @@ impl Gateway {
             ask: Ask::Authorize(ask),
             ..world.domain.asked()
         };
-        let signed = world.sign_as_agent(&request);
+        let signed = world.sign_as(&agent, &request);
         Job::Asking { own, signed, action: Box::new(action) }
     }
 

@@ -1,6 +1,7 @@
 //! Judging a history by its entries alone, without the rules of order that made it.
 
 use super::effects::Effects;
+use super::mandated::Mandates;
 use crate::governed::Entered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,7 +28,7 @@ impl fmt::Display for Breach {
 }
 
 /// Everything that a history breaks: no grant and no spend follows what forbids it and no counter passes its limit (5), what waits is granted once
-/// enough have approved it, none of them who asked (13), labels are not lost (8), each use has one effect at most (6), and what was acknowledged is there (9).
+/// enough have approved it, none of them who asked (13), labels are not lost and nothing escapes its mandate (8), each use has one effect at most (6), and what was acknowledged is there (9).
 pub fn breaches(
     origin: &Origin,
     entries: &[Entered],
@@ -66,6 +67,7 @@ struct History<'a> {
     waiting: BTreeMap<Hash, Waited>,
     /// Labels of lineages, by the grants they begin with.
     labels: BTreeMap<Hash, BTreeSet<Label>>,
+    mandates: Mandates,
 }
 
 struct Waited {
@@ -90,6 +92,7 @@ impl<'a> History<'a> {
             ended: BTreeSet::new(),
             waiting: BTreeMap::new(),
             labels: BTreeMap::new(),
+            mandates: Mandates::default(),
         }
     }
 
@@ -124,8 +127,18 @@ impl<'a> History<'a> {
             Body::Spend(evidence) | Body::Start(evidence) | Body::Outcome(evidence) | Body::Report(evidence) => {
                 self.evidence(entered.index, &evidence.statement.0);
             }
+            Body::Mandate(mandate) => {
+                let at = entered.index;
+                if let Some(how) = self.mandates.wider(mandate) {
+                    self.breach(8, format!("mandate {at}: {how}"));
+                }
+                let targets = self.mandates.targets(mandate.parent.as_ref());
+                if let Some(target) = targets.into_iter().find(|target| self.revoked.contains(target)) {
+                    self.breach(5, format!("mandate {at} rests on what is revoked: {target:?}"));
+                }
+                self.mandates.given(entered.hash, mandate);
+            }
             Body::Genesis(_)
-            | Body::Mandate(_)
             | Body::Entities(_)
             | Body::Denial(_)
             | Body::Shadow(_)
@@ -162,6 +175,9 @@ impl<'a> History<'a> {
         }
         if let Some(hold) = &grant.hold {
             self.resolved(at, grant, &hold.entry);
+        }
+        if let Some(how) = self.mandates.escaped(grant) {
+            self.breach(8, format!("grant {at}: {how}"));
         }
         self.carried(at, &entered.hash, grant);
         if let Some((execution, _)) = grant.admitted_execution() {
@@ -243,6 +259,7 @@ impl<'a> History<'a> {
             targets.extend([parent, origin].map(|cause| Target::Writ(cause.entry)));
             targets.extend([parent, origin].map(|cause| lineage(&cause.entry)));
         }
+        targets.extend(self.mandates.targets(grant.cause.mandate.as_ref()));
         targets.into_iter().find(|target| self.revoked.contains(target))
     }
 

@@ -83,7 +83,7 @@ impl World {
 
     fn deployment(&mut self, opening: &Opening, hold: Option<EntryRef>) -> Request {
         self.deployments.insert(opening.commitment());
-        self.asked_for(opening, Audience::Group(self.domain.group()), hold)
+        self.asked_for(opening, Audience::Group(self.domain.group()), hold, None)
     }
 
     /// Mostly the last one, so that some are answered often enough.

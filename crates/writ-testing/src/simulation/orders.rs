@@ -19,6 +19,10 @@ impl World {
         let agent = self.agent();
         match self.chance.below(20) {
             0 => Target::Gateway(self.domain.gateway_name(1)),
+            8..=11 if !self.mandates.is_empty() => {
+                let place = self.chance.place(self.mandates.len());
+                Target::Mandate(self.mandates[place].mandate.entry)
+            }
             1 | 2 => Target::Policy(self.policies[self.chance.place(self.policies.len())].digest()),
             3..=5 => Target::Principal(self.members.named(&agent).name().clone()),
             6 | 7 => Target::Key(self.members.named(&agent).key().public().fingerprint()),

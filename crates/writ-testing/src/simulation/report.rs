@@ -24,6 +24,8 @@ pub struct Report {
     pub holds: u64,
     /// Of that, what was approved and granted.
     pub approved: u64,
+    /// Mandates that were given.
+    pub mandates: u64,
     /// Labels that executions came to carry.
     pub labelled: u64,
     /// Answers in shadow that were heard of.
@@ -54,6 +56,7 @@ impl Report {
         self.orders += other.orders;
         self.holds += other.holds;
         self.approved += other.approved;
+        self.mandates += other.mandates;
         self.labelled += other.labelled;
         self.shadows += other.shadows;
         add(&mut self.refusals, &other.refusals);
@@ -82,6 +85,7 @@ impl fmt::Display for Report {
             shadows,
             holds,
             approved,
+            mandates,
             labelled,
             ..
         } = self;
@@ -90,7 +94,7 @@ impl fmt::Display for Report {
             f,
             "{grants} grants, {effects} effects, {orders} orders, activations and renewals, {shadows} in shadow"
         )?;
-        writeln!(f, "{holds} holds, {approved} approved and granted, {labelled} labels gained")?;
+        writeln!(f, "{holds} holds, {approved} approved and granted, {mandates} mandates, {labelled} labels gained")?;
         let phases = |of: &BTreeMap<Phase, u64>| of.iter().map(|(at, n)| (at.as_str(), *n)).collect::<Vec<_>>();
         let named = |of: &BTreeMap<&'static str, u64>| of.iter().map(|(what, n)| (*what, *n)).collect::<Vec<_>>();
         let tables = [

@@ -5,6 +5,8 @@ use super::effects::Effects;
 use super::gateway::Gateway;
 use super::history::breaches;
 use super::holding::{DEPLOY, Waiting};
+use super::mandated::Mandates;
+use super::mandating::Mandated;
 use super::node::Node;
 use super::report::Report;
 use crate::governed::{Entered, Member, Members, PolicyFiles, TestClock, entered, judged, wait};
@@ -87,6 +89,10 @@ pub(super) struct World {
     pub(super) waiting: Vec<Waiting>,
     /// The actions that nobody may do unapproved, by what the ledger knows of them.
     pub(super) deployments: BTreeSet<Hash>,
+    /// Under what somebody acts, or says so.
+    pub(super) mandates: Vec<Mandated>,
+    /// The programs that were asked for, by what the ledger knows of them.
+    programs: BTreeMap<Hash, &'static str>,
     /// What was sent once, and may arrive again.
     pub(super) network: Vec<(To, Vec<u8>)>,
     pub(super) effects: Effects,
@@ -121,6 +127,8 @@ impl World {
             writs: Vec::new(),
             waiting: Vec::new(),
             deployments: BTreeSet::new(),
+            mandates: Vec::new(),
+            programs: BTreeMap::new(),
             network: Vec::new(),
             effects: Effects::default(),
             report: Report { schedules: 1, ..Report::default() },
@@ -148,7 +156,8 @@ impl World {
         let (what, act): (_, fn(&mut Self)) = match self.chance.below(100) {
             0..=13 => ("somebody asks", Self::ask),
             14..=65 => ("a gateway moves", Self::move_gateway),
-            66..=77 => ("a hold", Self::hold),
+            66..=74 => ("a hold", Self::hold),
+            75..=77 => ("a mandate", Self::give_a_mandate),
             78..=81 => ("a gateway is killed", Self::kill_gateway),
             82..=87 => ("something arrives late", Self::arrive),
             88..=91 => ("a revocation", Self::revoke),
@@ -196,19 +205,32 @@ impl World {
                 Audience::Gateway { gateway, epoch }
             }
         };
-        let request = self.asked_for(&opening, audience, None);
+        let agent = self.agent();
+        let mandate = self.under(&agent);
         if self.chance.one_in(8) {
-            let ask =
-                Shadowing { gateway: self.domain.group(), mandate: None, surroundings: self.domain.surroundings() };
-            return self.ask_for(To::Shadow, &Request { ask: Ask::Shadow(ask), ..request });
+            let request = self.asked_for(&opening, audience, None, None);
+            let ask = Shadowing { gateway: self.domain.group(), mandate, surroundings: self.domain.surroundings() };
+            return self.ask_for(To::Shadow, &agent, &Request { ask: Ask::Shadow(ask), ..request });
         }
-        self.ask_for(To::Authorize, &request);
+        let request = self.asked_for(&opening, audience, None, mandate);
+        self.ask_for(To::Authorize, &agent, &request);
+    }
+
+    /// The mandate that somebody acts under, if any.
+    pub(super) fn under(&mut self, agent: &str) -> Option<EntryRef> {
+        if self.chance.one_in(2) { self.a_mandate(Some(agent)).map(|given| given.mandate) } else { None }
     }
 
     /// A request for a writ to hand over.
-    pub(super) fn asked_for(&self, opening: &Opening, audience: Audience, hold: Option<EntryRef>) -> Request {
+    pub(super) fn asked_for(
+        &self,
+        opening: &Opening,
+        audience: Audience,
+        hold: Option<EntryRef>,
+        mandate: Option<EntryRef>,
+    ) -> Request {
         let ask = Authorize {
-            mandate: None,
+            mandate,
             hold,
             admit: None,
             holder: self.domain.holder_key(),
@@ -224,17 +246,11 @@ impl World {
         }
     }
 
-    fn ask_for(&mut self, to: To, request: &Request) {
-        let signed = self.sign_as_agent(request);
+    fn ask_for(&mut self, to: To, agent: &str, request: &Request) {
+        let signed = self.sign_as(agent, request);
         if self.send(to, &signed).is_none() || self.chance.one_in(4) {
             self.network.push((to, signed));
         }
-    }
-
-    /// Signed by a random agent; what it opens is remembered.
-    pub(super) fn sign_as_agent(&mut self, request: &Request) -> Vec<u8> {
-        let agent = self.agent();
-        self.sign_as(&agent, request)
     }
 
     pub(super) fn agent(&mut self) -> String {
@@ -256,7 +272,9 @@ impl World {
             1 | 2 => "/usr/bin/cc",
             _ => "/usr/bin/make",
         };
-        self.domain.action(&[program])
+        let opening = self.domain.action(&[program]);
+        self.programs.insert(opening.commitment(), program);
+        opening
     }
 
     /// A writ that somebody has in their hands, mostly a new one.
@@ -422,6 +440,13 @@ impl World {
                 assert!(grant.hold.is_some(), "grant {} is of what must be approved", entered.index);
             }
         }
+        let (mandates, programs) = (Mandates::of(&entries), &self.programs);
+        for entered in &entries {
+            if let Body::Grant(grant) = &entered.body {
+                let wide = programs.get(&grant.action.digest).and_then(|program| mandates.widened(grant, program));
+                assert_eq!(wide, None, "grant {} is of a program that its mandate has not", entered.index);
+            }
+        }
         let judgement = judged(self.node.place(), &self.domain.trust_root());
         assert!(judgement.is_clean(), "{judgement:?}");
         let Self { report, trace, effects, .. } = self;
@@ -446,7 +471,12 @@ fn policies(members: &Members) -> Vec<Snapshot> {
         permit (principal in Group::"operators", action in [Action::"approve", Action::"reject"], resource)
         when {{ context.auth == "key" && context.groups.contains("operators") }};"#
     );
-    let standard = PolicyFiles::standard(members).with("approvals.cedar", &two);
+    let mandates = r#"
+        @id("administrators-mandate") permit (principal in Group::"administrators", action == Action::"mandate", resource)
+        when { context.auth == "key" };
+        @id("agents-delegate") permit (principal in Group::"agents", action == Action::"delegate", resource)
+        when { context.mandate.depth < 4 };"#;
+    let standard = PolicyFiles::standard(members).with("approvals.cedar", &two).with("mandates.cedar", mandates);
     let sets = [
         standard.clone().with("more.cedar", &budget("few", "9")),
         standard.clone().with("more.cedar", &budget("few", "4")),

@@ -4,9 +4,10 @@ use crate::run;
 use std::sync::OnceLock;
 use writ_protocol::Body;
 use writ_protocol::entry::{
-    Approval, ApprovalFields, Ascending, AssertedPrincipal, Draw, Draws, Grant, GrantFields, Halt, Obligation,
-    Positive, Revocation, Target, Verdict,
+    Approval, ApprovalFields, Ascending, AssertedPrincipal, Draw, Draws, EntryRef, Grant, GrantFields, Halt, Mandate,
+    MandateFields, Obligation, Positive, Revocation, Target, Verdict, Window,
 };
+use writ_protocol::scope::{Scope, ScopeFields};
 use writ_protocol::{EntryType, Name};
 use writ_testing::simulation::{Outcome, breaches};
 use writ_tlog::sha256;
@@ -176,6 +177,73 @@ fn a_label_that_is_lost_breaks_invariant_8() {
         doctored.entries[at].body = Body::Grant(Grant::new(fields).unwrap());
     }
     assert!(found(&doctored).contains(&8));
+}
+
+/// A schedule with a grant under a mandate that was handed on, and the places of both mandates and the grant.
+fn mandated() -> (Outcome, [usize; 3]) {
+    let places = |outcome: &Outcome| {
+        let entries = &outcome.entries;
+        let named = |named: &EntryRef| entries.iter().position(|one| one.hash == named.entry);
+        entries.iter().enumerate().find_map(|(at, one)| {
+            let Body::Grant(grant) = &one.body else { return None };
+            let own = named(grant.cause.mandate.as_ref()?)?;
+            let Body::Mandate(mandate) = &entries[own].body else { return None };
+            Some([named(mandate.parent.as_ref()?)?, own, at])
+        })
+    };
+    let outcome = (1..600).map(run).find(|outcome| places(outcome).is_some()).expect("a grant under two mandates");
+    assert_eq!(found(&outcome), [] as [u8; 0]);
+    let found = places(&outcome).unwrap();
+    (outcome, found)
+}
+
+#[test]
+fn what_escapes_its_mandate_breaks_invariant_8() {
+    let (outcome, [above, own, at]) = mandated();
+    let changed = |place: usize, change: &dyn Fn(&mut MandateFields)| {
+        let mut doctored = good_again(&outcome);
+        let Body::Mandate(mandate) = &outcome.entries[place].body else { panic!("a mandate") };
+        let mut fields = MandateFields::clone(mandate);
+        change(&mut fields);
+        doctored.entries[place].body = Body::Mandate(Mandate::new(fields).unwrap());
+        found(&doctored)
+    };
+    let another = AssertedPrincipal { kind: Name::new("Agent").unwrap(), id: Name::new("another").unwrap() };
+    for place in [above, own] {
+        assert!(changed(place, &|mandate| mandate.to = another.clone()).contains(&8), "for another");
+    }
+    let scoped = |place: usize, change: &dyn Fn(&mut ScopeFields)| {
+        changed(place, &|mandate| {
+            let mut scope: ScopeFields = (*mandate.scope).clone();
+            change(&mut scope);
+            mandate.scope = Scope::new(scope).unwrap();
+        })
+    };
+    let sooner = |scope: &mut ScopeFields| {
+        let from_ms = scope.window.from_ms();
+        scope.window = Window::new(from_ms, from_ms + 1).unwrap();
+    };
+    let uncounted = |scope: &mut ScopeFields| scope.uses = Positive::new(77);
+    for change in [&sooner as &dyn Fn(&mut ScopeFields), &uncounted] {
+        for place in [above, own] {
+            assert!(scoped(place, change).contains(&8), "it ends sooner, or counts");
+        }
+    }
+    let mut doctored = good_again(&outcome);
+    doctored.entries.remove(own);
+    assert!(found(&doctored).contains(&8), "it was never given");
+    let template = (1..200)
+        .map(run)
+        .find_map(|outcome| outcome.entries.into_iter().find(|one| matches!(one.body, Body::Revocation(_))));
+    for place in [above, own] {
+        let mut revocation = template.clone().expect("a revocation");
+        if let Body::Revocation(body) = &mut revocation.body {
+            body.target = Target::Mandate(outcome.entries[place].hash);
+        }
+        let mut doctored = good_again(&outcome);
+        doctored.entries.insert(at, revocation);
+        assert!(found(&doctored).contains(&5), "it was revoked");
+    }
 }
 
 #[test]
