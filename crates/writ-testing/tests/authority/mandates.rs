@@ -225,16 +225,16 @@ fn in_shadow_a_mandate_says_what_it_would_refuse() {
     let domain = domain();
     let given =
         mandate(&domain, "alice", "builder", scope(&domain, |scope| scope.programs = only("/usr/bin/git")), None);
-    let asks = |arguments: &[&str]| {
+    let asks = |who: &str, arguments: &[&str]| {
         let request = domain.in_shadow(domain.asked(arguments));
         let Ask::Shadow(mut ask) = request.ask.clone() else { panic!("in shadow") };
         ask.mandate = Some(given.clone());
-        domain.shadows("builder", &Request { ask: Ask::Shadow(ask), ..request })
+        domain.shadows(who, &Request { ask: Ask::Shadow(ask), ..request })
     };
     for (program, expected) in
         [("/usr/bin/git", Would::Permit), ("/usr/bin/make", Would::ScopeWidened), ("/usr/bin/dd", Would::PolicyDenied)]
     {
-        let Answer::Shadow(told) = asks(&[program]) else { panic!("an answer in shadow") };
+        let Answer::Shadow(told) = asks("builder", &[program]) else { panic!("an answer in shadow") };
         assert_eq!(told.would, expected, "{program}");
     }
     let shadows = domain.entered().into_iter().filter(|one| one.body.entry_type() == EntryType::Shadow);
@@ -243,5 +243,8 @@ fn in_shadow_a_mandate_says_what_it_would_refuse() {
             .map(|one| one.body)
             .all(|body| matches!(&body, Body::Shadow(shadow) if shadow.cause.mandate.as_ref() == Some(&given)))
     );
+    // Under a mandate that is for another nothing is tried, and policy, which would refuse it too, is not why.
+    let (_, denial) = denied(&domain, asks("tester", &["/usr/bin/dd"]), Code::IdentityMismatch);
+    assert_eq!(denial.policy, None);
     clean(domain);
 }
