@@ -133,7 +133,10 @@ async fn many(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange, it
     let (mut told, mut answers, mut opinions) = (told.into_iter(), Vec::new(), Vec::new());
     for item in items {
         let answer = match item {
-            Err(refusal) => failed(StatusCode::BAD_REQUEST, refusal.why(), None),
+            Err(refusal) => {
+                node.authority().count_turned_away(refusal.code());
+                failed(StatusCode::BAD_REQUEST, refusal.why(), None)
+            }
             Ok(_) => match told.next() {
                 Some(ToldAdvice::Advised(counsel)) => {
                     opinions.push(counsel.opinion);

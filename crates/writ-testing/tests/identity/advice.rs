@@ -581,13 +581,19 @@ fn what_cannot_be_read_is_counted() {
         pdp.post_with("/access/v1/evaluation", &format!("{json}Authorization: Basic YTpi\r\n"), &whole).status,
         401
     );
+    // Whoever is known learns which of several it was; nobody else learns anything.
+    let batch = json!({ "evaluations": [{ "nothing": 1 }] });
+    let answer = pdp.ok("/access/v1/evaluations", &batch);
+    assert_eq!(answer["evaluations"][0]["decision"], false);
+    let request = post("/access/v1/evaluations", json, &batch.to_string());
+    assert_eq!(pdp.send(&request, None).status, 401);
     assert_eq!(pdp.recorded(), 0);
     pdp.site.stop();
     let entered = pdp.site.domain.entered();
     let counted =
         entered.into_iter().filter_map(|one| if let Body::Tally(tally) = one.body { Some(tally) } else { None });
     let malformed = counted.flat_map(|tally| tally.counts.clone()).filter(|one| one.code == Code::Malformed);
-    assert_eq!(malformed.map(|one| one.count.get()).sum::<u64>(), 4);
+    assert_eq!(malformed.map(|one| one.count.get()).sum::<u64>(), 5);
     pdp.ends_clean();
 }
 
