@@ -152,9 +152,10 @@ fn connections_that_say_nothing_give_way_to_others_of_the_same_user() {
 }
 
 #[test]
-fn connections_beyond_the_limit_of_one_listener_wait_for_those_that_are_answered() {
+fn connections_beyond_the_limit_of_one_listener_wait_where_nobody_is_a_stranger() {
     let (_kept, served) = node(NodeLimits { connections_max: 1, ..PATIENT });
     let mut first = served.remote();
+    assert_eq!(first.post("/v1/known", "{}").status, 200);
     first.begin_post("/v1/gate", 2);
     first.say("{}");
     served.at_gate.recv().unwrap();
