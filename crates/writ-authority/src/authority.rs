@@ -7,7 +7,7 @@ use crate::error::AuthorityError;
 use crate::issuer_keys::FetchedKeys;
 use crate::lately::LatelyRefused;
 use crate::policies::{ActiveSet, Policies, label};
-use crate::rate::{Rate, Rates};
+use crate::rate::{Rate, Rates, Together};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use crate::waiting::KnownHolds;
@@ -32,6 +32,8 @@ pub struct Setting {
     pub clock: Box<dyn Fn() -> u64 + Send + Sync>,
     /// How much a principal may ask.
     pub rate: Rate,
+    /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt.
+    pub rate_together: Option<Rate>,
     /// Who proves what a policy set can never do. It need not be there until a set is published, or has guardrails.
     pub solver: SolverCommand,
     /// By which semantics the sets decide that come into force: the newest, but where an older ledger is to be made for a test.
@@ -44,6 +46,8 @@ pub struct Authority {
     pub(crate) policies: Policies,
     pub(crate) trees: Trees,
     pub(crate) rates: Rates,
+    pub(crate) asked_together: Together,
+    pub(crate) ordered_together: Together,
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     pub(crate) issuer_keys: FetchedKeys,
@@ -103,6 +107,8 @@ impl Authority {
             policies: Policies::new(active),
             trees: Trees::default(),
             rates: Rates::new(setting.rate),
+            asked_together: Together::new(setting.rate_together, now_ms),
+            ordered_together: Together::new(setting.rate_together, now_ms),
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
             issuer_keys: FetchedKeys::default(),

@@ -21,6 +21,17 @@ pub struct Rate {
 impl Rate {
     /// Enough for a busy machine: some 8 MB a second of the largest requests.
     pub const STANDARD: Self = Self { per_second: 2_000, burst: 4_000 };
+
+    /// So many each second, and twice as many at once.
+    pub const fn of(per_second: u64) -> Self {
+        Self { per_second, burst: per_second.saturating_mul(2) }
+    }
+
+    /// What a request of so many bytes counts. The largest must pass at some time, however small the burst.
+    fn counted(self, bytes: usize) -> u64 {
+        let size = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_EACH;
+        size.saturating_add(1).min(self.burst).max(1)
+    }
 }
 
 /// What is left of a rate. Tokens are thousandths, so that milliseconds refill exactly.
@@ -76,6 +87,30 @@ pub(crate) struct Rates {
     buckets: Mutex<BTreeMap<AssertedPrincipal, Bucket>>,
 }
 
+/// What all principals of a domain may ask together, if that is bounded.
+#[derive(Debug)]
+pub(crate) struct Together {
+    rate: Option<Rate>,
+    bucket: Mutex<Bucket>,
+}
+
+impl Together {
+    pub(crate) fn new(rate: Option<Rate>, now_ms: u64) -> Self {
+        Self { rate, bucket: Mutex::new(Bucket::full(rate.unwrap_or(Rate::STANDARD), now_ms)) }
+    }
+
+    /// Takes what a request of so many bytes counts.
+    pub(crate) fn take(&self, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        if bucket.take(rate, rate.counted(bytes), now_ms) {
+            return Ok(());
+        }
+        let why = format!("the domain has more than {} requests a second; ask again later", rate.per_second);
+        Err(Refusal::new(Code::RateLimited, why))
+    }
+}
+
 impl Rates {
     pub(crate) fn new(rate: Rate) -> Self {
         Self { rate, buckets: Mutex::new(BTreeMap::new()) }
@@ -83,9 +118,7 @@ impl Rates {
 
     /// Takes what a request of so many bytes counts.
     pub(crate) fn take(&self, principal: &AssertedPrincipal, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
-        let size = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_EACH;
-        // The largest request must pass at some time, however small the burst.
-        let count = size.saturating_add(1).min(self.rate.burst).max(1);
+        let count = self.rate.counted(bytes);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= PRINCIPALS_MAX && !buckets.contains_key(principal) {
             let quietest = buckets.iter().min_by_key(|(_, bucket)| bucket.at_ms).map(|(name, _)| name.clone());
@@ -110,7 +143,7 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rate, Rates};
+    use super::{Rate, Rates, Together};
     use writ_protocol::entry::AssertedPrincipal;
     use writ_protocol::{Code, Name};
 
@@ -140,6 +173,16 @@ mod tests {
         assert_eq!(rates.judge(&one, 1_099).unwrap_err().code(), Code::RateLimited);
         rates.judge(&one, 1_100).unwrap();
         rates.judge(&principal("another"), 1_000).unwrap();
+    }
+
+    #[test]
+    fn all_together_have_a_bound_where_there_is_one() {
+        let together = Together::new(Some(Rate { per_second: 10, burst: 3 }), 1_000);
+        together.take(2 * 4096, 1_000).unwrap();
+        assert_eq!(together.take(300, 1_099).unwrap_err().code(), Code::RateLimited);
+        together.take(300, 1_100).unwrap();
+        let unbound = Together::new(None, 1_000);
+        (0..100_000).for_each(|_| unbound.take(300, 1_000).unwrap());
     }
 
     #[test]

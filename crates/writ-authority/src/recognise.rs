@@ -8,7 +8,7 @@ use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
 use writ_protocol::order::Carrier;
-use writ_protocol::statement::{Request, SignedRequest, Validity};
+use writ_protocol::statement::{Ask, Request, SignedRequest, Validity};
 use writ_protocol::{Code, Ed25519Key, Label, Refusal};
 
 /// How old, or how far ahead, the time in a signed request may be.
@@ -90,7 +90,10 @@ impl Authority {
     /// Who asks, and for what. It counts against their rate, so that nobody keeps the node busy.
     pub(crate) fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
         let (asker, request) = self.recognise(&self.policies.active(), caller, received)?;
-        self.rates.take(&asker.name(), received.bytes().len(), self.now_ms())?;
+        let (bytes, now_ms) = (received.bytes().len(), self.now_ms());
+        self.rates.take(&asker.name(), bytes, now_ms)?;
+        let together = if matches!(request.ask, Ask::Order) { &self.ordered_together } else { &self.asked_together };
+        together.take(bytes, now_ms)?;
         Ok((asker, request))
     }
 
@@ -166,7 +169,10 @@ impl Authority {
         };
         placed(&mut asker, caller, governed);
         let each = bytes / questions.max(1);
-        (0..questions.max(1)).try_for_each(|_| self.rates.take(&asker.name(), each, self.now_ms()))?;
+        (0..questions.max(1)).try_for_each(|_| {
+            self.rates.take(&asker.name(), each, self.now_ms())?;
+            self.asked_together.take(each, self.now_ms())
+        })?;
         Ok(asker)
     }
 

@@ -4,6 +4,7 @@ use crate::mandates::MandateCommand;
 use crate::orders::RevokeTarget;
 use crate::policy::args as policy;
 pub(crate) use crate::reach::{As, Reach};
+pub(crate) use crate::up::args::Up;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -264,73 +265,6 @@ pub(crate) struct Replay {
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LogStyle {
-    /// key=value, for people
-    Text,
-    /// One object a line
-    Json,
-}
-
-#[derive(ClapArgs)]
-pub(crate) struct Up {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// How many executions can run at a time on this machine
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) slots: u16,
-    /// Local socket to listen on [default: DIR/run/node.sock]
-    #[arg(long, env = "WRIT_SOCKET", value_name = "FILE")]
-    pub(crate) socket: Option<PathBuf>,
-    /// Mode of the local socket, in octal: who on this machine may ask
-    #[arg(long, default_value = "666", value_name = "MODE", value_parser = octal)]
-    pub(crate) socket_mode: u32,
-    /// Address to listen on too; beyond this machine only with TLS
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<std::net::SocketAddr>,
-    /// Certificate chain, as PEM
-    #[arg(long, value_name = "FILE", requires = "listen")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Key of the certificate, as PEM
-    #[arg(long, value_name = "FILE", requires = "listen")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Take the CAs in this PEM file at their word for workloads of a SPIFFE trust domain; read again when it changes
-    #[arg(long, value_name = "DOMAIN=FILE", value_parser = trust)]
-    pub(crate) spiffe_trust: Vec<(String, PathBuf)>,
-    /// Over TLS, talk only to clients with a certificate that shows who they are
-    #[arg(long)]
-    pub(crate) tls_clients_only: bool,
-    /// Know the issuers of tokens by the CAs in this PEM file [default: those of the system]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) issuer_ca: Option<PathBuf>,
-    /// Tell this address of each request that waits for approval: https, or http on this machine; until it has heard
-    #[arg(long, value_name = "URL", requires = "holds_webhook_secret")]
-    pub(crate) holds_webhook: Option<String>,
-    /// Sign what it is told with the secret in this file, whsec_BASE64, as Standard Webhooks has it
-    #[arg(long, value_name = "FILE", requires = "holds_webhook")]
-    pub(crate) holds_webhook_secret: Option<PathBuf>,
-    /// Know it by the CAs in this PEM file [default: those of the system]
-    #[arg(long, value_name = "FILE", requires = "holds_webhook")]
-    pub(crate) holds_webhook_ca: Option<PathBuf>,
-    /// Requests a second that each principal may make [default: 2000]
-    #[arg(long, value_name = "N")]
-    pub(crate) rate: Option<u64>,
-    /// How the log on standard error is written
-    #[arg(long, value_enum, default_value_t = LogStyle::Text)]
-    pub(crate) log: LogStyle,
-    #[command(flatten)]
-    pub(crate) solver: Solver,
-}
-
-fn trust(text: &str) -> Result<(String, PathBuf), String> {
-    let (domain, file) = text.split_once('=').ok_or("expected DOMAIN=FILE, like acme.example=bundle.pem")?;
-    Ok((domain.to_owned(), file.into()))
-}
-
-fn octal(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).ok_or_else(|| "expected 0 to 777".to_owned())
 }
 
 #[derive(ClapArgs)]

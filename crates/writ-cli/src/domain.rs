@@ -29,6 +29,12 @@ impl Domain {
         Self::at(&place.domain, place.mark.as_deref())
     }
 
+    /// A domain that is served beside another: its mark is where `writ init` puts it.
+    pub(crate) fn beside(dir: &Path) -> Result<Self, CliError> {
+        there(dir)?;
+        Self::at(dir, None)
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

@@ -13,7 +13,7 @@ use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Reader};
 use writ_protocol::entry::Authors;
 use writ_protocol::statement::{RootCommand, RootStatement};
 use writ_protocol::{Label, OrderId};
-use writ_server::{AuthorityNode, KeyFetcher, NodeSetting, Rate, SolverCommand};
+use writ_server::{AuthorityNode, KeyFetcher, NodeSetting, Quota, Rate, SolverCommand};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Two lines, the longer of them with `ml-dsa-44 ` and 64 digits.
@@ -62,7 +62,16 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
     }
     let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
     let fetcher = KeyFetcher::default();
-    let setting = NodeSetting { place, signer, policy, rate: Rate::STANDARD, solver, fetcher, holds_webhook: None };
+    let setting = NodeSetting {
+        place,
+        signer,
+        policy,
+        rate: Rate::STANDARD,
+        quota: Quota::NONE,
+        solver,
+        fetcher,
+        holds_webhook: None,
+    };
     AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
 }
 

@@ -1,56 +1,169 @@
-//! `writ up`: a node for a domain, with this machine's gateway slots.
+//! `writ up`: a node for one domain or several, with this machine's gateway slots.
 
-use crate::args;
+pub(crate) mod args;
+
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FOLDER, must_be_secret, read_key, write_secret};
 use crate::render::counted;
 use crate::time::now_ms;
-use serde_json::json;
+use args::{LogStyle, Up};
+use serde_json::{Map, Value, json};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writ_protocol::{Ed25519Key, Key, Name};
 use writ_server::{
-    AuthorityNode, ClientCertificates, ClientTrust, HoldsWebhook, KeyFetcher, Level, Listeners, Log, LogFormat,
-    NodeSetting, Rate, Said, TlsConfig, serve_authority, stop_signal,
+    AuthorityNode, ClientCertificates, ClientTrust, DOMAINS_MAX, Governed, HoldsWebhook, Host, KeyFetcher, Level,
+    LocalSocket, Log, LogFormat, Network, NodeSetting, Quota, Rate, Said, ServeError, TlsConfig, serve_authorities,
+    stop_signal,
 };
+use writ_tlog::Origin;
 
 /// What the kernel takes as the name of a local socket (`sun_path`, less its final zero byte).
 const SOCKET_BYTES_MAX: usize = 107;
 
-pub(crate) fn run(args: &args::Up, as_json: bool) -> Result<(), CliError> {
-    let domain = Domain::of(&args.place)?;
-    let socket = domain.socket(args.socket.as_deref());
-    must_fit(&socket)?;
-    let signer = domain.signer()?;
-    let rate = args.rate.map_or(Rate::STANDARD, |per_second| Rate { per_second, burst: per_second.saturating_mul(2) });
-    let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| CliError::Failed(error.to_string()))?;
-    let (policy, solver) = (domain.policy(), args.solver.command());
-    let holds_webhook = holds_webhook(args)?;
-    let setting = NodeSetting { place: domain.place(), signer, policy, rate, solver, fetcher, holds_webhook };
-    let node = AuthorityNode::open(setting, now_ms).map_err(|error| CliError::Failed(error.to_string()))?;
-    let enrolled = enrol_slots(&node, &domain.slots(), args.slots)?;
-    let node = Arc::new(node);
-    let format = if args.log == args::LogStyle::Json { LogFormat::Json } else { LogFormat::Text };
-    let log = Log::new(format, std::io::stderr()).map_err(|error| CliError::Failed(format!("the log: {error}")))?;
+pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
+    let places = places(args)?;
+    let log_format = if args.log == LogStyle::Json { LogFormat::Json } else { LogFormat::Text };
     let tls = tls(args)?;
+    let opened = places.into_iter().map(|place| Opened::new(place, args)).collect::<Result<Vec<_>, _>>()?;
+    let log = Log::new(log_format, std::io::stderr()).map_err(|error| CliError::Failed(format!("the log: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::Failed(format!("no event loop: {error}")))?;
+    let logs: Vec<Log> = opened.iter().map(|one| one.log(&log, opened.len())).collect();
     let served = runtime.block_on(async {
         let stop = stop_signal().map_err(|error| CliError::Failed(format!("signals: {error}")))?;
-        let failed = |error: writ_server::ServeError| CliError::Failed(error.to_string());
-        let mut listeners = Listeners::new().with_unix(&socket, args.socket_mode).await.map_err(failed)?;
-        if let Some(address) = args.listen {
-            listeners = listeners.with_tcp(address, tls).await.map_err(failed)?;
+        let mut domains = Vec::new();
+        for (one, log) in opened.iter().zip(&logs) {
+            let socket = Some(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(failed)?);
+            domains.push(Governed { node: one.node.clone(), host: one.place.host.clone(), socket, log: log.clone() });
         }
-        told(&node, &socket, listeners.tcp_address(), enrolled, args.slots, as_json)?;
-        let entries = [("entries", Said::Number(node.size()))];
-        log.line(Level::Info, "up", &entries);
-        serve_authority(node.clone(), listeners, log.clone(), stop).await.map_err(failed)
+        let network = match args.listen {
+            Some(address) => Some(Network::bind(address, tls).await.map_err(failed)?),
+            None => None,
+        };
+        told(&opened, network.as_ref().and_then(Network::address), args.slots, as_json)?;
+        for (one, log) in opened.iter().zip(&logs) {
+            log.line(Level::Info, "up", &[("entries", Said::Number(one.node.size()))]);
+        }
+        serve_authorities(domains, network, log, stop).await.map_err(failed)
     });
-    log.line(Level::Info, "down", &[("entries", Said::Number(node.size()))]);
+    for (one, log) in opened.iter().zip(&logs) {
+        log.line(Level::Info, "down", &[("entries", Said::Number(one.node.size()))]);
+    }
     served
+}
+
+fn failed(error: ServeError) -> CliError {
+    CliError::Failed(error.to_string())
+}
+
+/// Where a domain is, and how it is asked.
+struct Place {
+    domain: Domain,
+    origin: Origin,
+    host: Option<Host>,
+    socket: PathBuf,
+    webhook: Option<HoldsWebhook>,
+}
+
+/// The domain itself and those beside it. Nothing is opened yet: what is wrong with the arguments is said before anything is recorded.
+fn places(args: &Up) -> Result<Vec<Place>, CliError> {
+    let own = Domain::of(&args.place)?;
+    let (origin, socket) = (own.origin()?, own.socket(args.socket.as_deref()));
+    let mut places =
+        vec![Place { domain: own, origin, host: args.host.clone(), socket, webhook: holds_webhook(args)? }];
+    for (host, dir) in &args.also {
+        let domain = Domain::beside(dir)?;
+        let (origin, socket) = (domain.origin()?, domain.socket(None));
+        // What is signed names its ledger, and nothing else would tell the one from the other.
+        if places.iter().any(|other| other.origin == origin) {
+            let why =
+                format!("{}: another domain of this node has the ledger {origin}; each has its own", dir.display());
+            return Err(CliError::Usage(why));
+        }
+        places.push(Place { domain, origin, host: Some(host.clone()), socket, webhook: None });
+    }
+    if places.len() > DOMAINS_MAX {
+        return Err(failed(ServeError::TooManyDomains { max: DOMAINS_MAX, found: places.len() }));
+    }
+    if args.listen.is_some() && args.host.is_none() && !args.also.is_empty() {
+        let why = "with --listen and --also the domain itself needs a name too: --host HOST";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    places.iter().try_for_each(|place| must_fit(&place.socket))?;
+    Ok(places)
+}
+
+/// A domain whose ledger is open.
+struct Opened {
+    place: Place,
+    node: Arc<AuthorityNode>,
+    enrolled: u16,
+}
+
+impl Opened {
+    /// One that does not open stops the start, and with it all: whoever starts the node is there, and learns which it is.
+    fn new(mut place: Place, args: &Up) -> Result<Self, CliError> {
+        let is_alone = args.also.is_empty();
+        let dir = place.domain.dir().to_owned();
+        let told = |error: &dyn std::fmt::Display| {
+            CliError::Failed(if is_alone { error.to_string() } else { format!("{}: {error}", dir.display()) })
+        };
+        let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| told(&error))?;
+        let quota = Quota { rate_together: args.domain_rate.map(Rate::of), ledger_bytes_max: args.ledger_max };
+        let setting = NodeSetting {
+            place: place.domain.place(),
+            signer: place.domain.signer()?,
+            policy: place.domain.policy(),
+            rate: args.rate.map_or(Rate::STANDARD, Rate::of),
+            quota,
+            solver: args.solver.command(),
+            fetcher,
+            holds_webhook: place.webhook.take(),
+        };
+        let node = AuthorityNode::open(setting, now_ms).map_err(|error| told(&error))?;
+        let enrolled = enrol_slots(&node, &place.domain.slots(), args.slots)?;
+        Ok(Self { place, node: Arc::new(node), enrolled })
+    }
+
+    /// With several, each line says whose it is.
+    fn log(&self, log: &Log, domains: usize) -> Log {
+        if domains > 1 { log.of(self.place.origin.as_str()) } else { log.clone() }
+    }
+
+    fn json(&self, slots: u16) -> Map<String, Value> {
+        let policy = self.node.policy();
+        let shown = [
+            ("entries", json!(self.node.size())),
+            ("socket", json!(self.place.socket)),
+            ("policy_epoch", json!(policy.epoch.get())),
+            ("policies", json!(policy.set.len())),
+            ("slots", json!(slots)),
+            ("enrolled", json!(self.enrolled)),
+        ];
+        shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The same, of one of several.
+    fn named(&self, slots: u16) -> Map<String, Value> {
+        let mut shown = self.json(slots);
+        shown.insert("ledger".to_owned(), json!(self.place.origin.as_str()));
+        shown.insert("host".to_owned(), json!(self.place.host.as_ref().map(Host::as_str)));
+        shown
+    }
+
+    fn text(&self) -> String {
+        let policy = self.node.policy();
+        format!(
+            "{}, {} in epoch {}",
+            counted(self.node.size(), "entry", "entries"),
+            counted(policy.set.len() as u64, "policy", "policies"),
+            policy.epoch.get()
+        )
+    }
 }
 
 /// The system takes short names of sockets only, and ours is made under a longer one first. Looked at before anything is recorded.
@@ -98,7 +211,7 @@ fn named(text: &str) -> Result<Name, CliError> {
     Name::new(text).map_err(|error| CliError::Failed(error.to_string()))
 }
 
-fn holds_webhook(args: &args::Up) -> Result<Option<HoldsWebhook>, CliError> {
+fn holds_webhook(args: &Up) -> Result<Option<HoldsWebhook>, CliError> {
     let (Some(place), Some(file)) = (&args.holds_webhook, &args.holds_webhook_secret) else { return Ok(None) };
     must_be_secret(file)?;
     let secret = std::fs::read_to_string(file).map_err(CliError::file(file))?;
@@ -106,8 +219,7 @@ fn holds_webhook(args: &args::Up) -> Result<Option<HoldsWebhook>, CliError> {
     webhook.map(Some).map_err(|error| CliError::Usage(error.to_string()))
 }
 
-fn tls(args: &args::Up) -> Result<Option<TlsConfig>, CliError> {
-    let failed = |error: writ_server::ServeError| CliError::Failed(error.to_string());
+fn tls(args: &Up) -> Result<Option<TlsConfig>, CliError> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             let wanted = if args.tls_clients_only { ClientCertificates::Required } else { ClientCertificates::Asked };
@@ -124,35 +236,26 @@ fn tls(args: &args::Up) -> Result<Option<TlsConfig>, CliError> {
     }
 }
 
-fn told(
-    node: &AuthorityNode,
-    socket: &Path,
-    address: Option<std::net::SocketAddr>,
-    enrolled: u16,
-    slots: u16,
-    as_json: bool,
-) -> Result<(), CliError> {
-    let policy = node.policy();
+fn told(opened: &[Opened], address: Option<SocketAddr>, slots: u16, as_json: bool) -> Result<(), CliError> {
+    let Some((own, others)) = opened.split_first() else { return Ok(()) };
     if as_json {
-        return json_line(&json!({
-            "up": true,
-            "entries": node.size(),
-            "socket": socket,
-            "address": address.map(|address| address.to_string()),
-            "policy_epoch": policy.epoch.get(),
-            "policies": policy.set.len(),
-            "slots": slots,
-            "enrolled": enrolled,
-        }));
+        let mut shown = if others.is_empty() { own.json(slots) } else { own.named(slots) };
+        shown.insert("up".to_owned(), json!(true));
+        shown.insert("address".to_owned(), json!(address.map(|address| address.to_string())));
+        if !others.is_empty() {
+            shown.insert("also".to_owned(), others.iter().map(|one| one.named(slots)).collect());
+        }
+        return json_line(&Value::Object(shown));
     }
     let listening = address.map_or_else(String::new, |address| format!(" and {address}"));
-    line(format_args!(
-        "up: {}, {} in epoch {}",
-        counted(node.size(), "entry", "entries"),
-        counted(policy.set.len() as u64, "policy", "policies"),
-        policy.epoch.get()
-    ))?;
-    line(format_args!("  listening   {}{listening}", socket.display()))?;
+    line(format_args!("up: {}", own.text()))?;
+    line(format_args!("  listening   {}{listening}", own.place.socket.display()))?;
+    let enrolled = own.enrolled;
     line(format_args!("  gateways    {}, {enrolled} newly enrolled", counted(slots.into(), "slot", "slots")))?;
+    for one in others {
+        let host = one.place.host.as_ref().map_or_else(String::new, |host| format!(" for {host}"));
+        line(format_args!("  also        {}{host}: {}", one.place.origin, one.text()))?;
+        line(format_args!("              {}, {} newly enrolled", one.place.socket.display(), one.enrolled))?;
+    }
     line("  stop        Ctrl-C")
 }

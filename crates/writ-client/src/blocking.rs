@@ -4,7 +4,7 @@
 use crate::answer::{Answer, HoldState, OrderAnswer, ShadowAnswer, StateAnswer};
 use crate::client::{Asked, Timeouts};
 use crate::control::ControlPage;
-use crate::endpoint::{Endpoint, Place};
+use crate::endpoint::{Endpoint, Place, loopback};
 use crate::error::ClientError;
 use crate::feed::{Feed, FeedEvent};
 use crate::gateway::GatewayPlace;
@@ -164,6 +164,9 @@ impl Client {
 /// The event loop would look names up on another thread.
 fn look_up(endpoint: &Endpoint) -> Result<Option<Vec<SocketAddr>>, ClientError> {
     let Place::Https { host, port } = &endpoint.place else { return Ok(None) };
+    if let Some(addresses) = loopback(host, *port) {
+        return Ok(Some(addresses));
+    }
     match (host.as_str(), *port).to_socket_addrs() {
         Ok(addresses) => Ok(Some(addresses.collect())),
         Err(why) => Err(ClientError::Unreachable { place: endpoint.to_string(), why }),

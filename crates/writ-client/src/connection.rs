@@ -1,6 +1,6 @@
 //! One connection to a node: made, proved, asked once at a time.
 
-use crate::endpoint::{Endpoint, Place};
+use crate::endpoint::{Endpoint, Place, loopback};
 use crate::error::ClientError;
 use crate::tls;
 use http_body_util::Full;
@@ -101,7 +101,7 @@ async fn connect(endpoint: &Endpoint, known: Option<&[SocketAddr]>) -> Result<Co
     let unreachable = |why| ClientError::Unreachable { place: place.clone(), why };
     match &endpoint.place {
         Place::Unix(path) => over_unix(path, endpoint, &place).await,
-        Place::Http(addresses) => {
+        Place::Http { addresses, .. } => {
             let (stream, probe) = tcp(addresses).await.map_err(unreachable)?;
             Connection::over(stream, probe, &place).await
         }
@@ -134,7 +134,10 @@ async fn over_unix(path: &Path, endpoint: &Endpoint, place: &str) -> Result<Conn
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    Ok(lookup_host((host, port)).await?.collect())
+    match loopback(host, port) {
+        Some(addresses) => Ok(addresses),
+        None => Ok(lookup_host((host, port)).await?.collect()),
+    }
 }
 
 async fn tcp(addresses: &[SocketAddr]) -> io::Result<(TcpStream, OwnedFd)> {

@@ -32,7 +32,11 @@ impl fmt::Debug for Token {
 pub(crate) enum Place {
     Unix(PathBuf),
     /// In clear: these are addresses of this machine.
-    Http(Vec<SocketAddr>),
+    Http {
+        addresses: Vec<SocketAddr>,
+        /// How it is asked for, where several domains are behind one address.
+        name: Option<String>,
+    },
     Https {
         host: String,
         port: u16,
@@ -52,7 +56,13 @@ impl Endpoint {
             Place::Unix(path.into())
         } else if let Some(rest) = text.strip_prefix("http://") {
             let (host, port) = host_and_port(rest).map_err(fault)?;
-            Place::Http(loopback(&host, port).ok_or(ClientError::PlainHttp(host))?)
+            match loopback(&host, port) {
+                Some(addresses) => {
+                    let name = host.ends_with(".localhost").then(|| format!("{host}:{port}"));
+                    Place::Http { addresses, name }
+                }
+                None => return Err(ClientError::PlainHttp(host)),
+            }
         } else if let Some(rest) = text.strip_prefix("https://") {
             let (host, port) = host_and_port(rest).map_err(fault)?;
             Place::Https { host, port }
@@ -117,7 +127,8 @@ impl Endpoint {
     pub(crate) fn authority(&self) -> String {
         match &self.place {
             Place::Unix(_) => "localhost".to_owned(),
-            Place::Http(addresses) => addresses.first().map_or_else(String::new, SocketAddr::to_string),
+            Place::Http { name: Some(name), .. } => name.clone(),
+            Place::Http { addresses, name: None } => addresses.first().map_or_else(String::new, SocketAddr::to_string),
             Place::Https { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Place::Https { host, port } => format!("{host}:{port}"),
         }
@@ -128,7 +139,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Unix(path) => write!(f, "unix:{}", path.display()),
-            Place::Http(_) => write!(f, "http://{}", self.authority()),
+            Place::Http { .. } => write!(f, "http://{}", self.authority()),
             Place::Https { .. } => write!(f, "https://{}", self.authority()),
         }
     }
@@ -158,9 +169,9 @@ fn host_and_port(rest: &str) -> Result<(String, u16), &'static str> {
     Ok((host.to_owned(), port))
 }
 
-/// Names are not looked up for this: who answers for a name could send us elsewhere in clear.
-fn loopback(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    if host == "localhost" {
+/// Names are not looked up for this: who answers for a name could send us elsewhere in clear. Those below `localhost` are of this machine by RFC 6761.
+pub(crate) fn loopback(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    if host == "localhost" || host.ends_with(".localhost") {
         let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         return Some(both.map(|address| SocketAddr::new(address, port)).into());
     }
@@ -181,6 +192,7 @@ mod tests {
             ("http://127.9.9.9:1/", "http://127.9.9.9:1"),
             ("http://[::1]:8733", "http://[::1]:8733"),
             ("http://localhost:8733", "http://127.0.0.1:8733"),
+            ("http://b.localhost:8733", "http://b.localhost:8733"),
             ("https://node.example:443", "https://node.example:443"),
             ("https://[2001:db8::1]:443/", "https://[2001:db8::1]:443"),
         ] {

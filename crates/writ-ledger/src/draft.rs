@@ -50,6 +50,36 @@ pub enum Draft {
 }
 
 impl Draft {
+    /// Whether it goes in where the ledger is as large as it may be: what ends, stops or answers something that is recorded already, and the
+    /// counts of what is refused then. All of it is bounded by what was let in before, or by time.
+    pub(crate) fn goes_in_when_full(&self, origin: &Origin) -> bool {
+        match self {
+            Self::Gateway(_)
+            | Self::Revocation(_)
+            | Self::Halt(_)
+            | Self::RootOrder(_)
+            | Self::Approval(_)
+            | Self::Tally(_)
+            | Self::Erasure(_) => true,
+            Self::Policy(_)
+            | Self::Entities(_)
+            | Self::Grant(_)
+            | Self::Denial(_)
+            | Self::Hold(_)
+            | Self::Mandate(_)
+            | Self::Shadow(_)
+            | Self::Advised(_) => false,
+            Self::Statement(statement) => {
+                let said = Signed::decode(statement).and_then(|signed| signed.gateway_claims(origin));
+                // What cannot be read is refused for that.
+                said.map_or(true, |said| match said.claim {
+                    Claim::Started { .. } | Claim::Ended { .. } | Claim::Labelled { .. } => true,
+                    Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => false,
+                })
+            }
+        }
+    }
+
     /// The body it becomes at this point of the control chain.
     pub(crate) fn into_body(self, control: Control, origin: &Origin) -> Result<Body, Refusal> {
         Ok(match self {

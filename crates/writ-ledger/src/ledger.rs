@@ -38,12 +38,20 @@ pub struct Ledger {
 pub struct Options {
     clock: Box<Clock>,
     observer: Box<Observer>,
+    bytes_max: Option<u64>,
 }
 
 impl Options {
     /// With a clock, and nobody watching the phases.
     pub fn new(clock: impl Fn() -> u64 + Send + 'static) -> Self {
-        Self { clock: Box::new(clock), observer: Box::new(|_| {}) }
+        Self { clock: Box::new(clock), observer: Box::new(|_| {}), bytes_max: None }
+    }
+
+    /// Takes nothing new once the store holds so many bytes.
+    #[must_use]
+    pub fn within(mut self, bytes_max: Option<u64>) -> Self {
+        self.bytes_max = bytes_max;
+        self
     }
 
     /// Tells `observer` of each phase of each batch.
@@ -100,6 +108,7 @@ impl Ledger {
             mark,
             clock: options.clock,
             observer: options.observer,
+            bytes_max: options.bytes_max,
             published: published.clone(),
             stopped: Arc::default(),
             // A node that was killed may have left them there.

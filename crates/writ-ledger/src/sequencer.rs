@@ -64,6 +64,8 @@ pub(crate) struct Sequencer {
     pub(crate) mark: MarkFile,
     pub(crate) clock: Box<Clock>,
     pub(crate) observer: Box<Observer>,
+    /// How large the store may become before it takes nothing new.
+    pub(crate) bytes_max: Option<u64>,
     pub(crate) published: Arc<RwLock<Published>>,
     /// Why it stopped, once it has. Known before anybody is told of the failure: whoever asks then is not told that all is well.
     pub(crate) stopped: Arc<RwLock<Option<String>>>,
@@ -120,7 +122,8 @@ impl Sequencer {
 
     fn record(&mut self, proposals: Vec<Proposal>) -> Result<Vec<Outcome>, LedgerError> {
         let now_ms = self.trusted_time()?;
-        let mut batch = Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?;
+        let mut batch =
+            Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?.within(self.bytes_max);
         self.log_holds_erased |= proposals.iter().any(|proposal| matches!(proposal.draft, Draft::Erasure(_)));
         let outcomes = proposals.into_iter().map(|proposal| batch.add(proposal)).collect::<Result<Vec<_>, _>>()?;
         if batch.is_empty() {

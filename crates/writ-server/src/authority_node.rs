@@ -27,12 +27,28 @@ pub struct NodeSetting {
     pub policy: PathBuf,
     /// How much a principal may ask.
     pub rate: Rate,
+    /// How much all of them may.
+    pub quota: Quota,
     /// Who proves what a policy set can never do.
     pub solver: SolverCommand,
     /// Fetches the keys of token issuers.
     pub fetcher: KeyFetcher,
     /// Who is told of what waits for approval.
     pub holds_webhook: Option<HoldsWebhook>,
+}
+
+/// What all callers of a domain may cost together, so that those of another on the same node have theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How much all principals may ask together.
+    pub rate_together: Option<Rate>,
+    /// How large the store may become before it takes nothing new.
+    pub ledger_bytes_max: Option<u64>,
+}
+
+impl Quota {
+    /// No bound but those that each caller has.
+    pub const NONE: Self = Self { rate_together: None, ledger_bytes_max: None };
 }
 
 /// A node that records.
@@ -66,15 +82,17 @@ impl AuthorityNode {
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
-        let NodeSetting { place, signer, policy, rate, solver, fetcher, holds_webhook } = setting;
+        let NodeSetting { place, signer, policy, rate, quota, solver, fetcher, holds_webhook } = setting;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
             if phase == Phase::Idle {
                 tell.send_replace(());
             }
         });
+        let options = options.within(quota.ledger_bytes_max);
         let ledger = Ledger::open(&place, signer, options)?;
-        let setting = Setting { clock: Box::new(clock), rate, solver, semantics: Semantics::CURRENT };
+        let rate_together = quota.rate_together;
+        let setting = Setting { clock: Box::new(clock), rate, rate_together, solver, semantics: Semantics::CURRENT };
         let authority = if ledger.published().control.authors().is_some() {
             Authority::resume(ledger, &place.store, setting)?
         } else {

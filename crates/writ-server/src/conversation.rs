@@ -5,8 +5,10 @@ use crate::api::advice::{is_of_protocol, status_of_protocol};
 use crate::body::{Budget, drained, read_body};
 use crate::content::Content;
 use crate::crowd::{Guest, Seat};
+use crate::domains::{Line, Met};
 use crate::exchange::{Asker, Exchange, Reply, ReplyBody};
 use crate::followers::{Follower, Followers};
+use crate::host::{is_loopback, named_in};
 use crate::log::{Level, Said};
 use crate::node::Node;
 use crate::openapi::openapi;
@@ -18,16 +20,13 @@ use crate::route::{Route, find};
 use crate::stall::Impatient;
 use crate::strangers::Strangers;
 use hyper::body::{Body, Incoming};
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,14 +44,17 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What all conversations share.
+/// What all conversations of a domain share at one listener.
+#[derive(Clone)]
 pub(crate) struct Conversations {
-    pub(crate) node: Node,
-    pub(crate) readers: Arc<Readers>,
+    pub(crate) node: Arc<Node>,
+    /// None, where no ledger is behind it.
+    pub(crate) readers: Option<Arc<Readers>>,
     pub(crate) budget: Arc<Budget>,
+    /// Of the listener.
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) followers: Arc<Followers>,
-    pub(crate) requests: AtomicU64,
+    pub(crate) requests: Arc<AtomicU64>,
     /// Closes when the node is told to stop.
     pub(crate) stopped: watch::Receiver<()>,
     /// Each answer that is being made holds one.
@@ -60,10 +62,11 @@ pub(crate) struct Conversations {
 }
 
 /// Answers until the client has gone, a limit is reached, or the node stops and the request under way is answered.
-pub(crate) async fn converse<S>(stream: S, peer: Arc<Peer>, seat: &Seat, shared: Arc<Conversations>)
+pub(crate) async fn converse<S>(stream: S, peer: Arc<Peer>, seat: &Seat, line: Line)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let shared = line.front();
     let limits = shared.node.limits;
     let idle_timeout = match &*peer {
         Peer::Local { .. } => limits.local_idle_timeout,
@@ -75,7 +78,7 @@ where
     let stream = Impatient::paced(stream, limits.stall_timeout, pace.clone());
     let service = service_fn(|request: Request<Incoming>| {
         pace.answering();
-        let turn = Turn::new(&request, peer.clone(), (crowd, guest.clone()), shared.clone());
+        let turn = Turn::new(&request, peer.clone(), (crowd, guest.clone()), line.meet(&request, &guest));
         let pace = pace.clone();
         async move { Ok::<_, Infallible>(turn.respond(request).await.map(|content| content.telling(pace))) }
     });
@@ -116,6 +119,9 @@ struct Turn {
     peer: Arc<Peer>,
     crowd: Crowd,
     guest: Arc<Guest>,
+    /// Why it goes no further than to whoever answers for the node.
+    misdirected: Option<Fault>,
+    is_named: bool,
     shared: Arc<Conversations>,
 }
 
@@ -137,12 +143,8 @@ impl Outcome {
 }
 
 impl Turn {
-    fn new(
-        request: &Request<Incoming>,
-        peer: Arc<Peer>,
-        (crowd, guest): (Crowd, Arc<Guest>),
-        shared: Arc<Conversations>,
-    ) -> Self {
+    fn new(request: &Request<Incoming>, peer: Arc<Peer>, (crowd, guest): (Crowd, Arc<Guest>), met: Met) -> Self {
+        let Met { served: shared, fault: misdirected, is_named } = met;
         let path = request.uri().path();
         Self {
             id: shared.requests.fetch_add(1, Ordering::Relaxed),
@@ -154,18 +156,22 @@ impl Turn {
             peer,
             crowd,
             guest,
+            misdirected,
+            is_named,
             shared,
         }
     }
 
-    async fn respond(self, request: Request<Incoming>) -> Response<Content> {
+    async fn respond(mut self, request: Request<Incoming>) -> Response<Content> {
         self.guest.has_asked();
         if let Err(fault) = self.may_ask(&request) {
             // What is short is let pass, so that whoever still sends it gets to read the answer.
             drained(request.into_body(), self.shared.node.limits.body_timeout).await;
             return self.turned_away(fault);
         }
-        let Outcome { route, mut response, refused, would, advice, asker, follower } = self.outcome(request).await;
+        let misdirected = self.misdirected.take();
+        let Outcome { route, mut response, refused, would, advice, asker, follower } =
+            self.outcome(request, misdirected).await;
         self.remember(asker);
         let id = self.named.clone().unwrap_or_else(|| HeaderValue::from(self.id));
         response.headers_mut().insert(REQUEST_ID, id);
@@ -202,7 +208,7 @@ impl Turn {
         let counts = fault.is_turned_away();
         let reply = fault.into_reply();
         if let (true, Some(code)) = (counts, reply.refusal_code()) {
-            self.shared.strangers.turned_away(code);
+            (self.shared.node.turned_away)(code);
         }
         reply
     }
@@ -224,7 +230,7 @@ impl Turn {
         self.guest.was_useful();
     }
 
-    async fn outcome(&self, request: Request<Incoming>) -> Outcome {
+    async fn outcome(&self, request: Request<Incoming>, misdirected: Option<Fault>) -> Outcome {
         let path = request.uri().path();
         let own = match path {
             "/healthz" => Some("/healthz"),
@@ -237,12 +243,17 @@ impl Turn {
             let reply = self.about_us(route, &request).unwrap_or_else(|fault| self.refused(fault));
             return self.outcome_of(route, reply);
         }
-        if path == "/checkpoint" || path.starts_with("/tile/") {
+        if let Some(fault) = misdirected {
+            return self.outcome_of("", self.refused(fault));
+        }
+        if let Some(readers) = &self.shared.readers
+            && (path == "/checkpoint" || path.starts_with("/tile/"))
+        {
             let route = if path == "/checkpoint" { "/checkpoint" } else { "/tile" };
             let report = |why: String| {
                 self.shared.node.log.line(Level::Error, "ledger_unreadable", &[("why", Said::Text(&why))]);
             };
-            let response = answer(&request, self.shared.readers.clone(), &report).await;
+            let response = answer(&request, readers.clone(), &report).await;
             return Outcome::of(route, response);
         }
         if !self.may_name(&request) {
@@ -270,14 +281,11 @@ impl Turn {
 
     /// A page in a browser of this machine can let its own name lead here, and then ask as if it were us. The name gives it away.
     /// Over TLS the certificate already does, and no browser speaks to a local socket.
+    /// Whoever has named a domain has given a name that is known here, and in clear nobody else's can be.
     fn may_name(&self, request: &Request<Incoming>) -> bool {
         match &*self.peer {
             Peer::Local { .. } | Peer::Remote { tls: true, .. } => true,
-            Peer::Remote { tls: false, .. } => {
-                let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
-                let named = request.uri().authority().map(|authority| authority.as_str()).or_else(header);
-                named.is_some_and(is_loopback)
-            }
+            Peer::Remote { tls: false, .. } => self.is_named || named_in(request).is_some_and(is_loopback),
         }
     }
 
@@ -341,10 +349,15 @@ impl Turn {
         let answering = self.shared.node.handler.answer(exchange);
         let under_way = self.shared.under_way.clone();
         self.guest.set_busy(true);
-        let task = tokio::spawn(async move {
+        let answering = async move {
             let _under_way = under_way;
             answering.await
-        });
+        };
+        // Each of several domains answers on a thread of its own: what one decides, or waits for, holds up no other.
+        let task = match &self.shared.node.answers_on {
+            Some(own) => own.spawn(answering),
+            None => tokio::spawn(answering),
+        };
         let within = self.shared.node.limits.answer_timeout;
         match timeout(within, task).await {
             Ok(Ok(reply)) => Ok(reply),
@@ -443,43 +456,9 @@ fn is_json(value: &HeaderValue) -> bool {
     kind.trim() == "application/json" && matches!(parameter.trim(), "" | "charset=utf-8")
 }
 
-/// `localhost` or an address of this machine for itself, with or without a port.
-fn is_loopback(named: &str) -> bool {
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(rest) = named.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').unwrap_or((rest, "none"));
-        let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
-        return port.is_some_and(is_port) && host.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback());
-    }
-    let (host, port) = named.split_once(':').unwrap_or((named, ""));
-    let is_ours = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
-    is_ours && is_port(port)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_this_machine_for_itself_are_told_from_others() {
-        for named in ["localhost", "LocalHost:8733", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:8733"] {
-            assert!(is_loopback(named), "{named}");
-        }
-        for named in [
-            "",
-            "node.example",
-            "localhost.node.example",
-            "localhost:1@node.example",
-            "127.0.0.1.node.example",
-            "0.0.0.0",
-            "[::]",
-            "[::1",
-            "[::1]x",
-            "::1",
-        ] {
-            assert!(!is_loopback(named), "{named}");
-        }
-    }
 
     #[test]
     fn json_is_told_from_other_types() {

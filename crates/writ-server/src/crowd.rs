@@ -7,7 +7,7 @@
 use crate::peer::Crowd;
 use crate::strangers::Strangers;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -32,6 +32,8 @@ pub(crate) struct Guest {
     busy: AtomicBool,
     spoke: AtomicBool,
     asked: AtomicBool,
+    /// One more than the number of the domain that it asks; nothing, if it has asked none of several.
+    domain: AtomicUsize,
     leave: Notify,
 }
 
@@ -58,6 +60,15 @@ impl Guest {
     /// A whole head has come, and is answered, whatever the answer is.
     pub(crate) fn has_asked(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// It asks the domain of this number.
+    pub(crate) fn asks(&self, domain: usize) {
+        self.domain.store(domain.saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn asks_of(&self, domain: usize) -> bool {
+        self.domain.load(Ordering::Relaxed) == domain.saturating_add(1)
     }
 
     /// Some bytes have come.
@@ -120,15 +131,26 @@ impl Crowds {
 
     /// Has one stranger leave, of the crowd that has most of them.
     pub(crate) fn make_room(&self, is_remote: bool) {
+        self.one_leaves(|crowd, _| crowd.is_remote() == is_remote);
+    }
+
+    /// The same, of those who ask this domain. Says whether one leaves.
+    pub(crate) fn make_room_in(&self, domain: usize) -> bool {
+        self.one_leaves(|_, guest| guest.asks_of(domain))
+    }
+
+    fn one_leaves(&self, is_here: impl Fn(Crowd, &Guest) -> bool) -> bool {
         let mut present = self.present();
-        let here = present.guests.iter_mut().filter(|(crowd, _)| crowd.is_remote() == is_remote);
-        let strangers = |guests: &BTreeMap<u64, Arc<Guest>>| guests.values().filter(|guest| !guest.is_known()).count();
-        let Some((_, guests)) = here.max_by_key(|(_, guests)| strangers(guests)) else { return };
-        let others = guests.iter().filter(|(_, guest)| !guest.is_known());
+        let is_stranger = |crowd: Crowd, guest: &Guest| !guest.is_known() && is_here(crowd, guest);
+        let strangers = |crowd: Crowd, guests: &BTreeMap<u64, Arc<Guest>>| {
+            guests.values().filter(|guest| is_stranger(crowd, guest)).count()
+        };
+        let largest = present.guests.iter_mut().max_by_key(|(crowd, guests)| strangers(**crowd, guests));
+        let Some((crowd, guests)) = largest else { return false };
+        let others = guests.iter().filter(|(_, guest)| is_stranger(*crowd, guest));
         let leaves = others.min_by_key(|(number, guest)| (guest.is_busy(), **number)).map(|(number, _)| *number);
-        if let Some(guest) = leaves.and_then(|number| guests.remove(&number)) {
-            guest.leave.notify_one();
-        }
+        let leaves = leaves.and_then(|number| guests.remove(&number));
+        leaves.as_ref().inspect(|guest| guest.leave.notify_one()).is_some()
     }
 }
 

@@ -59,6 +59,26 @@ pub enum ServeError {
         /// What was found.
         why: String,
     },
+    /// What was given as the name of a host is none.
+    #[error("{0:?} is no host name; give one like acme.example, without a port")]
+    Host(String),
+    /// Two domains have one name.
+    #[error("{0:?} is the name of two domains; give each its own")]
+    HostTwice(String),
+    /// Nobody could ask for a domain from the network.
+    #[error("a domain has no host name; with several, or where names count, each needs one")]
+    NoHost,
+    /// In clear, a page in a browser could have such a name lead here.
+    #[error("over a connection in clear nobody can ask for {0:?}; use TLS, or a name below .localhost")]
+    PlainHost(String),
+    /// More would leave each with too little.
+    #[error("a node serves {max} domains at most, found {found}; start another node for the others")]
+    TooManyDomains {
+        /// How many it may.
+        max: usize,
+        /// How many were given.
+        found: usize,
+    },
     /// What was given as the name of a trust domain is none, or was given twice.
     #[error("{0:?} is no trust domain, or stands twice; give each once, in letters a-z, digits and . _ -")]
     TrustDomain(String),

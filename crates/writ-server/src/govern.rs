@@ -3,17 +3,20 @@
 use crate::authority_node::AuthorityNode;
 use crate::clients::ClientTrust;
 use crate::error::ServeError;
-use crate::listen::Listeners;
+use crate::host::Host;
+use crate::listen::{Listeners, LocalSocket, Network};
 use crate::log::{Level, Log, Said};
 use crate::metrics::Gauge;
-use crate::node::{Node, NodeLimits, serve_node};
+use crate::node::{Front, Hosted, Node, NodeLimits, serve_nodes};
 use crate::operations::handler;
+use crate::own_thread::OwnThread;
 use crate::route::NODE_ROUTES;
 use crate::webhook::tell_of_holds;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -26,6 +29,18 @@ const SOLVER_EVERY: Duration = Duration::from_secs(30);
 /// How often strangers who were turned away are recorded.
 const TALLY_EVERY: Duration = Duration::from_secs(10);
 
+/// One of the domains that a node records for.
+pub struct Governed {
+    /// Its ledger, and who decides what goes in.
+    pub node: Arc<AuthorityNode>,
+    /// By which name it is asked for from the network.
+    pub host: Option<Host>,
+    /// Its own local socket.
+    pub socket: Option<LocalSocket>,
+    /// Where it is told what happens.
+    pub log: Log,
+}
+
 /// Serves until `shutdown` is ready, then finishes what is under way and records what is still counted.
 pub async fn serve_authority(
     node: Arc<AuthorityNode>,
@@ -33,30 +48,66 @@ pub async fn serve_authority(
     log: Log,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let Listeners { unix: socket, tcp: network } = listeners;
+    serve_authorities(vec![Governed { node, host: None, socket, log: log.clone() }], network, log, shutdown).await
+}
+
+/// As [`serve_authority`], for several domains. They share the listener on the network and nothing else; each has its share of what there is.
+pub async fn serve_authorities(
+    domains: Vec<Governed>,
+    network: Option<Network>,
+    log: Log,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let limits = NodeLimits::STANDARD.shared_by(domains.len());
+    let own_threads = domains.len() > 1;
+    let mut kept = Vec::new();
+    let mut hosted = Vec::new();
+    for (number, Governed { node, host, socket, log }) in domains.into_iter().enumerate() {
+        let thread = if own_threads { Some(OwnThread::start(number)?) } else { None };
+        let on = thread.as_ref().map_or_else(Handle::current, |thread| thread.handle().clone());
+        let upkeep = upkeep(&node, &log, &on);
+        let answers_on = thread.as_ref().map(|thread| thread.handle().clone());
+        hosted.push(Hosted { host, socket, node: served(&node, log.clone(), limits, answers_on) });
+        kept.push((node, log, upkeep, thread));
+    }
+    let clients = network.as_ref().and_then(Network::clients);
+    let trust = clients.map(|clients| tokio::spawn(follow_trust(clients, log.clone())));
+    let front = Front { network, limits: NodeLimits::STANDARD, log };
+    let outcome = serve_nodes(hosted, front, shutdown).await;
+    trust.iter().for_each(JoinHandle::abort);
+    for (node, log, upkeep, _thread) in kept {
+        upkeep.iter().for_each(JoinHandle::abort);
+        if let Err(refusal) = node.authority().record_turned_away().await {
+            log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
+        }
+    }
+    outcome
+}
+
+/// What is done for a domain besides answering.
+fn upkeep(node: &Arc<AuthorityNode>, log: &Log, on: &Handle) -> Vec<JoinHandle<()>> {
+    vec![
+        on.spawn(follow_policy(node.clone(), log.clone())),
+        on.spawn(look_for_solver(node.clone(), log.clone())),
+        on.spawn(tally(node.clone(), log.clone())),
+        on.spawn(tell_of_holds(node.clone(), log.clone())),
+    ]
+}
+
+fn served(node: &Arc<AuthorityNode>, log: Log, limits: NodeLimits, answers_on: Option<Handle>) -> Node {
     let (asked, scraped, counting) = (node.clone(), node.clone(), node.clone());
-    let mut upkeep = vec![
-        tokio::spawn(follow_policy(node.clone(), log.clone())),
-        tokio::spawn(look_for_solver(node.clone(), log.clone())),
-        tokio::spawn(tally(node.clone(), log.clone())),
-        tokio::spawn(tell_of_holds(node.clone(), log.clone())),
-    ];
-    upkeep.extend(listeners.clients().map(|clients| tokio::spawn(follow_trust(clients, log.clone()))));
-    let served = Node {
+    Node {
         store: node.store().to_owned(),
         routes: NODE_ROUTES,
         handler: handler(node.clone()),
         ready: Box::new(move || asked.authority().ready().map_err(|error| error.refusal())),
         turned_away: Box::new(move |code| counting.authority().count_turned_away(code)),
         metrics: Arc::new(Node::metrics(NODE_ROUTES).at_scrape(move || gauges(&scraped))),
-        log: log.clone(),
-        limits: NodeLimits::STANDARD,
-    };
-    let outcome = serve_node(listeners, served, shutdown).await;
-    upkeep.iter().for_each(JoinHandle::abort);
-    if let Err(refusal) = node.authority().record_turned_away().await {
-        log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
+        log,
+        limits,
+        answers_on,
     }
-    outcome
 }
 
 async fn follow_policy(node: Arc<AuthorityNode>, log: Log) {

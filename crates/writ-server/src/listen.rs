@@ -27,7 +27,38 @@ const STALE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Listeners {
     pub(crate) unix: Option<LocalSocket>,
-    pub(crate) tcp: Option<(TcpListener, Option<TlsConfig>)>,
+    pub(crate) tcp: Option<Network>,
+}
+
+/// A listener on the network.
+pub struct Network {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsConfig>,
+}
+
+impl Network {
+    /// Listens on an address. Without TLS, only this machine may reach it.
+    pub async fn bind(address: SocketAddr, tls: Option<TlsConfig>) -> Result<Self, ServeError> {
+        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(ServeError::PlainTcp(address));
+        }
+        let listener = TcpListener::bind(address).await.map_err(ServeError::Listener)?;
+        Ok(Self { listener, tls })
+    }
+
+    /// The address listened on, with the port that the system chose.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
+    /// Whose word is taken for who clients from the network are.
+    pub(crate) fn clients(&self) -> Option<Arc<ClientTrust>> {
+        self.tls.as_ref()?.clients().cloned()
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
 }
 
 impl Listeners {
@@ -44,27 +75,18 @@ impl Listeners {
 
     /// Listens on an address too. Without TLS, only this machine may reach it.
     pub async fn with_tcp(mut self, address: SocketAddr, tls: Option<TlsConfig>) -> Result<Self, ServeError> {
-        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
-            return Err(ServeError::PlainTcp(address));
-        }
-        let listener = TcpListener::bind(address).await.map_err(ServeError::Listener)?;
-        self.tcp = Some((listener, tls));
+        self.tcp = Some(Network::bind(address, tls).await?);
         Ok(self)
-    }
-
-    /// Whose word is taken for who clients from the network are.
-    pub(crate) fn clients(&self) -> Option<Arc<ClientTrust>> {
-        self.tcp.as_ref()?.1.as_ref()?.clients().cloned()
     }
 
     /// The address listened on, with the port that the system chose.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(Network::address)
     }
 }
 
 /// A socket in the file system, taken away at the end if it is still this one.
-pub(crate) struct LocalSocket {
+pub struct LocalSocket {
     pub(crate) listener: UnixListener,
     path: PathBuf,
     device: u64,
@@ -72,8 +94,10 @@ pub(crate) struct LocalSocket {
 }
 
 impl LocalSocket {
-    /// The socket is made under another name and then moved, so that it appears with its mode and with somebody behind it.
-    async fn bind(path: &Path, mode: u32) -> Result<Self, ServeError> {
+    /// Listens on a socket at this path, with this mode.
+    ///
+    /// It is made under another name and then moved, so that it appears with its mode and with somebody behind it.
+    pub async fn bind(path: &Path, mode: u32) -> Result<Self, ServeError> {
         let fault = |why| ServeError::Socket { path: path.to_owned(), why };
         let (folder, name) = folder_and_name(path).ok_or_else(|| fault(ErrorKind::InvalidInput.into()))?;
         judge_folder(folder, fault)?;

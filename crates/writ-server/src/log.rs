@@ -65,7 +65,11 @@ pub enum Said<'a> {
 
 /// Where lines go. Clones write to the same place; the last one that goes waits a moment for what is not written yet.
 #[derive(Clone)]
-pub struct Log(Arc<Inner>);
+pub struct Log {
+    inner: Arc<Inner>,
+    /// Of which ledger each line is, where there are several.
+    ledger: Option<Arc<str>>,
+}
 
 struct Inner {
     format: LogFormat,
@@ -85,15 +89,24 @@ impl Log {
             write_lines(format, out, &waiting, &counted);
             end.send(()).ok();
         })?;
-        Ok(Self(Arc::new(Inner { format, lines: Some(lines), lost, ended: Mutex::new(ended) })))
+        let inner = Arc::new(Inner { format, lines: Some(lines), lost, ended: Mutex::new(ended) });
+        Ok(Self { inner, ledger: None })
+    }
+
+    /// The same log, each line of which says that it is about this ledger.
+    #[must_use]
+    pub fn of(&self, ledger: &str) -> Self {
+        Self { inner: self.inner.clone(), ledger: Some(ledger.into()) }
     }
 
     /// Says what happened. Never waits.
     pub fn line(&self, level: Level, event: &str, fields: &[(&str, Said<'_>)]) {
-        let line = written(self.0.format, now_ms(), level, event, fields);
-        let taken = self.0.lines.as_ref().is_some_and(|lines| lines.try_send(line).is_ok());
+        let ledger = self.ledger.as_ref().map(|ledger| ("ledger", Said::Text(ledger)));
+        let fields: Vec<_> = ledger.into_iter().chain(fields.iter().copied()).collect();
+        let line = written(self.inner.format, now_ms(), level, event, &fields);
+        let taken = self.inner.lines.as_ref().is_some_and(|lines| lines.try_send(line).is_ok());
         if !taken {
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            self.inner.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

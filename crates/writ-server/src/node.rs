@@ -1,38 +1,42 @@
 //! Serving a node: its operations and its ledger, on all its listeners.
 
 use crate::body::Budget;
-use crate::conversation::{Conversations, converse};
-use crate::crowd::{Crowds, Seat};
+use crate::conversation::Conversations;
+use crate::domains::{DOMAINS_MAX, Domains};
+use crate::door::{Door, Entrance, Event, Listener};
 use crate::error::ServeError;
-use crate::exchange::Handler;
+use crate::exchange::{Handler, Reply};
 use crate::followers::Followers;
-use crate::listen::{Listeners, LocalSocket};
+use crate::host::Host;
+use crate::listen::{Listeners, LocalSocket, Network};
 use crate::log::{Level, Log, Said};
 use crate::metrics::Metrics;
-use crate::peer::{Crowd, Peer};
 use crate::readers::Readers;
 use crate::route::Route;
 use crate::serve::is_the_clients;
-use crate::strangers::{Strangers, TurnedAway};
-use crate::tls::TlsConfig;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::net::SocketAddr;
+use crate::strangers::Strangers;
+use hyper::StatusCode;
+use std::future::Future;
 use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use writ_authority::Rate;
 use writ_protocol::{Code, Refusal};
 
 /// Before the next attempt, when the system has no more sockets for us.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What each of several domains has at least: so many connections, of a user or address, followers, and bytes of bodies.
+const CONNECTIONS_MIN: usize = 32;
+const CONNECTIONS_EACH_MIN: usize = 16;
+const FOLLOWERS_MIN: usize = 16;
+const FOLLOWERS_EACH_MIN: usize = 8;
+const BODIES_BYTES_MIN: usize = 16 * 1024 * 1024;
 
 /// What clients of a node may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,20 @@ impl NodeLimits {
         alive_every: Duration::from_secs(15),
         drain_timeout: Duration::from_secs(5),
     };
+
+    /// What is left for each of so many domains: an even share, and at least enough to work with.
+    #[must_use]
+    pub fn shared_by(self, domains: usize) -> Self {
+        let share = |all: usize, least: usize| (all / domains.max(1)).max(least.min(all));
+        Self {
+            connections_max: share(self.connections_max, CONNECTIONS_MIN),
+            connections_each_max: share(self.connections_each_max, CONNECTIONS_EACH_MIN),
+            followers_max: share(self.followers_max, FOLLOWERS_MIN),
+            followers_each_max: share(self.followers_each_max, FOLLOWERS_EACH_MIN),
+            bodies_bytes_max: share(self.bodies_bytes_max, BODIES_BYTES_MIN),
+            ..self
+        }
+    }
 }
 
 /// Tells whether the node can answer now, or why not.
@@ -115,6 +133,8 @@ pub struct Node {
     pub log: Log,
     /// What clients may cost.
     pub limits: NodeLimits,
+    /// Where answers are made, if not beside the event loop that serves.
+    pub answers_on: Option<Handle>,
 }
 
 impl Node {
@@ -125,43 +145,60 @@ impl Node {
     }
 }
 
+/// One of the domains that a node serves.
+pub struct Hosted {
+    /// By which name it is asked for from the network.
+    pub host: Option<Host>,
+    /// Its own local socket.
+    pub socket: Option<LocalSocket>,
+    /// What is served.
+    pub node: Node,
+}
+
+/// What all domains of a node share: the listener on the network, and whoever answers there who asks for none of them.
+pub struct Front {
+    /// The listener.
+    pub network: Option<Network>,
+    /// What callers may cost there, whichever domain they ask for.
+    pub limits: NodeLimits,
+    /// Where requests to no domain are told.
+    pub log: Log,
+}
+
 /// Serves a node until `shutdown` is ready; then takes nobody new, answers what is under way, ends streams, and returns.
 ///
 /// Runs on one thread: deciding waits for the ledger's own thread, and reading for threads that may wait.
 pub async fn serve_node(
     listeners: Listeners,
-    mut node: Node,
+    node: Node,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    if listeners.unix.is_none() && listeners.tcp.is_none() {
-        return Err(ServeError::NoListener);
-    }
+    let front = Front { network: listeners.tcp, limits: node.limits, log: node.log.clone() };
+    serve_nodes(vec![Hosted { host: None, socket: listeners.unix, node }], front, shutdown).await
+}
+
+/// As [`serve_node`], for several domains: each on its own local socket, and all on the listener that they share, each by its name. One that is
+/// alone and has no name is asked for by any.
+pub async fn serve_nodes(
+    domains: Vec<Hosted>,
+    front: Front,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let (under_way, mut none_under_way) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(());
-    let limits = node.limits;
-    let turned_away: TurnedAway = std::mem::replace(&mut node.turned_away, Box::new(|_| {}));
-    let shared = Arc::new(Conversations {
-        strangers: Arc::new(Strangers::new(&limits, turned_away)),
-        followers: Followers::new(limits.followers_max, limits.followers_each_max),
-        readers: Arc::new(Readers::open(&node.store)?),
-        budget: Budget::new(limits.bodies_bytes_max),
-        requests: AtomicU64::new(0),
-        node,
-        stopped,
-        under_way,
-    });
-    let mut door = Door::new(listeners, limits, shared.clone());
+    let (drain_timeout, log) = (front.limits.drain_timeout, front.log.clone());
+    let mut door = Door::new(entrances(domains, front, Running { stopped, under_way })?);
     let mut shutdown = pin!(shutdown);
     loop {
         match door.next(shutdown.as_mut()).await {
-            Event::Arrived(Ok(arrival)) => door.admit(arrival),
-            Event::Arrived(Err(error)) if is_the_clients(&error) => {}
-            Event::Arrived(Err(error)) => {
-                shared.tell("accept_failed", &error.to_string());
+            Event::Arrived(number, Ok(arrival)) => door.admit(number, arrival),
+            Event::Arrived(_, Err(error)) if is_the_clients(&error) => {}
+            Event::Arrived(_, Err(error)) => {
+                tell(&log, "accept_failed", &error.to_string());
                 sleep(ACCEPT_PAUSE).await;
             }
             Event::Ended(Ok(())) => {}
-            Event::Ended(Err(panicked)) => shared.tell("connection_failed", &panicked.to_string()),
+            Event::Ended(Err(panicked)) => tell(&log, "connection_failed", &panicked.to_string()),
             Event::Shutdown => break,
         }
     }
@@ -170,208 +207,118 @@ pub async fn serve_node(
     drop(stop);
     let drained = async {
         while connections.join_next().await.is_some() {}
-        drop(shared);
         none_under_way.recv().await;
     };
-    timeout(limits.drain_timeout, drained).await.ok();
+    timeout(drain_timeout, drained).await.ok();
     connections.shutdown().await;
     Ok(())
 }
 
-impl Conversations {
-    fn tell(&self, event: &str, why: &str) {
-        self.node.log.line(Level::Error, event, &[("why", Said::Text(why))]);
-    }
+pub(crate) fn tell(log: &Log, event: &str, why: &str) {
+    log.line(Level::Error, event, &[("why", Said::Text(why))]);
 }
 
-/// Where connections come in.
-struct Door {
-    unix: Option<LocalSocket>,
-    tcp: Option<(TcpListener, Option<TlsConfig>)>,
-    limits: NodeLimits,
-    shared: Arc<Conversations>,
-    crowds: Arc<Crowds>,
-    connections: JoinSet<()>,
-    local: Arc<AtomicUsize>,
-    remote: Arc<AtomicUsize>,
-    remote_first: bool,
+/// By what every conversation of the process is told to stop, and tells that an answer is being made.
+struct Running {
+    stopped: watch::Receiver<()>,
+    under_way: mpsc::Sender<()>,
 }
 
-enum Event {
-    Shutdown,
-    Ended(Result<(), JoinError>),
-    Arrived(io::Result<Arrival>),
-}
-
-enum Arrival {
-    Local(UnixStream),
-    Remote(TcpStream, SocketAddr),
-}
-
-/// One of the connections of a listener.
-struct Present {
-    count: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
-}
-
-impl Present {
-    fn among(count: &Arc<AtomicUsize>, metrics: &Arc<Metrics>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Self { count: count.clone(), metrics: metrics.clone() }
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Door {
-    fn new(listeners: Listeners, limits: NodeLimits, shared: Arc<Conversations>) -> Self {
-        Self {
-            unix: listeners.unix,
-            tcp: listeners.tcp,
-            limits,
-            crowds: Crowds::new(limits.connections_each_max, shared.strangers.clone()),
-            shared,
-            connections: JoinSet::new(),
-            local: Arc::new(AtomicUsize::new(0)),
-            remote: Arc::new(AtomicUsize::new(0)),
-            remote_first: false,
+impl Running {
+    /// What there is of a domain, as it is served at a listener with these strangers.
+    fn conversations(
+        &self,
+        node: Arc<Node>,
+        readers: Option<Arc<Readers>>,
+        strangers: Arc<Strangers>,
+    ) -> Conversations {
+        let limits = node.limits;
+        Conversations {
+            node,
+            readers,
+            budget: Budget::new(limits.bodies_bytes_max),
+            strangers,
+            followers: Followers::new(limits.followers_max, limits.followers_each_max),
+            requests: Arc::new(AtomicU64::new(0)),
+            stopped: self.stopped.clone(),
+            under_way: self.under_way.clone(),
         }
     }
-
-    async fn next(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Event {
-        poll_fn(|cx| {
-            if shutdown.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Shutdown);
-            }
-            if let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
-                return Poll::Ready(Event::Ended(ended));
-            }
-            // Neither listener starves the other.
-            self.remote_first = !self.remote_first;
-            let arrived = if self.remote_first {
-                self.poll_remote(cx).or_else_poll(|| self.poll_local(cx))
-            } else {
-                self.poll_local(cx).or_else_poll(|| self.poll_remote(cx))
-            };
-            arrived.map(Event::Arrived)
-        })
-        .await
-    }
-
-    /// Clients from the network cannot take the places of local ones, which gateways depend on.
-    fn poll_local(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
-        match &self.unix {
-            Some(socket) if self.is_room(&self.local, false) => {
-                socket.listener.poll_accept(cx).map_ok(|(stream, _)| Arrival::Local(stream))
-            }
-            Some(_) | None => Poll::Pending,
-        }
-    }
-
-    fn poll_remote(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
-        match &self.tcp {
-            Some((listener, _)) if self.is_room(&self.remote, true) => {
-                listener.poll_accept(cx).map_ok(|(stream, address)| Arrival::Remote(stream, address))
-            }
-            Some(_) | None => Poll::Pending,
-        }
-    }
-
-    fn is_room(&self, present: &AtomicUsize, is_remote: bool) -> bool {
-        present.load(Ordering::Relaxed) < self.limits.connections_max || self.crowds.gives_way(is_remote)
-    }
-
-    /// A place for somebody of this crowd. Those who have tried in vain too often get none, before anything is spent on them; but nobody is turned away for
-    /// what others of the network did.
-    fn seat(&self, crowd: Crowd) -> Option<Seat> {
-        let present = if crowd.is_remote() { &self.remote } else { &self.local };
-        if !self.shared.strangers.may_connect(crowd) {
-            return None;
-        }
-        if present.load(Ordering::Relaxed) > self.limits.connections_max {
-            self.crowds.make_room(crowd.is_remote());
-        }
-        self.crowds.seat(crowd)
-    }
-
-    fn admit(&mut self, arrival: Arrival) {
-        let metrics = &self.shared.node.metrics;
-        let (peer, present, kind) = match &arrival {
-            Arrival::Local(stream) => match Peer::of_local(stream) {
-                Ok(peer) => (peer, Present::among(&self.local, metrics), 0),
-                // Nobody is served of whom the system does not say who they are.
-                Err(error) => return self.shared.tell("peer_unknown", &error.to_string()),
-            },
-            Arrival::Remote(_, address) => {
-                let tls = self.tcp.as_ref().is_some_and(|(_, tls)| tls.is_some());
-                (Peer::Remote { address: *address, tls, certificate: None }, Present::among(&self.remote, metrics), 1)
-            }
-        };
-        metrics.accepted.count(kind);
-        let Some(seat) = self.seat(peer.crowd()) else {
-            metrics.turned_away.count(0);
-            self.shared.strangers.turned_away(Code::RateLimited);
-            return;
-        };
-        let shared = self.shared.clone();
-        let tls = self.tcp.as_ref().and_then(|(_, tls)| tls.clone());
-        self.connections.spawn(async move {
-            let _present = present;
-            match arrival {
-                Arrival::Local(stream) => converse(stream, Arc::new(peer), &seat, shared).await,
-                Arrival::Remote(stream, address) => {
-                    if stream.set_nodelay(true).is_ok() {
-                        remote(stream, (address, &seat), tls, shared).await;
-                    }
-                }
-            }
-        });
-    }
-
-    /// Nobody new: the local socket is gone when this returns.
-    fn close(self) -> JoinSet<()> {
-        self.connections
-    }
 }
 
-async fn remote(
-    stream: TcpStream,
-    (address, seat): (SocketAddr, &Seat),
-    tls: Option<TlsConfig>,
-    shared: Arc<Conversations>,
-) {
-    let Some(tls) = tls else {
-        let peer = Peer::Remote { address, tls: false, certificate: None };
-        return converse(stream, Arc::new(peer), seat, shared).await;
-    };
-    let head_timeout = shared.node.limits.head_timeout;
-    // A handshake that fails is the client's doing, and nothing to tell the operator: it could fill a disk.
-    let (mut shaking, mut leaving) =
-        (pin!(timeout(head_timeout, tls.acceptor().accept(stream))), pin!(seat.guest().told_to_leave()));
-    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
-        Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
-        Poll::Pending => leaving.as_mut().poll(cx).map(|()| None),
-    });
-    if let Some(Ok(stream)) = shaken.await {
-        // What was shown is looked at once here, and holds for every request of the connection.
-        let certificate = tls.certificate(stream.get_ref().1);
-        converse(stream, Arc::new(Peer::Remote { address, tls: true, certificate }), seat, shared).await;
+/// Strangers whose failures are counted for this node.
+fn strangers_of(node: &Arc<Node>, limits: &NodeLimits) -> Arc<Strangers> {
+    let counting = node.clone();
+    Arc::new(Strangers::new(limits, Box::new(move |code| (counting.turned_away)(code))))
+}
+
+/// Where connections come in. Each listener knows its strangers by itself: those of one domain's socket are not those of another's.
+fn entrances(domains: Vec<Hosted>, front: Front, running: Running) -> Result<Vec<Entrance>, ServeError> {
+    if domains.len() > DOMAINS_MAX {
+        return Err(ServeError::TooManyDomains { max: DOMAINS_MAX, found: domains.len() });
     }
+    let (mut entrances, mut behind) = (Vec::new(), Vec::new());
+    for Hosted { host, socket, node } in domains {
+        let readers = Some(Arc::new(Readers::open(&node.store)?));
+        let node = Arc::new(node);
+        let served = running.conversations(node.clone(), readers, strangers_of(&node, &node.limits));
+        if let Some(socket) = socket {
+            entrances.push(Entrance::new(Listener::Local(socket), node.limits, Domains::alone(served.clone())));
+        }
+        behind.push((host, served));
+    }
+    let Front { network, limits, log } = front;
+    if let Some(network) = network {
+        let domains = behind_network(behind, (&network, limits, log), &running)?;
+        entrances.push(Entrance::new(Listener::Network(network), limits, domains));
+    }
+    if entrances.is_empty() { Err(ServeError::NoListener) } else { Ok(entrances) }
 }
 
-/// The second, if the first is not ready.
-trait OrElsePoll<T> {
-    fn or_else_poll(self, other: impl FnOnce() -> Poll<T>) -> Poll<T>;
+/// The domains that the network asks for. What a crowd may try is one allowance, whichever of them it tries: it bounds what the one process spends on strangers.
+fn behind_network(
+    behind: Vec<(Option<Host>, Conversations)>,
+    (network, limits, log): (&Network, NodeLimits, Log),
+    running: &Running,
+) -> Result<Arc<Domains>, ServeError> {
+    if let [(None, served)] = behind.as_slice() {
+        let strangers = strangers_of(&served.node, &limits);
+        return Ok(Domains::alone(Conversations { strangers, ..served.clone() }));
+    }
+    let nodes: Vec<Arc<Node>> = behind.iter().map(|(_, served)| served.node.clone()).collect();
+    let front = Arc::new(nobodys(nodes, limits, log));
+    let strangers = strangers_of(&front, &limits);
+    let mut named = Vec::new();
+    for (host, served) in behind {
+        let host = host.ok_or(ServeError::NoHost)?;
+        if !network.is_encrypted() && !host.is_of_this_machine() {
+            return Err(ServeError::PlainHost(host.to_string()));
+        }
+        named.push((host, Conversations { strangers: strangers.clone(), ..served }));
+    }
+    Domains::named(running.conversations(front, None, strangers), named)
 }
 
-impl<T> OrElsePoll<T> for Poll<T> {
-    fn or_else_poll(self, other: impl FnOnce() -> Self) -> Self {
-        if self.is_ready() { self } else { other() }
+/// Answers for the process itself, where no domain is asked for: whether it lives, whether all of it can record, and how many have come. It tells of
+/// no domain which one it is.
+fn nobodys(nodes: Vec<Arc<Node>>, limits: NodeLimits, log: Log) -> Node {
+    let nothing = || Refusal::new(Code::Internal, "there is no domain that could answer");
+    Node {
+        store: PathBuf::new(),
+        routes: &[],
+        handler: Handler::new(
+            move |_| async move { Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, &nothing(), None) },
+        ),
+        ready: Box::new(move || {
+            let unready = nodes.iter().any(|node| (node.ready)().is_err());
+            let why = "a domain of this node cannot record; its own answer says why";
+            if unready { Err(Refusal::new(Code::LedgerUnavailable, why)) } else { Ok(()) }
+        }),
+        // Nobody's ledger counts it; the metrics do.
+        turned_away: Box::new(|_| {}),
+        metrics: Arc::new(Node::metrics(&[])),
+        log,
+        limits,
+        answers_on: None,
     }
 }

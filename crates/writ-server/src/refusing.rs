@@ -11,6 +11,10 @@ use writ_protocol::{Code, Refusal};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     OtherHost,
+    /// Nothing that is asked for by that name, or by another than its connection has asked for before.
+    NoSuchDomain,
+    /// The domain has as many connections as it may, of callers who are known.
+    TooManyConnected,
     NoSuchPath,
     OtherMethod {
         allowed: String,
@@ -38,14 +42,14 @@ pub(crate) enum Fault {
 impl Fault {
     fn status(&self) -> StatusCode {
         match self {
-            Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::OtherHost | Self::NoSuchDomain => StatusCode::MISDIRECTED_REQUEST,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::OtherMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyNotWanted | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyNotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyLate { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::TooMuchAtOnce => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMuchAtOnce | Self::TooManyConnected => StatusCode::SERVICE_UNAVAILABLE,
             Self::TriedTooOften | Self::ReadTooOften | Self::TooManyFollow => StatusCode::TOO_MANY_REQUESTS,
             Self::AnswerLate { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::HandlerFailed => StatusCode::INTERNAL_SERVER_ERROR,
@@ -58,6 +62,16 @@ impl Fault {
                 Code::Malformed,
                 "expected localhost or a loopback address as host, found another".into(),
                 "ask for this machine by its loopback address",
+            ),
+            Self::NoSuchDomain => (
+                Code::Malformed,
+                "nothing is served by this name on this connection".into(),
+                "ask by the name of a domain, each on a connection of its own",
+            ),
+            Self::TooManyConnected => (
+                Code::RateLimited,
+                "as many are connected as may be".into(),
+                "come again in a second, or keep a connection",
             ),
             Self::NoSuchPath => {
                 (Code::Malformed, "there is no such path".into(), "see the list of operations in the documentation")
@@ -119,6 +133,7 @@ impl Fault {
     fn asker(&self) -> Asker {
         match self {
             Self::OtherHost
+            | Self::NoSuchDomain
             | Self::NoSuchPath
             | Self::OtherMethod { .. }
             | Self::BodyNotWanted
@@ -127,6 +142,7 @@ impl Fault {
             | Self::BodyLate { .. }
             | Self::BodyBroken => Asker::Stranger,
             Self::TooMuchAtOnce
+            | Self::TooManyConnected
             | Self::TriedTooOften
             | Self::ReadTooOften
             | Self::TooManyFollow
@@ -149,10 +165,11 @@ impl Fault {
                 Ok(allowed) => reply.with_header(ALLOW, allowed),
                 Err(_) => reply,
             },
-            Self::TooMuchAtOnce => reply
+            Self::TooMuchAtOnce | Self::TooManyConnected => reply
                 .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
                 .with_header(CONNECTION, HeaderValue::from_static("close")),
             Self::OtherHost
+            | Self::NoSuchDomain
             | Self::BodyNotWanted
             | Self::BodyTooLarge { .. }
             | Self::BodyNotJson

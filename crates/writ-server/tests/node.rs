@@ -6,6 +6,8 @@ mod floods;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "log/ledger.rs"]
 mod ledger;
+#[path = "node/several.rs"]
+mod several;
 #[path = "node/wire.rs"]
 mod wire;
 
@@ -391,7 +393,10 @@ struct Authority {
 
 fn authority() -> Authority {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(
+        ["node.example", "a.localhost", "b.localhost", "127.0.0.1"].map(str::to_owned),
+    )
+    .unwrap();
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let certificate = rustls::pki_types::CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
@@ -404,13 +409,25 @@ impl Authority {
     }
 
     fn client(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> rustls::ClientConnection {
+        self.client_of("node.example", versions)
+    }
+
+    fn client_for(&self, name: &'static str) -> rustls::ClientConnection {
+        self.client_of(name, &[&rustls::version::TLS13])
+    }
+
+    fn client_of(
+        &self,
+        name: &'static str,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> rustls::ClientConnection {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let kx_groups = vec![X25519MLKEM768, X25519];
         let provider = Arc::new(CryptoProvider { kx_groups, ..rustls::crypto::aws_lc_rs::default_provider() });
         let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = builder.with_root_certificates(roots).with_no_client_auth();
-        rustls::ClientConnection::new(Arc::new(config), "node.example".try_into().unwrap()).unwrap()
+        rustls::ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap()
     }
 }
 

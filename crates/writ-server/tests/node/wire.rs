@@ -172,6 +172,7 @@ pub(crate) fn serve_with(kept: &Kept, limits: NodeLimits, tls: Option<TlsConfig>
         metrics: Arc::new(Node::metrics(ROUTES)),
         log: Log::new(LogFormat::Json, lines.clone()).unwrap(),
         limits,
+        answers_on: None,
     };
     let path = socket.clone();
     let run = move || {

@@ -98,7 +98,7 @@ impl GovernedDomain {
         let ledger = self.ledger().unwrap();
         let clock = Box::new(move || theirs.now_ms());
         let (rate, semantics, solver) = (self.rate, self.semantics, solver());
-        let setting = Setting { clock, rate, solver, semantics };
+        let setting = Setting { clock, rate, rate_together: None, solver, semantics };
         self.authority = Some(Authority::open(ledger, &self.place.store, &policies.snapshot(), setting).unwrap());
     }
 
@@ -108,7 +108,8 @@ impl GovernedDomain {
         let theirs = self.clock.clone();
         let ledger = self.ledger()?;
         let clock = Box::new(move || theirs.now_ms());
-        let setting = Setting { clock, rate: self.rate, solver: solver(), semantics: self.semantics };
+        let setting =
+            Setting { clock, rate: self.rate, rate_together: None, solver: solver(), semantics: self.semantics };
         self.authority = Some(Authority::resume(ledger, &self.place.store, setting)?);
         Ok(())
     }

@@ -61,8 +61,13 @@ impl Node {
         let ledger = self.ledger(domain)?;
         let clock = self.clock.clone();
         let solver = SolverCommand::new("cvc5");
-        let setting =
-            Setting { clock: Box::new(move || clock.now_ms()), rate: RATE, solver, semantics: Semantics::CURRENT };
+        let setting = Setting {
+            clock: Box::new(move || clock.now_ms()),
+            rate: RATE,
+            rate_together: None,
+            solver,
+            semantics: Semantics::CURRENT,
+        };
         Authority::open(ledger, &self.place().store, policy, setting)
     }
 

@@ -69,6 +69,7 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
         signer: domain.domain.ledger_signer(),
         policy: folder.clone(),
         rate: Rate::STANDARD,
+        quota: writ_server::Quota::NONE,
         solver: SolverCommand::new("cvc5"),
         fetcher: KeyFetcher::default(),
         holds_webhook: None,
@@ -182,6 +183,7 @@ fn a_node_does_not_start_with_a_set_that_is_revoked() {
     let setting = writ_authority::Setting {
         clock: Box::new(move || clock.now_ms()),
         rate: Rate::STANDARD,
+        rate_together: None,
         solver: SolverCommand::new("cvc5"),
         semantics: writ_authority::Semantics::CURRENT,
     };

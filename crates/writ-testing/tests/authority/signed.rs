@@ -23,7 +23,7 @@ fn resumed(domain: &mut GovernedDomain) -> Result<Authority, AuthorityError> {
 
 fn setting(now_ms: u64) -> Setting {
     let (clock, solver) = (Box::new(move || now_ms), SolverCommand::new("cvc5"));
-    Setting { clock, rate: Rate::STANDARD, solver, semantics: Semantics::CURRENT }
+    Setting { clock, rate: Rate::STANDARD, rate_together: None, solver, semantics: Semantics::CURRENT }
 }
 
 fn active(authority: &Authority) -> ActivePolicy {

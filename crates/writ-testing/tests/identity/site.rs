@@ -174,6 +174,7 @@ impl Site {
             signer: domain.domain.ledger_signer(),
             policy,
             rate: Rate::STANDARD,
+            quota: writ_server::Quota::NONE,
             solver: SolverCommand::new("cvc5"),
             fetcher: KeyFetcher::new(plan.issuer_ca.clone()).unwrap(),
             holds_webhook: plan
