@@ -98,7 +98,7 @@ impl Ledger {
         head.signed_by(&signer)?;
         let pinned = pinned_keys(&origin, &signer.key_pair()?)?;
         let generation = take_over(&connection)?;
-        let published = Arc::new(RwLock::new(Published::of(&head)));
+        let published = Arc::new(RwLock::new(Published::of(&head, store::bytes_used(&connection)?)));
         let sequencer = Sequencer {
             connection,
             head,

@@ -46,11 +46,13 @@ pub struct Published {
     pub checkpoint: Arc<VerifiedCheckpoint>,
     /// What the control chain says there.
     pub control: Arc<ControlState>,
+    /// What the store holds there, in bytes of its file.
+    pub bytes: u64,
 }
 
 impl Published {
-    pub(crate) fn of(head: &Head) -> Self {
-        Self { checkpoint: head.checkpoint.clone(), control: head.control.clone() }
+    pub(crate) fn of(head: &Head, bytes: u64) -> Self {
+        Self { checkpoint: head.checkpoint.clone(), control: head.control.clone(), bytes }
     }
 }
 
@@ -136,8 +138,10 @@ impl Sequencer {
         (self.observer)(Phase::Mark);
         self.mark.record(self.head.mark())?;
         (self.observer)(Phase::Publish);
+        let bytes = store::bytes_used(&self.connection);
         let mut published = self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *published = Published::of(&self.head);
+        // The batch stands, whether or not its size can be told.
+        *published = Published::of(&self.head, bytes.unwrap_or(published.bytes));
         drop(published);
         if self.log_holds_erased {
             self.log_holds_erased = !self.empty_log()?;

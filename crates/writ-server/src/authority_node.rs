@@ -73,6 +73,7 @@ pub struct AuthorityNode {
     entities: Semaphore,
     fetcher: KeyFetcher,
     holds_webhook: Option<HoldsWebhook>,
+    ledger_bytes_max: Option<u64>,
 }
 
 impl AuthorityNode {
@@ -116,6 +117,7 @@ impl AuthorityNode {
             entities: Semaphore::new(1),
             fetcher,
             holds_webhook,
+            ledger_bytes_max: quota.ledger_bytes_max,
         })
     }
 
@@ -165,6 +167,16 @@ impl AuthorityNode {
     /// How many entries are published.
     pub fn size(&self) -> u64 {
         self.authority.published().checkpoint.checkpoint().size.get()
+    }
+
+    /// What the store holds, in bytes.
+    pub(crate) fn ledger_bytes(&self) -> u64 {
+        self.authority.published().bytes
+    }
+
+    /// Beyond how many of them it takes nothing new.
+    pub(crate) fn ledger_bytes_max(&self) -> Option<u64> {
+        self.ledger_bytes_max
     }
 
     /// The ledger's file.

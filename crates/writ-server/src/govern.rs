@@ -91,6 +91,7 @@ fn upkeep(node: &Arc<AuthorityNode>, log: &Log, on: &Handle) -> Vec<JoinHandle<(
         on.spawn(follow_policy(node.clone(), log.clone())),
         on.spawn(look_for_solver(node.clone(), log.clone())),
         on.spawn(tally(node.clone(), log.clone())),
+        on.spawn(tell_when_full(node.clone(), log.clone())),
         on.spawn(tell_of_holds(node.clone(), log.clone())),
     ]
 }
@@ -187,11 +188,36 @@ async fn tally(node: Arc<AuthorityNode>, log: Log) {
     }
 }
 
+/// Whoever asks is refused then; the operator hears it by name.
+async fn tell_when_full(node: Arc<AuthorityNode>, log: Log) {
+    let Some(bytes_max) = node.ledger_bytes_max() else { return };
+    let mut ticks = interval(TALLY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_full = false;
+    loop {
+        ticks.tick().await;
+        let bytes = node.ledger_bytes();
+        let is_full = bytes >= bytes_max;
+        // Told once, not at each look.
+        if is_full && !was_full {
+            let fields = [("bytes", Said::Number(bytes)), ("bytes_max", Said::Number(bytes_max))];
+            log.line(Level::Warn, "ledger_full", &fields);
+        }
+        was_full = is_full;
+    }
+}
+
 fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
     let published = node.authority().published();
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     vec![
         Gauge { name: "writ_ledger_entries", help: "Entries published.", value: node.size() },
+        Gauge { name: "writ_ledger_bytes", help: "What the store holds, in bytes.", value: node.ledger_bytes() },
+        Gauge {
+            name: "writ_ledger_bytes_max",
+            help: "Beyond how many of them it takes nothing new; 0 where there is no bound.",
+            value: node.ledger_bytes_max().unwrap_or(0),
+        },
         Gauge { name: "writ_control_entries", help: "Control entries.", value: published.control.head().seq + 1 },
         Gauge {
             name: "writ_policy_epoch",

@@ -33,6 +33,8 @@ mod mandates;
 mod orders;
 #[path = "authority/policy.rs"]
 mod policy;
+#[path = "authority/quota.rs"]
+mod quota;
 #[path = "authority/replay.rs"]
 mod replay;
 #[path = "authority/running.rs"]

@@ -37,6 +37,10 @@ pub struct GovernedDomain {
     pub place: Place,
     /// What principals may ask; counts from the next opening on.
     pub rate: Rate,
+    /// What all of them may ask together; counts from the next opening on.
+    pub rate_together: Option<Rate>,
+    /// How large the store may become; counts from the next opening on.
+    pub bytes_max: Option<u64>,
     /// By which semantics sets come into force; counts from the next opening on.
     pub semantics: Semantics,
     authority: Option<Authority>,
@@ -74,7 +78,18 @@ impl GovernedDomain {
         let domain = Domain::new(BASE_MS);
         Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
         let clock = TestClock::at(BASE_MS + 1_000);
-        let mut made = Self { domain, members, clock, place, rate: Rate::STANDARD, semantics, authority: None, home };
+        let mut made = Self {
+            domain,
+            members,
+            clock,
+            place,
+            rate: Rate::STANDARD,
+            rate_together: None,
+            bytes_max: None,
+            semantics,
+            authority: None,
+            home,
+        };
         made.open(policies);
         for gateway in 0..2 {
             let key = made.gateway_key(gateway, 1);
@@ -97,8 +112,8 @@ impl GovernedDomain {
         let theirs = self.clock.clone();
         let ledger = self.ledger().unwrap();
         let clock = Box::new(move || theirs.now_ms());
-        let (rate, semantics, solver) = (self.rate, self.semantics, solver());
-        let setting = Setting { clock, rate, rate_together: None, solver, semantics };
+        let (rate, rate_together, semantics, solver) = (self.rate, self.rate_together, self.semantics, solver());
+        let setting = Setting { clock, rate, rate_together, solver, semantics };
         self.authority = Some(Authority::open(ledger, &self.place.store, &policies.snapshot(), setting).unwrap());
     }
 
@@ -108,8 +123,8 @@ impl GovernedDomain {
         let theirs = self.clock.clone();
         let ledger = self.ledger()?;
         let clock = Box::new(move || theirs.now_ms());
-        let setting =
-            Setting { clock, rate: self.rate, rate_together: None, solver: solver(), semantics: self.semantics };
+        let (rate, rate_together, semantics, solver) = (self.rate, self.rate_together, self.semantics, solver());
+        let setting = Setting { clock, rate, rate_together, solver, semantics };
         self.authority = Some(Authority::resume(ledger, &self.place.store, setting)?);
         Ok(())
     }
@@ -120,7 +135,7 @@ impl GovernedDomain {
         let begun = Instant::now();
         loop {
             let clock = self.clock.clone();
-            let options = Options::new(move || clock.now_ms());
+            let options = Options::new(move || clock.now_ms()).within(self.bytes_max);
             match Ledger::open(&self.place, self.domain.ledger_signer(), options) {
                 Err(LedgerError::Locked(_)) if begun.elapsed() < Duration::from_secs(5) => std::thread::yield_now(),
                 opened => return opened,

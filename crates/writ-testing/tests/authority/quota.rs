@@ -1,0 +1,164 @@
+//! What all callers of a domain may cost together: a rate, and a bound to what its ledger holds.
+
+use crate::answers::{denied, done, permitted, turned_away};
+use crate::running::admitted;
+use writ_authority::{Answer, Rate};
+use writ_ledger::{LedgerError, Receipt};
+use writ_protocol::action::{Command, Held};
+use writ_protocol::entry::{Ascending, EntryRef, Positive, Target, Verdict};
+use writ_protocol::statement::{Claim, Ending, Request};
+use writ_protocol::{Body, Code, ExecutionId, Label};
+use writ_testing::governed::{GovernedDomain, Members, PolicyFiles};
+
+const APPROVALS: &str = r#"
+@id("agents-deploy") permit (principal in Group::"agents", action == Action::"exec", resource == Executable::"/usr/bin/deploy");
+@id("an-operator") @approval("1 of operators") @approve_within("10m")
+forbid (principal, action == Action::"exec", resource == Executable::"/usr/bin/deploy");
+@id("operators-answer") permit (principal in Group::"operators", action in [Action::"approve", Action::"reject"], resource)
+when { context.auth == "key" };
+"#;
+
+fn policies(members: &Members) -> PolicyFiles {
+    PolicyFiles::standard(members).with("approvals.cedar", APPROVALS)
+}
+
+fn domain() -> GovernedDomain {
+    let members = GovernedDomain::members();
+    let files = policies(&members);
+    GovernedDomain::with(members, &files)
+}
+
+/// The same domain with a ledger that is as large as it may be.
+fn full(domain: &mut GovernedDomain) {
+    domain.bytes_max = Some(1);
+    domain.open(&policies(&domain.members));
+}
+
+fn unavailable(domain: &GovernedDomain, ask: impl FnOnce() -> Answer) {
+    turned_away(domain, ask, Code::LedgerUnavailable);
+}
+
+fn started(domain: &GovernedDomain, writ: &Receipt, execution: ExecutionId) {
+    let Body::Grant(grant) = &domain.entered()[usize::try_from(writ.index.get()).unwrap()].body else { panic!() };
+    let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
+    domain.states(0, Claim::Started { writ: writ.hash(), execution, action, surroundings }).unwrap();
+}
+
+#[test]
+fn a_full_ledger_takes_nothing_new_and_still_what_ends_stops_or_answers() {
+    let mut domain = domain();
+    let (execution, asked) = admitted(&domain, "/usr/bin/make");
+    let (own, _) = permitted(&domain, domain.asks("builder", &asked));
+    let handed_over = domain.asked_to_build();
+    let (writ, _) = permitted(&domain, domain.asks("builder", &handed_over));
+    let Answer::Hold(held) = domain.asks("builder", &domain.asked(&["/usr/bin/deploy"])) else { panic!() };
+    full(&mut domain);
+    // Nothing new: no permit, no hold, no mandate, no shadow; and no denial, which anybody could fill it with. Each is counted.
+    unavailable(&domain, || domain.asks("builder", &domain.asked_to_build()));
+    unavailable(&domain, || domain.asks("builder", &domain.asked(&["/usr/bin/deploy", "b"])));
+    unavailable(&domain, || domain.asks("builder", &domain.asked(&["/usr/bin/dd"])));
+    unavailable(&domain, || domain.shadows("builder", &domain.in_shadow(domain.asked_to_build())));
+    unavailable(&domain, || domain.orders("bob", Command::Halt));
+    let stricter = policies(&domain.members).with("more.cedar", "@id(\"m\") forbid (principal, action, resource);");
+    assert!(
+        domain.authority().activate(&stricter.snapshot()).is_err_and(|error| error.to_string().contains("as large"))
+    );
+    // What was answered is answered again.
+    let (same, _) = permitted(&domain, domain.asks("builder", &handed_over));
+    assert!(same.repeated && same.index == writ.index);
+    // A writ from before starts nothing new; what was admitted before goes on, says what it carries, and ends.
+    let (another, usage) = (domain.domain.execution_id(), Positive::ONE);
+    let size = domain.size();
+    let spent = Claim::Spent { writ: writ.hash(), index: writ.index.get(), execution: another, usage };
+    assert_eq!(domain.states(0, spent).unwrap_err().code(), Code::LedgerUnavailable);
+    let refused = Claim::Refused { code: Code::Expired, writ: None, action: None };
+    assert_eq!(domain.states(0, refused).unwrap_err().code(), Code::LedgerUnavailable);
+    assert_eq!(domain.size(), size);
+    started(&domain, &own, execution);
+    let labels = Ascending::new([Label::new("secret-read").unwrap()]);
+    domain.states(0, Claim::Labelled { writ: own.hash(), execution, labels }).unwrap();
+    domain.states(0, Claim::Ended { writ: own.hash(), execution, result: Ending::Exited(0) }).unwrap();
+    let held_at = EntryRef {
+        entry: held.receipt.hash(),
+        index: held.receipt.index.get(),
+        ledger: domain.domain.origin().clone(),
+    };
+    let Body::Hold(hold) = &domain.entered()[usize::try_from(held_at.index).unwrap()].body else { panic!() };
+    let answer = Held { hold: held_at, action: hold.action.digest };
+    done(&domain, domain.orders("alice", Command::Answer(Verdict::Approve, answer)));
+    domain.revoke(Target::Writ(writ.hash()));
+    done(&domain, domain.orders("alice", Command::Halt));
+    let judged = domain.judged();
+    assert!(judged.is_clean(), "{judged:?}");
+}
+
+#[test]
+fn a_ledger_grows_to_its_bound_and_by_one_entry_at_most() {
+    let mut domain = domain();
+    let bytes_max = domain.authority().published().bytes + 256 * 1024;
+    domain.bytes_max = Some(bytes_max);
+    domain.open(&policies(&domain.members));
+    let refused = (0..10_000).find_map(|_| match domain.asks("builder", &domain.asked_to_build()) {
+        Answer::Permit(_) => None,
+        other => Some(other),
+    });
+    let Some(Answer::TurnedAway(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.code(), Code::LedgerUnavailable);
+    let found = domain.authority().published().bytes;
+    assert!((bytes_max..bytes_max + 64 * 1024).contains(&found), "{found} of {bytes_max}");
+    // More room, and it goes on.
+    domain.bytes_max = Some(bytes_max * 2);
+    domain.open(&policies(&domain.members));
+    permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn a_full_ledger_opens_and_not_with_another_policy() {
+    let mut domain = domain();
+    full(&mut domain);
+    domain.close();
+    let ledger = writ_ledger::Ledger::open(
+        &domain.place,
+        domain.domain.ledger_signer(),
+        writ_ledger::Options::new({
+            let clock = domain.clock.clone();
+            move || clock.now_ms()
+        })
+        .within(Some(1)),
+    )
+    .unwrap();
+    let stricter = policies(&domain.members).with("more.cedar", "@id(\"m\") forbid (principal, action, resource);");
+    let clock = domain.clock.clone();
+    let setting = writ_authority::Setting {
+        clock: Box::new(move || clock.now_ms()),
+        rate: Rate::STANDARD,
+        rate_together: None,
+        solver: writ_authority::SolverCommand::new("cvc5"),
+        semantics: writ_authority::Semantics::CURRENT,
+    };
+    let opened = writ_authority::Authority::open(ledger, &domain.place.store, &stricter.snapshot(), setting);
+    let Err(writ_authority::AuthorityError::Ledger(LedgerError::Refused(refusal))) = opened else { panic!() };
+    assert_eq!(refusal.code(), Code::LedgerUnavailable);
+    assert!(domain.judged().is_clean());
+}
+
+#[test]
+fn all_principals_of_a_domain_ask_so_often_together_and_a_halt_still_gets_in() {
+    let mut domain = domain();
+    domain.rate_together = Some(Rate { per_second: 1, burst: 2 });
+    domain.open(&policies(&domain.members));
+    permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    permitted(&domain, domain.asks("tester", &domain.asked_to_build()));
+    let ask = |request: &Request| domain.asks("builder", request);
+    turned_away(&domain, || ask(&domain.asked_to_build()), Code::RateLimited);
+    turned_away(&domain, || domain.asks("tester", &domain.asked_to_build()), Code::RateLimited);
+    turned_away(&domain, || domain.shadows("tester", &domain.in_shadow(domain.asked_to_build())), Code::RateLimited);
+    // Orders have as many of their own.
+    denied(&domain, domain.orders("bob", Command::Halt), Code::PolicyDenied);
+    done(&domain, domain.orders("alice", Command::Halt));
+    turned_away(&domain, || domain.orders("alice", Command::Halt), Code::RateLimited);
+    domain.clock.pass(1_000);
+    denied(&domain, ask(&domain.asked_to_build()), Code::Halted);
+    assert!(domain.judged().is_clean());
+}
