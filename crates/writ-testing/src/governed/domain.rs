@@ -68,14 +68,25 @@ impl GovernedDomain {
         Self::begun_under(Semantics::CURRENT, members, policies)
     }
 
+    /// As [`GovernedDomain::with`], with another ledger than that of other domains of a test, and these policies for the same members with the same keys.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn at(origin: &str, policies: &PolicyFiles) -> Self {
+        Self::begun(Domain::at(origin, BASE_MS), Semantics::CURRENT, Self::members(), policies)
+    }
+
     /// The same, as a release would have made it that decided by these semantics.
     ///
     /// # Panics
     /// If it cannot be made.
     pub fn begun_under(semantics: Semantics, members: Members, policies: &PolicyFiles) -> Self {
+        Self::begun(Domain::new(BASE_MS), semantics, members, policies)
+    }
+
+    fn begun(domain: Domain, semantics: Semantics, members: Members, policies: &PolicyFiles) -> Self {
         let home = tempfile::Builder::new().prefix("writ-governed-").tempdir().unwrap();
         let place = Place::new(home.path().join("ledger.db"), home.path().join("mark"));
-        let domain = Domain::new(BASE_MS);
         Ledger::create(&place, &domain.genesis(), &domain.ledger_signer()).unwrap();
         let clock = TestClock::at(BASE_MS + 1_000);
         let mut made = Self {

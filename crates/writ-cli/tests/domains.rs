@@ -1,0 +1,151 @@
+//! One node for several domains, as somebody starts and uses it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod site;
+
+use serde_json::Value as Json;
+use site::{Site, stderr, stdout};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Output;
+
+/// A site whose domain is `acme`, and beside it `other`.
+fn two() -> Site {
+    let site = Site::new();
+    site.permit_everything();
+    made(&site, "other", "other.example/ledger");
+    let policy = fs::read(site.path("acme/policy/everything.cedar")).unwrap();
+    fs::write(site.path("other/policy/everything.cedar"), policy).unwrap();
+    site
+}
+
+fn made(site: &Site, dir: &str, origin: &str) {
+    let made = site.writ(&["init", dir, "--origin", origin, "--user", "ada"]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+}
+
+fn also(site: &Site) -> String {
+    format!("other.localhost={}", site.path("other").display())
+}
+
+fn in_other(site: &Site, arguments: &[&str]) -> Output {
+    site.command(arguments).env("WRIT_DOMAIN", site.path("other")).output().unwrap()
+}
+
+fn asked(address: &str, host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn one_node_serves_two_domains_and_each_has_its_own() {
+    let mut site = two();
+    let up = site.start_with(&["--listen", "127.0.0.1:0", "--host", "acme.localhost", "--also", &also(&site)]);
+    assert_eq!((&up["host"], &up["ledger"]), (&"acme.localhost".into(), &"acme.example/ledger".into()));
+    let beside = &up["also"][0];
+    assert_eq!((&beside["host"], &beside["ledger"]), (&"other.localhost".into(), &"other.example/ledger".into()));
+    assert_eq!(beside["enrolled"], 16);
+    // Runs in each go to its own ledger.
+    assert_eq!(site.run(&["echo", "in-acme"]).status.code(), Some(0));
+    let ran = in_other(&site, &["run", "--", "echo", "in-other"]);
+    assert_eq!((ran.status.code(), stdout(&ran).as_str()), (Some(0), "in-other\n"), "{}", stderr(&ran));
+    let grants = |output: Output| stdout(&output).lines().filter(|line| line.contains("\"type\":\"grant\"")).count();
+    let tail = ["--json", "log", "tail", "-n", "1000"];
+    assert_eq!((grants(site.writ(&tail)), grants(in_other(&site, &tail))), (1, 1));
+    // Over the network, by name.
+    let address = up["address"].as_str().unwrap();
+    assert!(asked(address, "acme.localhost", "/checkpoint").contains("acme.example/ledger"));
+    assert!(asked(address, "other.localhost", "/checkpoint").contains("other.example/ledger"));
+    assert!(asked(address, "localhost", "/checkpoint").starts_with("HTTP/1.1 421 "));
+    let port = address.rsplit(':').next().unwrap();
+    let node = format!("http://other.localhost:{port}");
+    let status: Json = site::json(&in_other(&site, &["--json", "status", "--node", &node]));
+    assert_eq!(status["origin"], "other.example/ledger");
+    // A halt of one is none of the other.
+    let halted = in_other(&site, &["halt", "--reason", "drill"]);
+    assert_eq!(halted.status.code(), Some(0), "{}", stderr(&halted));
+    assert_eq!(in_other(&site, &["run", "--", "true"]).status.code(), Some(site::REFUSED));
+    assert_eq!(site.run(&["true"]).status.code(), Some(0));
+    let log = fs::read_to_string(site.path("up.err")).unwrap();
+    for ledger in ["acme.example/ledger", "other.example/ledger"] {
+        assert!(log.lines().any(|line| line.contains(&format!("event=up ledger={ledger}"))), "{log}");
+    }
+    site.audit();
+    let audited = in_other(&site, &["audit", "--replay"]);
+    assert_eq!(audited.status.code(), Some(0), "{}{}", stdout(&audited), stderr(&audited));
+}
+
+#[test]
+fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
+    let mut site = two();
+    let also = also(&site);
+    let beside = |site: &Site| site.writ(&["up", "--also", &also]);
+    let unsound = site.path("other/policy/broken.cedar");
+    fs::write(&unsound, "permit (principal").unwrap();
+    let refused = beside(&site);
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains(&site.text("other")), "{}", stderr(&refused));
+    assert!(!site.path("acme/run/node.sock").exists(), "nobody is served");
+    fs::remove_file(unsound).unwrap();
+    // In use by a node of its own.
+    site.start_with(&["--domain", &site.text("other")]);
+    let locked = beside(&site);
+    assert_eq!(locked.status.code(), Some(3));
+    assert!(stderr(&locked).contains("in use by another node"), "{}", stderr(&locked));
+    site.kill_node();
+    site.start_with(&["--also", &also]);
+    assert_eq!(in_other(&site, &["status"]).status.code(), Some(0));
+    site.kill_node();
+    // Its store is damaged.
+    fs::write(site.path("other/ledger.db"), "no database at all").unwrap();
+    let damaged = beside(&site);
+    assert_eq!(damaged.status.code(), Some(3), "{}", stderr(&damaged));
+    assert!(stderr(&damaged).contains(&site.text("other")), "{}", stderr(&damaged));
+}
+
+#[test]
+fn arguments_that_would_mislead_start_nothing() {
+    let site = two();
+    made(&site, "twin", "acme.example/ledger");
+    let (also, twin) = (also(&site), format!("twin.localhost={}", site.path("twin").display()));
+    let listen = ["--listen", "127.0.0.1:0"];
+    let twice = format!("acme.localhost={}", site.path("other").display());
+    let in_clear = format!("other.example={}", site.path("other").display());
+    for (arguments, exit, expected) in [
+        (vec!["--also", "other.localhost"], 2, "expected HOST=DIR"),
+        (vec!["--also", "127.0.0.1=other"], 2, "no host name"),
+        (vec!["--also", "other.localhost=nowhere"], 2, "there is no domain in"),
+        (vec!["--also", &twin], 2, "acme.example/ledger"),
+        ([&listen[..], &["--also", &also]].concat(), 2, "--host HOST"),
+        (vec!["--host", "acme.localhost"], 2, "--listen"),
+        ([&listen[..], &["--host", "acme.localhost", "--also", &twice]].concat(), 3, "the name of two domains"),
+        ([&listen[..], &["--host", "acme.localhost", "--also", &in_clear]].concat(), 3, "below .localhost"),
+        (vec!["--ledger-max", "1MB"], 2, "expected a size"),
+        (vec!["--domain-rate", "0"], 2, "--domain-rate"),
+    ] {
+        let up = site.writ(&[&["up"], arguments.as_slice()].concat());
+        assert_eq!(up.status.code(), Some(exit), "{arguments:?}: {}", stderr(&up));
+        assert!(stderr(&up).contains(expected), "{arguments:?}: {}", stderr(&up));
+    }
+}
+
+#[test]
+fn a_ledger_that_is_full_lets_nothing_more_run_and_a_halt_gets_in() {
+    let mut site = two();
+    site.start_with(&["--also", &also(&site)]);
+    site.kill_node();
+    // Slots are enrolled and the policy is in force; from here on it is full.
+    site.start_with(&["--ledger-max", "1KiB", "--also", &also(&site)]);
+    let refused = site.refusal(&["--", "touch", "ran"]);
+    assert_eq!(refused["code"], "ledger_unavailable", "{refused}");
+    assert!(refused["why"].as_str().unwrap().contains("as large as it may be"), "{refused}");
+    assert!(!site.path("ran").exists());
+    let halted = site.writ(&["halt", "--reason", "drill"]);
+    assert_eq!(halted.status.code(), Some(0), "{}", stderr(&halted));
+    assert!(fs::read_to_string(site.path("up.err")).unwrap().contains("event=ledger_full"));
+    site.audit();
+}
