@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod authorize;
 mod backtest;
+mod beside;
 mod certificate;
 mod demo;
 mod domain;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(crate) struct Reach {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// The node: unix:/path, http://127.0.0.1:PORT or https://HOST:PORT [default: unix:DIR/run/node.sock]
+    /// The node: unix:/path, http://127.0.0.1:PORT, http://NAME.localhost:PORT or https://HOST:PORT [default: unix:DIR/run/node.sock]
     #[arg(long, env = "WRIT_NODE", value_name = "NODE")]
     pub(crate) node: Option<String>,
     /// Who vouches for an https node, as PEM

@@ -86,6 +86,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     // A machine without a store has none. Where there is one, a mark that cannot be found may be seen from inside, and that is refused.
     let is_there = |folder: &&Path| domain.store().exists() || !matches!(folder.try_exists(), Ok(false));
     hidden.extend(mark.parent().filter(is_there).map(Path::to_owned));
+    hidden.extend(crate::beside::hidden(&domain)?);
     Ok(Run {
         argv: args.argv.clone(),
         principal,

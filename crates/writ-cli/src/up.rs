@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 
+use crate::beside::{must_be_apart, note};
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FOLDER, must_be_secret, read_key, write_secret};
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
     let log_format = if args.log == LogStyle::Json { LogFormat::Json } else { LogFormat::Text };
     let tls = tls(args)?;
     let opened = places.into_iter().map(|place| Opened::new(place, args)).collect::<Result<Vec<_>, _>>()?;
+    note(&opened.iter().map(|one| &one.place.domain).collect::<Vec<_>>())?;
     let log = Log::new(log_format, std::io::stderr()).map_err(|error| CliError::Failed(format!("the log: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::Failed(format!("no event loop: {error}")))?;
@@ -93,6 +95,7 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
         let why = "with --listen and --also the domain itself needs a name too: --host HOST";
         return Err(CliError::Usage(why.to_owned()));
     }
+    must_be_apart(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
     places.iter().try_for_each(|place| must_fit(&place.socket))?;
     Ok(places)
 }

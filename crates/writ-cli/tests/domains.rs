@@ -107,12 +107,55 @@ fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
     assert!(stderr(&damaged).contains(&site.text("other")), "{}", stderr(&damaged));
 }
 
+/// What a governed program finds of a domain: its key, its policy folder, its socket.
+const LOOK: &str = r#"
+import os, socket, sys
+home = sys.argv[1]
+def found(what, attempt):
+    try:
+        attempt()
+        print(what)
+    except OSError:
+        pass
+found("key", lambda: open(home + "/keys/ledger-ed25519.seed").read())
+found("policy", lambda: open(home + "/policy/more.cedar", "w").close())
+found("socket", lambda: socket.socket(socket.AF_UNIX).connect(home + "/run/node.sock"))
+"#;
+
+#[test]
+fn what_runs_under_one_domain_reaches_nothing_of_another_on_its_node() {
+    let mut site = two();
+    let (acme, other) = (site.text("acme"), site.text("other"));
+    let looks = |found: Output| {
+        assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+        stdout(&found)
+    };
+    // Domains of nodes of their own are not known to each other: it looks in the right places.
+    site.start();
+    assert_eq!(looks(site.run(&["python3", "-c", LOOK, &other])), "key\npolicy\n");
+    fs::remove_file(site.path("other/policy/more.cedar")).unwrap();
+    site.kill_node();
+    site.start_with(&["--also", &also(&site)]);
+    assert_eq!(looks(site.run(&["python3", "-c", LOOK, &other])), "");
+    assert_eq!(looks(in_other(&site, &["run", "--", "python3", "-c", LOOK, &acme])), "");
+    assert!(!site.path("other/policy/more.cedar").exists() && !site.path("acme/policy/more.cedar").exists());
+    // Its own socket it may reach, as ever.
+    assert_eq!(looks(in_other(&site, &["run", "--", "python3", "-c", LOOK, &other])), "socket\n");
+    site.kill_node();
+    // Served alone again, it knows of no other.
+    site.start();
+    assert!(!site.path("acme/gateway/beside").exists());
+    assert!(site.path("other/gateway/beside").exists(), "until it is started again too");
+}
+
 #[test]
 fn arguments_that_would_mislead_start_nothing() {
     let site = two();
     made(&site, "twin", "acme.example/ledger");
     let (also, twin) = (also(&site), format!("twin.localhost={}", site.path("twin").display()));
     let listen = ["--listen", "127.0.0.1:0"];
+    made(&site, "acme/inner", "inner.example/ledger");
+    let inner = format!("inner.localhost={}", site.path("acme/inner").display());
     let twice = format!("acme.localhost={}", site.path("other").display());
     let in_clear = format!("other.example={}", site.path("other").display());
     for (arguments, exit, expected) in [
@@ -120,6 +163,8 @@ fn arguments_that_would_mislead_start_nothing() {
         (vec!["--also", "127.0.0.1=other"], 2, "no host name"),
         (vec!["--also", "other.localhost=nowhere"], 2, "there is no domain in"),
         (vec!["--also", &twin], 2, "acme.example/ledger"),
+        (vec!["--also", &inner], 2, "is inside"),
+        (vec!["--also", &also, "--socket", "node.sock"], 2, "--socket"),
         ([&listen[..], &["--also", &also]].concat(), 2, "--host HOST"),
         (vec!["--host", "acme.localhost"], 2, "--listen"),
         ([&listen[..], &["--host", "acme.localhost", "--also", &twice]].concat(), 3, "the name of two domains"),

@@ -68,11 +68,9 @@ impl Fault {
                 "nothing is served by this name on this connection".into(),
                 "ask by the name of a domain, each on a connection of its own",
             ),
-            Self::TooManyConnected => (
-                Code::RateLimited,
-                "as many are connected as may be".into(),
-                "come again in a second, or keep a connection",
-            ),
+            Self::TooManyConnected => {
+                (Code::RateLimited, "as many are connected as may be".into(), "come again in a second")
+            }
             Self::NoSuchPath => {
                 (Code::Malformed, "there is no such path".into(), "see the list of operations in the documentation")
             }

@@ -20,7 +20,7 @@ pub(crate) struct Up {
     pub(crate) slots: u16,
     /// Serve this domain too: one node for several, which share the address to listen on and nothing else. HOST is the name by which it is
     /// asked for there; once for each
-    #[arg(long, value_name = "HOST=DIR", value_parser = also)]
+    #[arg(long, value_name = "HOST=DIR", value_parser = also, conflicts_with = "socket")]
     pub(crate) also: Vec<(Host, PathBuf)>,
     /// The name by which the domain itself is asked for there, and no other; needed with --also and --listen
     #[arg(long, value_name = "HOST", requires = "listen", value_parser = Host::parse)]
