@@ -95,9 +95,25 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
         let why = "with --listen and --also the domain itself needs a name too: --host HOST";
         return Err(CliError::Usage(why.to_owned()));
     }
+    must_be_askable(&places, args)?;
     must_be_apart(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
     places.iter().try_for_each(|place| must_fit(&place.socket))?;
     Ok(places)
+}
+
+/// What the listener would refuse is said before anything is opened.
+fn must_be_askable(places: &[Place], args: &Up) -> Result<(), CliError> {
+    let hosts: Vec<&Host> = places.iter().filter_map(|place| place.host.as_ref()).collect();
+    let wrong = |error: ServeError| Err(CliError::Usage(error.to_string()));
+    for (number, host) in hosts.iter().enumerate() {
+        if hosts.iter().skip(number.saturating_add(1)).any(|other| other == host) {
+            return wrong(ServeError::HostTwice(host.to_string()));
+        }
+        if args.listen.is_some() && args.tls_cert.is_none() && !host.is_of_this_machine() {
+            return wrong(ServeError::PlainHost(host.to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// A domain whose ledger is open.

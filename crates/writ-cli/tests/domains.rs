@@ -167,15 +167,17 @@ fn arguments_that_would_mislead_start_nothing() {
         (vec!["--also", &also, "--socket", "node.sock"], 2, "--socket"),
         ([&listen[..], &["--also", &also]].concat(), 2, "--host HOST"),
         (vec!["--host", "acme.localhost"], 2, "--listen"),
-        ([&listen[..], &["--host", "acme.localhost", "--also", &twice]].concat(), 3, "the name of two domains"),
-        ([&listen[..], &["--host", "acme.localhost", "--also", &in_clear]].concat(), 3, "below .localhost"),
+        ([&listen[..], &["--host", "acme.localhost", "--also", &twice]].concat(), 2, "the name of two domains"),
+        ([&listen[..], &["--host", "acme.localhost", "--also", &in_clear]].concat(), 2, "below .localhost"),
         (vec!["--ledger-max", "1MB"], 2, "expected a size"),
         (vec!["--domain-rate", "0"], 2, "--domain-rate"),
     ] {
         let up = site.writ(&[&["up"], arguments.as_slice()].concat());
         assert_eq!(up.status.code(), Some(exit), "{arguments:?}: {}", stderr(&up));
         assert!(stderr(&up).contains(expected), "{arguments:?}: {}", stderr(&up));
+        assert_eq!(stdout(&up), "", "{arguments:?}");
     }
+    assert_eq!(site.types(), ["genesis"], "and nothing is recorded");
 }
 
 #[test]

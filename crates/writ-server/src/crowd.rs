@@ -139,6 +139,12 @@ impl Crowds {
         self.one_leaves(|_, guest| guest.asks_of(domain))
     }
 
+    /// How many ask this domain. Whoever was told to leave is not among them.
+    pub(crate) fn present_in(&self, domain: usize) -> usize {
+        let present = self.present();
+        present.guests.values().flat_map(BTreeMap::values).filter(|guest| guest.asks_of(domain)).count()
+    }
+
     fn one_leaves(&self, is_here: impl Fn(Crowd, &Guest) -> bool) -> bool {
         let mut present = self.present();
         let is_stranger = |crowd: Crowd, guest: &Guest| !guest.is_known() && is_here(crowd, guest);

@@ -9,7 +9,7 @@ use crate::host::{Host, named_in};
 use crate::metrics::Metrics;
 use crate::refusing::Fault;
 use hyper::Request;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 /// How many domains one node serves: so many shares of what it has are still enough for each.
@@ -26,7 +26,6 @@ pub(crate) struct Domains {
 struct Behind {
     host: Host,
     connections_max: usize,
-    present: Arc<AtomicUsize>,
     served: Arc<Conversations>,
 }
 
@@ -36,18 +35,18 @@ impl Domains {
         Arc::new(Self { front: Arc::new(served), each: Vec::new() })
     }
 
-    /// Several, each by its own.
+    /// Several, each by its own, with so many connections for each.
     pub(crate) fn named(
         front: Conversations,
         each: impl IntoIterator<Item = (Host, Conversations)>,
+        connections_max: usize,
     ) -> Result<Arc<Self>, ServeError> {
         let mut all: Vec<Behind> = Vec::new();
         for (host, served) in each {
             if all.iter().any(|other| other.host == host) {
                 return Err(ServeError::HostTwice(host.to_string()));
             }
-            let connections_max = served.node.limits.connections_max;
-            all.push(Behind { host, connections_max, present: Arc::default(), served: Arc::new(served) });
+            all.push(Behind { host, connections_max, served: Arc::new(served) });
         }
         Ok(Arc::new(Self { front: Arc::new(front), each: all }))
     }
@@ -113,27 +112,22 @@ impl Line {
 impl Behind {
     /// A place among its connections; where it has none left, that of one of its strangers.
     fn place(&self, number: usize, crowds: &Crowds, guest: &Guest) -> Option<Place> {
-        if self.present.load(Ordering::Relaxed) >= self.connections_max && !crowds.make_room_in(number) {
+        if crowds.present_in(number) >= self.connections_max && !crowds.make_room_in(number) {
             return None;
         }
         guest.asks(number);
-        self.present.fetch_add(1, Ordering::Relaxed);
         let metrics = self.served.node.metrics.clone();
         metrics.accepted.count(1);
         metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Place { present: self.present.clone(), metrics })
+        Some(Place(metrics))
     }
 }
 
-/// A place among the connections of a domain, free again when it goes.
-struct Place {
-    present: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
-}
+/// A connection of a domain, counted until it goes.
+struct Place(Arc<Metrics>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.present.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

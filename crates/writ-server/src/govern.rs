@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often the policy folder is looked at.
 const POLICY_EVERY: Duration = Duration::from_millis(500);
@@ -69,18 +69,20 @@ pub async fn serve_authorities(
         let upkeep = upkeep(&node, &log, &on);
         let answers_on = thread.as_ref().map(|thread| thread.handle().clone());
         hosted.push(Hosted { host, socket, node: served(&node, log.clone(), limits, answers_on) });
-        kept.push((node, log, upkeep, thread));
+        kept.push((node, log, upkeep, on, thread));
     }
     let clients = network.as_ref().and_then(Network::clients);
     let trust = clients.map(|clients| tokio::spawn(follow_trust(clients, log.clone())));
     let front = Front { network, limits: NodeLimits::STANDARD, log };
     let outcome = serve_nodes(hosted, front, shutdown).await;
     trust.iter().for_each(JoinHandle::abort);
-    for (node, log, upkeep, _thread) in kept {
+    // One that hangs keeps no other from recording what it has counted.
+    let last = kept.iter().map(|(node, log, upkeep, on, _)| {
         upkeep.iter().for_each(JoinHandle::abort);
-        if let Err(refusal) = node.authority().record_turned_away().await {
-            log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
-        }
+        on.spawn(record_turned_away(node.clone(), log.clone()))
+    });
+    for recorded in last.collect::<Vec<_>>() {
+        timeout(NodeLimits::STANDARD.drain_timeout, recorded).await.ok();
     }
     outcome
 }
@@ -182,9 +184,13 @@ async fn tally(node: Arc<AuthorityNode>, log: Log) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(refusal) = node.authority().record_turned_away().await {
-            log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
-        }
+        record_turned_away(node.clone(), log.clone()).await;
+    }
+}
+
+async fn record_turned_away(node: Arc<AuthorityNode>, log: Log) {
+    if let Err(refusal) = node.authority().record_turned_away().await {
+        log.line(Level::Error, "tally", &[("why", Said::Text(refusal.why()))]);
     }
 }
 

@@ -31,7 +31,7 @@ use writ_protocol::{Code, Refusal};
 /// Before the next attempt, when the system has no more sockets for us.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What each of several domains has at least: so many connections, of a user or address, followers, and bytes of bodies.
+/// What each of several domains has at least: so many connections to its local socket, of a user there, followers, and bytes of bodies.
 const CONNECTIONS_MIN: usize = 32;
 const CONNECTIONS_EACH_MIN: usize = 16;
 const FOLLOWERS_MIN: usize = 16;
@@ -97,7 +97,7 @@ impl NodeLimits {
         drain_timeout: Duration::from_secs(5),
     };
 
-    /// What is left for each of so many domains: an even share, and at least enough to work with.
+    /// What each of so many domains has of its own, on its local socket and in memory: an even share, and at least enough to work with.
     #[must_use]
     pub fn shared_by(self, domains: usize) -> Self {
         let share = |all: usize, least: usize| (all / domains.max(1)).max(least.min(all));
@@ -296,7 +296,9 @@ fn behind_network(
         }
         named.push((host, Conversations { strangers: strangers.clone(), ..served }));
     }
-    Domains::named(running.conversations(front, None, strangers), named)
+    // Even shares: those who are known in some domains must not take what is left for another.
+    let connections_max = (limits.connections_max / named.len().max(1)).max(1);
+    Domains::named(running.conversations(front, None, strangers), named, connections_max)
 }
 
 /// Answers for the process itself, where no domain is asked for: whether it lives, whether all of it can record, and how many have come. It tells of
@@ -320,5 +322,28 @@ fn nobodys(nodes: Vec<Arc<Node>>, limits: NodeLimits, log: Log) -> Node {
         log,
         limits,
         answers_on: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DOMAINS_MAX, NodeLimits};
+
+    /// What a process may have open unless somebody says otherwise, less what ledgers and readers need.
+    const OPEN_FILES: usize = 1024 - 256;
+
+    #[test]
+    fn shares_are_even_and_never_too_small_to_work_with() {
+        let all = NodeLimits::STANDARD;
+        assert_eq!(all.shared_by(1), all);
+        let half = all.shared_by(2);
+        assert_eq!((half.connections_max, half.connections_each_max, half.followers_max), (128, 32, 64));
+        assert_eq!(half.bodies_bytes_max, all.bodies_bytes_max / 2);
+        for domains in 1..=DOMAINS_MAX {
+            let each = all.shared_by(domains);
+            assert!(each.connections_each_max < each.connections_max, "nobody alone takes all of a socket");
+            assert!(each.followers_max < each.connections_max, "who waits leaves places to who asks");
+            assert!(each.connections_max * domains + all.connections_max <= OPEN_FILES, "{domains}");
+        }
     }
 }

@@ -275,8 +275,7 @@ fn health_is_of_the_process_and_readiness_and_metrics_of_who_is_asked() {
 
 #[test]
 fn the_known_callers_of_one_domain_leave_their_places_to_another() {
-    let several =
-        Several::new(NodeLimits { connections_max: 2, ..PATIENT }, NodeLimits { connections_max: 6, ..PATIENT }, None);
+    let several = Several::new(PATIENT, NodeLimits { connections_max: 4, ..PATIENT }, None);
     let known = |host: &str| {
         let mut wire = several.remote();
         let heard = wire.send(host, "/v1/known");
@@ -300,14 +299,20 @@ fn the_known_callers_of_one_domain_leave_their_places_to_another() {
 
 #[test]
 fn a_stranger_gives_way_to_a_newcomer_of_the_same_domain() {
-    let several = Several::new(NodeLimits { connections_max: 1, ..PATIENT }, PATIENT, None);
-    let (mut of_a, mut of_b) = (several.remote(), several.remote());
-    assert_eq!(of_a.get("a.localhost", "/v1/whose").text(), "a");
-    assert_eq!(of_b.get("b.localhost", "/v1/whose").text(), "b");
+    let several = Several::new(PATIENT, NodeLimits { connections_max: 4, ..PATIENT }, None);
+    let connected = |host: &str, whose: &str| {
+        let mut wire = several.remote();
+        assert_eq!(wire.get(host, "/v1/whose").text(), whose);
+        wire
+    };
+    let mut of_b = connected("b.localhost", "b");
+    let (mut first, mut second) = (connected("a.localhost", "a"), connected("a.localhost", "a"));
     let mut newcomer = several.remote();
     assert_eq!(newcomer.send("a.localhost", "/v1/known").text(), "a");
-    assert_eq!(of_a.rest(), b"");
-    assert_eq!(of_b.get("b.localhost", "/v1/whose").text(), "b");
+    assert_eq!(first.rest(), b"", "the oldest of that domain, and not of all");
+    for (wire, host, whose) in [(&mut second, "a.localhost", "a"), (&mut of_b, "b.localhost", "b")] {
+        assert_eq!(wire.get(host, "/v1/whose").text(), whose);
+    }
 }
 
 #[test]
