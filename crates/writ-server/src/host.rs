@@ -42,7 +42,7 @@ impl Host {
     }
 
     /// Whether somebody who names this, with or without a port, asks for it.
-    pub(crate) fn is_meant_by(&self, named: &str) -> bool {
+    pub fn is_meant_by(&self, named: &str) -> bool {
         let (host, port) = named.split_once(':').unwrap_or((named, ""));
         host.eq_ignore_ascii_case(&self.0) && is_port(port)
     }
