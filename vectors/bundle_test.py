@@ -465,7 +465,11 @@ class BundleTest(BundleCase):
         self.assertEqual((found["type"], found["executions"]), ("denial", []))
         erased = {"erased": [[3, bytes(32)]], "reason": "asked", "request": {"key": bytes(16), "digest": bytes(32)}}
         erasure = {"id": bytes(16), "by": {"type": "user", "id": "ann", "auth": "oidc"}, "time_ms": 1} | erased
+        policy = {"set": sha256(b"set"), "epoch": 1, "semantics": "cedar-4", "reasons": []}
+        erasure |= {"action": {"kind": "order", "digest": bytes(32)}, "facts": bytes(32), "policy": policy}
         self.judged("ok", denied, late("add", kind="erasure", body=erasure), openings=[])
+        executed = erasure | {"action": {"kind": "exec", "digest": bytes(32)}}
+        self.judged("malformed", denied, late("add", kind="erasure", body=executed), openings=[])
         self.judged("evidence_invalid", World.grant, denied)
         crooked = {"kind": "exec", "digest": commitment("action", SALT, b"crooked")}
         walk = cbor.encode(["writ.action", "walk", 1, {}])

@@ -308,6 +308,8 @@ class FormTest(Case):
     def test_erasures(self):
         one, two = bytes(32), b"1" * 32
         common = {"request": REQUEST, "id": bytes(16), "reason": "asked", "by": PRINCIPAL, "time_ms": 1}
+        common |= {"action": {"kind": "order", "digest": one}, "facts": two}
+        common["policy"] = {"set": one, "epoch": 1, "semantics": "cedar-4", "reasons": []}
         for good, erased in (
             (True, [[3, one]]),
             (True, [[3, one], [3, two], [4, one], [300, one]]),

@@ -29,6 +29,7 @@ pub fn snapshot(data: &[u8]) -> Option<Snapshot> {
 pub fn asked() -> (Action, Facts) {
     let facts = Facts {
         changes: None,
+        values: None,
         mandate: None,
         approvals: vec![],
         answers: None,

@@ -4,7 +4,7 @@ import hmac
 
 from . import cbor
 from .conventions import NAME, hash32, label, name, sha256
-from .parts import ARGUMENT, ENTRY_REF, TARGET, itself, no_zero_byte
+from .parts import ARGUMENT, ENTRY_REF, ERASED, TARGET, itself, no_zero_byte
 from .refusals import Refused, malformed
 from .scope import SCOPE
 from .shape import Check, array, both, byte_string, envelope, record, row, text, uint, words
@@ -53,6 +53,7 @@ ORDERS = {
     ),
     "publish": record({"command": words("publish"), "reason": label, "bundle": hash32}),
     "entities": record({"command": words("entities"), "reason": label, "change": hash32}),
+    "erase": record({"command": words("erase"), "reason": label, "erased": ERASED}),
 }
 
 

@@ -191,6 +191,7 @@ ORDERED = {
     "revocation": lambda body: {"command": "revoke", "reason": body["reason"], "target": body["target"]},
     "halt": lambda body: {"command": "halt", "reason": body["reason"]},
     "entities": lambda body: {"command": "entities", "reason": body["reason"], "change": body["change"]},
+    "erasure": lambda body: {"command": "erase", "reason": body["reason"], "erased": body["erased"]},
 }
 
 
@@ -236,6 +237,7 @@ ASKED = {
     "approval": ("order",),
     "mandate": ("order",),
     "entities": ("order",),
+    "erasure": ("order",),
     "policy": ("order",),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from . import cbor
 from .conventions import entry_hash, hash32, id16, label, name, origin, refusal_code
 from .keys import KEY_PAIR, ROOT, ROOT_RELATION, any_key, ed25519_key
-from .parts import ADMITTED, ENTRY_REF, TARGET, audience, itself, of
+from .parts import ADMITTED, ENTRY_REF, ERASED, TARGET, audience, itself, of
 from .refusals import Refused, malformed
 from .scope import SCOPE
 from .shape import (
@@ -16,7 +16,6 @@ from .shape import (
     kinds,
     record,
     relation,
-    row,
     uint,
     words,
 )
@@ -280,9 +279,12 @@ TYPES = {
         {
             "request": REQUEST,
             "id": id16,
-            "erased": array(row(uint(), hash32), 1, ascending=tuple),
+            "erased": ERASED,
             "reason": label,
             "by": PRINCIPAL,
+            "action": ACTION,
+            "policy": POLICY,
+            "facts": hash32,
             "time_ms": uint(),
         }
     ),

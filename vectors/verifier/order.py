@@ -460,6 +460,11 @@ def accept_entities(state: State, at: Recorded) -> None:
     state.entities = body
 
 
+def accept_erasure(state: State, at: Recorded) -> None:
+    """Rule 4: an order; what its commitments are, a bundle does not decide."""
+    judge_order(state, at.entry.body)
+
+
 def accept_shadow(state: State, at: Recorded) -> None:
     """Rule 4: it names the state, the set and the lineage that it stood on; nothing else is asked of it."""
     judge_as_of(state, at.index, at.entry.body["as_of"])
@@ -521,6 +526,7 @@ ACCEPT = {
     "start": accept_start,
     "outcome": accept_outcome,
     "report": accept_report,
+    "erasure": accept_erasure,
 }
 
 

@@ -2,7 +2,7 @@
 
 from .conventions import hash32, id16, name, origin
 from .refusals import malformed
-from .shape import both, byte_string, kinds, record, uint
+from .shape import array, both, byte_string, kinds, record, row, uint
 
 
 def itself(value):
@@ -34,6 +34,8 @@ TARGET = kinds(
     }
 )
 ENTRY_REF = record({"ledger": origin, "index": uint(), "entry": hash32})
+# Commitments in entries, whose values are erased.
+ERASED = array(row(uint(), hash32), 1, ascending=tuple)
 ADMITTED = record({"execution": id16, "nonce": hash32})
 
 

@@ -12,7 +12,7 @@ USE = (
 )
 DECISION = (
     "policy_denied evaluation_error gate_failed approval_pending approval_rejected unauthenticated rate_limited "
-    "facts_changed"
+    "facts_changed still_needed"
 )
 SERVICE = "authority_unreachable ledger_unavailable internal"
 

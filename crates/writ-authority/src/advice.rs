@@ -227,6 +227,7 @@ impl Authority {
             approvals: Vec::new(),
             answers: None,
             changes: None,
+            values: None,
             labels,
             caused,
             mandate: None,

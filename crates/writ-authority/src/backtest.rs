@@ -490,6 +490,7 @@ impl Found {
                 Command::Mandate(_) => (order.command.as_str(), "this".to_owned()),
                 Command::Publish(_) => ("publish", "this".to_owned()),
                 Command::Entities(_) => ("entities", "this".to_owned()),
+                Command::Erase(_) => ("erase", "this".to_owned()),
             },
             Action::Advice(question) => ("advise", told(question)),
         };

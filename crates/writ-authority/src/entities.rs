@@ -11,6 +11,7 @@ use crate::decision::{Case, Ruling, opening};
 use crate::error::AuthorityError;
 use crate::hold::asks;
 use crate::policies::ActiveSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use writ_ledger::{Draft, Kept, LedgerError, Proposal, Reader, Receipt};
 use writ_policy::{Decision, EntitySnapshot, Facts, PolicyError, PolicySet, decide};
@@ -21,7 +22,7 @@ use writ_protocol::entry::{Body, Entities, Genesis, Positive};
 use writ_protocol::order::ActiveEntities;
 use writ_protocol::statement::Ask;
 use writ_protocol::{Code, Name, OrderId, Refusal};
-use writ_tlog::{Hash, sha256};
+use writ_tlog::{Hash, LeafIndex, sha256};
 
 /// How often a change is decided again because policies or entities have changed meanwhile.
 const DECISIONS_MAX: usize = 8;
@@ -219,20 +220,42 @@ pub(crate) fn recorded_entities(
 ) -> Result<Option<EntitySnapshot>, AuthorityError> {
     let Some(active) = active else { return Ok(None) };
     let missing = || AuthorityError::EntitiesMissing { epoch: active.entities.epoch.get(), at: active.at.get() };
+    made_again(reader, active, &BTreeSet::new())?.ok_or_else(missing).map(Some)
+}
+
+/// Whether the entities in force could not be made again without these changes.
+pub(crate) fn rests_on(
+    reader: &Reader,
+    active: Option<&ActiveEntities>,
+    changes: &BTreeSet<LeafIndex>,
+) -> Result<bool, AuthorityError> {
+    match active {
+        Some(active) if !changes.is_empty() => Ok(made_again(reader, active, changes)?.is_none()),
+        Some(_) | None => Ok(false),
+    }
+}
+
+/// The entities in force, made again without these changes and those that were erased; nothing where something else comes of that.
+fn made_again(
+    reader: &Reader,
+    active: &ActiveEntities,
+    without: &BTreeSet<LeafIndex>,
+) -> Result<Option<EntitySnapshot>, AuthorityError> {
     let (mut snapshot, mut digest) = (EntitySnapshot::default(), None);
     for at in &active.changes {
-        let stored = reader.entry(*at)?.ok_or_else(missing)?;
-        let Body::Entities(entities) = stored.decode(reader.origin())?.body else { return Err(missing()) };
+        let Some(stored) = reader.entry(*at)? else { return Ok(None) };
+        let Body::Entities(entities) = stored.decode(reader.origin())?.body else { return Ok(None) };
         digest = match reader.kept(*at, CommitmentKind::Entities, &entities.content)? {
-            Kept::Value(opening) => {
+            Kept::Value(opening) if !without.contains(at) => {
                 let change = EntityChange::decode(&opening.value)?;
-                snapshot = snapshot.with(&change).map_err(|_| missing())?;
+                let Ok(changed) = snapshot.with(&change) else { return Ok(None) };
+                snapshot = changed;
                 Some(change.snapshot(&snapshot.root()))
             }
-            Kept::Erased | Kept::Nothing => None,
+            Kept::Value(_) | Kept::Erased | Kept::Nothing => None,
         };
     }
-    if digest == Some(active.entities.snapshot) { Ok(Some(snapshot)) } else { Err(missing()) }
+    Ok((digest == Some(active.entities.snapshot)).then_some(snapshot))
 }
 
 /// The entities in force by the control chain in a store, wherever its node runs; none, where none were ever put there.

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use writ_ledger::Kept;
+use writ_ledger::audit::Audited;
 use writ_policy::{Changes, EntitySnapshot, PolicySet, Semantics};
 use writ_protocol::entities::EntityChange;
-use writ_protocol::entry::{Body, Entities, Policy};
+use writ_protocol::entry::{Entities, Policy};
 use writ_tlog::Hash;
 
 /// Snapshots that are kept: a denial may stand a little after the change that ended what it was decided on. They share all that is the same.
@@ -123,13 +124,9 @@ impl EntityHistory {
 
 impl Run {
     /// A change of entities was permitted for what it does, and makes the snapshot that it says.
-    pub(crate) fn entities(
-        &mut self,
-        entities: &Entities,
-        body: &Body,
-        values: &[(Hash, Kept)],
-    ) -> Result<(), Verdict> {
-        let judged = self.decided(body, values).unwrap_or(Err(Verdict::BeforePolicy));
+    pub(crate) fn entities(&mut self, entities: &Entities, audited: &Audited) -> Result<(), Verdict> {
+        let values = audited.values.as_slice();
+        let judged = self.decided(&audited.body, audited).unwrap_or(Err(Verdict::BeforePolicy));
         let set = self.set(&entities.policy);
         let does = set.and_then(|set| self.entities.changes(entities, &set, values));
         self.entities.enter(entities, values).map_err(Verdict::Differs)?;

@@ -11,7 +11,7 @@ use crate::policies::ActiveSet;
 use crate::waiting::Asked;
 use writ_ledger::{Draft, Held, Kept, LedgerError, Proposal, Receipt};
 use writ_policy::{Answered, Facts, Hold as Wait};
-use writ_protocol::action::{Action, Command, CommitmentKind, Held as Named, Opening, Order};
+use writ_protocol::action::{CommitmentKind, Held as Named, Opening};
 use writ_protocol::cbor::Encode;
 use writ_protocol::entry::{
     Approval, ApprovalFields, Ascending, AssertedPrincipal, Audience, EntryRef, Hold, HoldFields, Need, Verdict,
@@ -359,19 +359,5 @@ impl Authority {
             statement: writ_protocol::cbor::Bytes(case.request_opening.value.clone()),
         };
         Ok(Draft::Approval(Approval::new(fields).map_err(Refusal::from)?))
-    }
-}
-
-/// The hold that an order answers.
-pub(crate) fn answers(action: &Action) -> Option<(&Named, Verdict)> {
-    match action {
-        Action::Order(Order { command: Command::Answer(verdict, named), .. }) => Some((named, *verdict)),
-        Action::Order(Order {
-            command:
-                Command::Revoke(_) | Command::Halt | Command::Mandate(_) | Command::Publish(_) | Command::Entities(_),
-            ..
-        })
-        | Action::Exec(_)
-        | Action::Advice(_) => None,
     }
 }

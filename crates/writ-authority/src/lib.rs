@@ -15,6 +15,7 @@ mod decision;
 mod disclosure;
 mod entities;
 mod entity_history;
+mod erase;
 mod error;
 mod folder;
 mod history;

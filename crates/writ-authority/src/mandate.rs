@@ -150,7 +150,12 @@ pub(crate) fn hands_on(action: &Action) -> Option<&EntryRef> {
         Action::Order(Order { command: Command::Mandate(given), .. }) => given.parent.as_ref(),
         Action::Order(Order {
             command:
-                Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Publish(_) | Command::Entities(_),
+                Command::Revoke(_)
+                | Command::Halt
+                | Command::Answer(..)
+                | Command::Publish(_)
+                | Command::Entities(_)
+                | Command::Erase(_),
             ..
         })
         | Action::Exec(_)

@@ -4,9 +4,10 @@ use crate::answer::Answer;
 use crate::authority::{Authority, random};
 use crate::caller::{Caller, Received};
 use crate::decision::{Case, Ruling, opening};
+use crate::erase::erasure;
 use crate::error::AuthorityError;
-use crate::hold::{answers, asks};
-use crate::mandate::hands_on;
+use crate::hold::asks;
+use crate::policies::ActiveSet;
 use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
 use writ_policy::{Decision, Facts, decide};
 use writ_protocol::action::{Action, Command, CommitmentKind, Order};
@@ -46,26 +47,17 @@ impl Authority {
         match order.command {
             Command::Publish(_) => return self.deny(case, None, Ruling::of(&without_bundle())).await,
             Command::Entities(_) => return self.deny(case, None, Ruling::of(&without_change())).await,
-            Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Mandate(_) => {}
+            Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Mandate(_) | Command::Erase(_) => {}
         }
         let mut last = Refusal::new(Code::FactsChanged, "the control chain kept growing; ask again");
         for _ in 0..DECISIONS_MAX {
             let active = self.policies.active();
             let head = self.ledger.published().control.head().head;
-            let answered = match answers(&case.action) {
-                None => None,
-                Some((held, _)) => match self.answered(case, &active, held) {
-                    Ok(answered) => Some(answered),
-                    Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
-                    Err(error) => return Err(error),
-                },
-            };
-            let mandate = match hands_on(&case.action).map(|named| self.handed_on(named)).transpose() {
-                Ok(mandate) => mandate,
+            let facts = match self.facts_of_order(case, &active, &order.command) {
+                Ok(facts) => facts,
                 Err(AuthorityError::Refused(refusal)) => return self.deny(case, None, Ruling::of(&refusal)).await,
                 Err(error) => return Err(error),
             };
-            let facts = Facts { answers: answered, mandate, ..self.order_facts(case) };
             let permit = match decide(&active.set, &case.action, &facts) {
                 Decision::Permit(permit) => permit,
                 // Nothing of policy makes an order wait; were it so, it would not be carried out.
@@ -80,6 +72,15 @@ impl Authority {
                         .map(|answer| answer.because(&active, case, &facts));
                 }
             };
+            if let Command::Erase(named) = &order.command {
+                match self.spared(named) {
+                    Ok(()) => {}
+                    Err(AuthorityError::Refused(refusal)) => {
+                        return self.deny(case, Some((&active, &facts)), Ruling::of(&refusal)).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
             let committed = opening(CommitmentKind::Facts, facts.to_cbor())?;
             let stands = Stands { facts: committed.commitment(), policy: active.decided_by(permit.reasons)? };
             let draft = draft(case, order, stands, &facts)?;
@@ -101,6 +102,20 @@ impl Authority {
         self.deny(case, None, Ruling::of(&last)).await
     }
 
+    /// The facts of an order, with what is known of what it is about.
+    fn facts_of_order(&self, case: &Case<'_>, active: &ActiveSet, command: &Command) -> Result<Facts, AuthorityError> {
+        let facts = self.order_facts(case);
+        Ok(match command {
+            Command::Answer(_, held) => Facts { answers: Some(self.answered(case, active, held)?), ..facts },
+            Command::Mandate(given) => {
+                let mandate = given.parent.as_ref().map(|named| self.handed_on(named)).transpose()?;
+                Facts { mandate, ..facts }
+            }
+            Command::Erase(named) => Facts { values: Some(self.named(named)?), ..facts },
+            Command::Revoke(_) | Command::Halt | Command::Publish(_) | Command::Entities(_) => facts,
+        })
+    }
+
     pub(crate) fn order_facts(&self, case: &Case<'_>) -> Facts {
         Facts {
             now_ms: self.now_ms(),
@@ -111,6 +126,7 @@ impl Authority {
             approvals: Vec::new(),
             answers: None,
             changes: None,
+            values: None,
             labels: Vec::new(),
             caused: None,
             mandate: None,
@@ -128,7 +144,7 @@ struct Stands {
 
 fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Result<Draft, AuthorityError> {
     let (Stands { facts, policy }, time_ms) = (stands, decided.now_ms);
-    let (by, id, action) = (case.asker.principal.clone(), OrderId::new(time_ms, random()?), case.action_ref());
+    let (by, id, action) = (case.asker.principal.clone(), order_id(decided)?, case.action_ref());
     let (reason, request) = (order.reason.clone(), case.request_ref());
     // The sequencer gives it its place in the chain.
     let control = Genesis::CONTROL;
@@ -140,9 +156,14 @@ fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Res
         Command::Halt => Draft::Halt(Halt { by, id, facts, action, policy, reason, control, request, time_ms }),
         Command::Answer(verdict, held) => Authority::approval(case, (held, *verdict), decided, (facts, policy))?,
         Command::Mandate(given) => Authority::mandate(case, given, decided, (facts, policy))?,
+        Command::Erase(named) => erasure(case, named, &order.reason, decided, (facts, policy))?,
         Command::Publish(_) => return Err(without_bundle().into()),
         Command::Entities(_) => return Err(without_change().into()),
     })
+}
+
+pub(crate) fn order_id(decided: &Facts) -> Result<OrderId, AuthorityError> {
+    Ok(OrderId::new(decided.now_ms, random()?))
 }
 
 /// An order to change entities comes with the change.

@@ -3,6 +3,7 @@
 //! The audit gives each entry on as it has read and verified it, so that nothing is read twice; deciding goes on beside it, on a thread
 //! of its own.
 
+mod erasures;
 mod mandates;
 mod opinions;
 
@@ -107,7 +108,8 @@ fn matters(body: &Body) -> bool {
         | Body::Shadow(_)
         | Body::Advised(_)
         | Body::Revocation(_)
-        | Body::Halt(_) => true,
+        | Body::Halt(_)
+        | Body::Erasure(_) => true,
         Body::Gateway(_)
         | Body::RootOrder(_)
         | Body::Tally(_)
@@ -115,7 +117,6 @@ fn matters(body: &Body) -> bool {
         | Body::Start(_)
         | Body::Outcome(_)
         | Body::Report(_)
-        | Body::Erasure(_)
         | Body::Seal(_) => false,
     }
 }
@@ -180,7 +181,7 @@ impl Run {
                 Ok(()) => return,
                 Err(what) => Err(Verdict::Differs(what)),
             },
-            Body::Entities(entities) => self.entities(entities, &entry.body, values),
+            Body::Entities(entities) => self.entities(entities, entry),
             body @ (Body::Grant(_)
             | Body::Denial(_)
             | Body::Hold(_)
@@ -198,7 +199,7 @@ impl Run {
             | Body::Outcome(_)
             | Body::Report(_)
             | Body::Erasure(_)
-            | Body::Seal(_)) => match self.decided(body, values) {
+            | Body::Seal(_)) => match self.decided(body, entry) {
                 Some(judged) => judged.map(drop),
                 None => return,
             },
@@ -235,7 +236,8 @@ impl Run {
     }
 
     /// Derives a decision again; nothing, where the entry is none.
-    pub(crate) fn decided(&self, body: &Body, values: &[(Hash, Kept)]) -> Option<Result<Derived, Verdict>> {
+    pub(crate) fn decided(&self, body: &Body, audited: &Audited) -> Option<Result<Derived, Verdict>> {
+        let values = audited.values.as_slice();
         match body {
             Body::Grant(grant) => Some(self.grant(grant, values)),
             Body::Denial(denial) => Some(self.denial(denial, values)),
@@ -254,6 +256,7 @@ impl Run {
             })),
             Body::Approval(approval) => Some(self.approval(approval, values)),
             Body::Mandate(mandate) => Some(self.mandate(mandate, values)),
+            Body::Erasure(erasure) => Some(self.erasure(erasure, audited)),
             Body::Shadow(shadow) => Some(self.shadow(shadow, values)),
             Body::Advised(advised) => Some(self.advised(advised, values)),
             Body::Genesis(_)
@@ -265,7 +268,6 @@ impl Run {
             | Body::Start(_)
             | Body::Outcome(_)
             | Body::Report(_)
-            | Body::Erasure(_)
             | Body::Seal(_) => None,
         }
     }

@@ -12,9 +12,9 @@ use writ_ledger::{Kept, LedgerError, Reader, Ruled, StoredEntry};
 use writ_policy::{Decision, Depth, Explanation, Permit, advise, explain};
 use writ_protocol::action::{Action, Opening};
 use writ_protocol::entry::{
-    ActionRef, Advised, AdvisedFields, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Grant,
-    GrantFields, Hold, HoldFields, Mandate, MandateFields, Opinion, Policy, Principal, RequestRef, Shadow,
-    ShadowFields, Would,
+    ActionRef, Advised, AdvisedFields, Approval, ApprovalFields, Ascending, Body, Denial, EntryRef, EntryType, Erasure,
+    ErasureFields, Grant, GrantFields, Hold, HoldFields, Mandate, MandateFields, Opinion, Policy, Principal,
+    RequestRef, Shadow, ShadowFields, Would,
 };
 use writ_protocol::{Code, Entry};
 use writ_tlog::{Hash, LeafIndex, sha256};
@@ -160,7 +160,7 @@ pub fn retell(reader: &Reader, index: LeafIndex) -> Result<Retold, RetellError> 
     for (above, mandate) in named.map(|named| reader.mandate_chain(named)).transpose()?.flatten().unwrap_or_default() {
         run.given(above.index, &mandate);
     }
-    let (outcome, explanation, action) = match run.decided(&audited.body, &audited.values) {
+    let (outcome, explanation, action) = match run.decided(&audited.body, &audited) {
         Some(Ok(derived)) => {
             let outcome = compared(&run, &audited, &derived, &entry, &stored);
             let set = policy.and_then(|policy| run.set(policy));
@@ -185,7 +185,15 @@ fn read(reader: &Reader, stored: &StoredEntry, body: Body) -> Result<Audited, Le
     let values = held
         .map(|(kind, commitment)| Ok((commitment, reader.kept(stored.index, kind, &commitment)?)))
         .collect::<Result<Vec<_>, LedgerError>>()?;
-    Ok(Audited { index: stored.index, body, values })
+    let mut named = Vec::new();
+    if let Body::Erasure(erasure) = &body {
+        for index in erasure.entries() {
+            if let Some(entry) = reader.entry(index)? {
+                named.push((index, entry.decode(reader.origin())?.body));
+            }
+        }
+    }
+    Ok(Audited { index: stored.index, body, values, named })
 }
 
 /// What stood before the decision: the limits of the domain, the set it names, and who approved the hold that it resolves.
@@ -343,6 +351,12 @@ fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Optio
             (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
             *mandate = Mandate::new(fields).ok()?;
         }
+        Body::Erasure(erasure) => {
+            let mut fields = ErasureFields::clone(erasure);
+            (fields.facts, fields.action) = (commitment(erasure.facts)?, action(erasure.action.digest)?);
+            (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
+            *erasure = Erasure::new(fields).ok()?;
+        }
         Body::Genesis(_)
         | Body::Gateway(_)
         | Body::RootOrder(_)
@@ -357,7 +371,6 @@ fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Optio
         | Body::Start(_)
         | Body::Outcome(_)
         | Body::Report(_)
-        | Body::Erasure(_)
         | Body::Seal(_) => return None,
     }
     Some(body)

@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Revoke(Revoke),
     /// Start nothing more in the domain; what runs already goes on until it ends
     Halt(Halt),
+    /// Erase values from the vault, for good
+    Erase(crate::erase::Args),
     /// Orders of the root members, who alone end a halt
     Root(Root),
     /// Keys of principals

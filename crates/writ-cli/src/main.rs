@@ -9,6 +9,7 @@ mod certificate;
 mod demo;
 mod domain;
 mod entity;
+mod erase;
 mod error;
 mod explained;
 mod holds;
@@ -104,6 +105,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Revoke(revoke) => orders::revoke(&revoke, json),
         Command::Halt(halt) => orders::halt(&halt, json),
         Command::Entity(entity) => entity::run(&entity, json),
+        Command::Erase(erased) => erase::run(&erased, json),
         Command::Status(status) => status::run(&status, json),
         Command::Demo(demo) => demo::run(&demo, json),
         Command::Doctor(doctor) => status::doctor(&doctor, json),

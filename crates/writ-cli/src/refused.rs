@@ -99,6 +99,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
             "wait until something has ended; the node's --slots and --rate say how much goes at a time"
         }
         Code::FactsChanged => "start it once more",
+        Code::StillNeeded => "do first what the reason says, then give the order again",
         Code::AuthorityUnreachable => {
             "see that the node runs (`writ up`) and answers (`writ status`); --domain and --node say where it is"
         }

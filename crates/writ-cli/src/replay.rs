@@ -103,6 +103,7 @@ fn asked(retold: &Retold) -> String {
                 format!("{} {}::{}{above}: {}", order.command.as_str(), to.kind, to.id, order.reason)
             }
             Command::Entities(change) => format!("entities {}: {}", hex(change.as_bytes()), order.reason),
+            Command::Erase(erased) => format!("erase {}: {}", crate::erase::told(erased), order.reason),
             Command::Publish(bundle) => format!("publish {}: {}", hex(bundle.as_bytes()), order.reason),
         },
         Some(Action::Advice(question)) => crate::render::asked_about(question),

@@ -3,6 +3,8 @@
 
 #[path = "governed/ceremony.rs"]
 mod ceremony;
+#[path = "governed/erase.rs"]
+mod erase;
 #[path = "governed/explained.rs"]
 mod explained;
 #[path = "governed/holds.rs"]

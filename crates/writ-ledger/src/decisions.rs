@@ -9,8 +9,8 @@ use std::ops::Range;
 use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
-    ActionRef, Advised, ApprovalFields, Denial, Entities, EntryType, Grant, Halt, Hold, MandateFields, Policy,
-    Principal, Revocation, Shadow,
+    ActionRef, Advised, ApprovalFields, Denial, Entities, EntryType, ErasureFields, Grant, Halt, Hold, MandateFields,
+    Policy, Principal, Revocation, Shadow,
 };
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
@@ -82,6 +82,10 @@ impl Ruled {
                 let MandateFields { by, action, facts, policy, time_ms, .. } = (*mandate).clone();
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
             }
+            Body::Erasure(erasure) => {
+                let ErasureFields { by, action, facts, policy, time_ms, .. } = (*erasure).clone();
+                Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
+            }
             Body::Genesis(_)
             | Body::Gateway(_)
             | Body::RootOrder(_)
@@ -91,14 +95,13 @@ impl Ruled {
             | Body::Start(_)
             | Body::Outcome(_)
             | Body::Report(_)
-            | Body::Erasure(_)
             | Body::Seal(_) => None,
         }
     }
 }
 
 /// The types of these entries.
-const DECIDED: [EntryType; 10] = [
+const DECIDED: [EntryType; 11] = [
     EntryType::Grant,
     EntryType::Denial,
     EntryType::Hold,
@@ -108,6 +111,7 @@ const DECIDED: [EntryType; 10] = [
     EntryType::Advised,
     EntryType::Revocation,
     EntryType::Halt,
+    EntryType::Erasure,
     EntryType::Entities,
 ];
 

@@ -123,7 +123,8 @@ impl Reader {
         self.indices("SELECT idx FROM caused WHERE parent_idx = ?1 ORDER BY idx", at.get())
     }
 
-    fn executions_of(&self, at: LeafIndex) -> Result<Vec<Execution>, LedgerError> {
+    /// The executions that a grant has begun.
+    pub fn executions_of(&self, at: LeafIndex) -> Result<Vec<Execution>, LedgerError> {
         let mut query =
             self.connection().prepare_cached("SELECT execution FROM spent WHERE grant_idx = ?1 ORDER BY usage")?;
         let ids = query.query_map([sql(at.get())], |row| row.get::<_, [u8; 16]>(0))?.collect::<Result<Vec<_>, _>>()?;

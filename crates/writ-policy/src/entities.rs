@@ -31,6 +31,7 @@ pub(crate) struct Uids {
     pub(crate) delegate: EntityUid,
     pub(crate) advise: EntityUid,
     pub(crate) entities: EntityUid,
+    pub(crate) erase: EntityUid,
     pub(crate) domain: EntityUid,
     executable: EntityTypeName,
     principals: Vec<EntityTypeName>,
@@ -38,8 +39,8 @@ pub(crate) struct Uids {
 
 impl Uids {
     /// The actions of the base schema.
-    pub(crate) const BUILT_IN: [&str; 9] =
-        ["exec", "revoke", "halt", "approve", "reject", "mandate", "delegate", "advise", "entities"];
+    pub(crate) const BUILT_IN: [&str; 10] =
+        ["exec", "revoke", "halt", "approve", "reject", "mandate", "delegate", "advise", "entities", "erase"];
 
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
@@ -52,6 +53,7 @@ impl Uids {
             delegate: uid("Action", "delegate")?,
             advise: uid("Action", "advise")?,
             entities: uid("Action", "entities")?,
+            erase: uid("Action", "erase")?,
             domain: uid(DOMAIN, THIS_DOMAIN)?,
             executable: EntityTypeName::from_str(EXECUTABLE).ok()?,
             principals: PRINCIPAL_TYPES

@@ -41,6 +41,8 @@ pub struct Facts {
     pub answers: Option<Answered>,
     /// What a change of entities changes, if it is one.
     pub changes: Option<Changes>,
+    /// What the values are that an order names, if it names some.
+    pub values: Option<Values>,
     /// What was measured where it would run: ascending by label, each label once.
     pub surroundings: Vec<(Label, String)>,
 }
@@ -106,6 +108,7 @@ impl Encode for Facts {
         let there = [
             self.caused.is_some(),
             !self.labels.is_empty(),
+            self.values.is_some(),
             self.answers.is_some(),
             self.changes.is_some(),
             self.gateway.is_some(),
@@ -122,6 +125,9 @@ impl Encode for Facts {
             writer.field("labels", &self.labels);
         }
         writer.field("now_ms", &self.now_ms);
+        if let Some(values) = &self.values {
+            writer.field("values", values);
+        }
         if let Some(answered) = &self.answers {
             writer.field("answers", answered);
         }
@@ -160,6 +166,7 @@ impl Decode for Facts {
         }
         let labels = labels.unwrap_or_default();
         let now_ms = map.required("now_ms")?;
+        let values = map.optional("values")?;
         let answers = map.optional("answers")?;
         let changes = map.optional("changes")?;
         let gateway = map.optional("gateway")?;
@@ -185,6 +192,7 @@ impl Decode for Facts {
             answers,
             changes,
             gateway,
+            values,
             surroundings,
         };
         facts.judge_form()?;
@@ -244,10 +252,6 @@ impl Changes {
 
 impl Encode for Changes {
     fn encode(&self, writer: &mut Writer) {
-        let texts = |writer: &mut Writer, list: &[String]| {
-            writer.array(list.len());
-            list.iter().for_each(|one| writer.text(one));
-        };
         writer.map(5);
         writer.field("added", &self.added);
         writer.text("types");
@@ -269,6 +273,46 @@ impl Decode for Changes {
         map.end()?;
         Ok(Self { added, removed, changed, types, groups })
     }
+}
+
+/// What the values are that an order names: each of an entry, behind one of its commitments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// Of which kinds: ascending, each once.
+    pub kinds: Vec<String>,
+    /// How many.
+    pub count: u64,
+    /// The types of the entries: ascending, each once.
+    pub entries: Vec<String>,
+    /// Who has asked for what the entries record, as `User::ada`: ascending, each once.
+    pub principals: Vec<String>,
+}
+
+impl Encode for Values {
+    fn encode(&self, writer: &mut Writer) {
+        writer.map(4);
+        writer.field("count", &self.count);
+        for (name, list) in [("kinds", &self.kinds), ("entries", &self.entries), ("principals", &self.principals)] {
+            writer.text(name);
+            texts(writer, list);
+        }
+    }
+}
+
+impl Decode for Values {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, ShapeError> {
+        let mut map = reader.map()?;
+        let count = map.required("count")?;
+        let (Texts(kinds), Texts(entries)) = (map.required("kinds")?, map.required("entries")?);
+        let Texts(principals) = map.required("principals")?;
+        map.end()?;
+        Ok(Self { kinds, count, entries, principals })
+    }
+}
+
+fn texts(writer: &mut Writer, list: &[String]) {
+    writer.array(list.len());
+    list.iter().for_each(|one| writer.text(one));
 }
 
 /// Texts ascending, each once.

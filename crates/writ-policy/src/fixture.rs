@@ -4,7 +4,7 @@ use crate::calendar::Moment;
 use crate::decide::decide;
 use crate::decision::{Decision, Deny, Hold, Permit};
 use crate::error::{PolicyError, Problem};
-use crate::facts::{Answered, Caused, Changes, Facts};
+use crate::facts::{Answered, Caused, Changes, Facts, Values};
 use crate::mandate::Mandated;
 use crate::policy_set::PolicySet;
 use crate::principals::read_principal;
@@ -13,7 +13,7 @@ use crate::text::from_hex;
 use crate::yaml::{self, Fault, Node, Value};
 use std::collections::BTreeSet;
 use writ_protocol::action::{Action, Command, Exec, ExecFields, Given, Held, Interpreter, Order, Stdin, Variables};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Positive, Target, Verdict, Window};
+use writ_protocol::entry::{Ascending, AssertedPrincipal, EntryRef, Positive, Target, Verdict, Window};
 use writ_protocol::scope::{Among, File, Path, Program, Scope, ScopeFields};
 use writ_protocol::{Code, Fingerprint, Label, Name};
 use writ_tlog::{Hash, Origin};
@@ -54,6 +54,10 @@ const FIELDS: &[&str] = &[
     "removed",
     "types",
     "groups",
+    "entries",
+    "kinds",
+    "principals",
+    "count",
     "expect",
     "reasons",
 ];
@@ -63,6 +67,8 @@ const ONLY_RUN: &[&str] =
 
 /// What a change of entities changes, beside how many.
 const ONLY_ENTITIES: &[&str] = &["added", "changed", "removed", "types", "groups"];
+/// What the values are that an order names.
+const ONLY_VALUES: &[&str] = &["entries", "kinds", "principals", "count"];
 
 /// A request and what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,7 +268,8 @@ impl<'a> Form<'a> {
             (_, gateway) => gateway,
         };
         let (approvals, answers) = (self.approvals()?, self.answers(set, &principal)?);
-        let (surroundings, mandate, changes) = (self.surroundings()?, self.mandate()?, self.changes()?);
+        let (surroundings, mandate) = (self.surroundings()?, self.mandate()?);
+        let (changes, values) = (self.changes()?, self.values()?);
         Ok(Facts {
             now_ms,
             auth,
@@ -275,6 +282,7 @@ impl<'a> Form<'a> {
             caused,
             mandate,
             gateway,
+            values,
             surroundings,
         })
     }
@@ -296,13 +304,28 @@ impl<'a> Form<'a> {
             };
         }
         let count = |name| Ok(self.parsed(name, "a number from 0", |text| text.parse().ok())?.unwrap_or(0));
-        let list = |name| {
-            let Some(node) = self.field(name) else { return Ok(Vec::new()) };
-            let listed = texts(node).ok_or_else(|| node.fault(format!("`{name}` is a list of texts")))?;
-            Ok(listed.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
-        };
         let (added, changed, removed) = (count("added")?, count("changed")?, count("removed")?);
-        Ok(Some(Changes { added, removed, changed, types: list("types")?, groups: list("groups")? }))
+        Ok(Some(Changes { added, removed, changed, types: self.list("types")?, groups: self.list("groups")? }))
+    }
+
+    /// What the values are that an order names.
+    fn values(&self) -> Result<Option<Values>, Fault> {
+        if self.field("order").and_then(Node::text) != Some("erase") {
+            return match ONLY_VALUES.iter().find_map(|name| self.field(name)) {
+                Some(node) => Err(node.fault(format!("only `order: erase` has {}", ONLY_VALUES.join(", ")))),
+                None => Ok(None),
+            };
+        }
+        let count = self.parsed("count", "a number from 0", |text| text.parse().ok())?.unwrap_or(1);
+        let (entries, kinds, principals) = (self.list("entries")?, self.list("kinds")?, self.list("principals")?);
+        Ok(Some(Values { kinds, count, entries, principals }))
+    }
+
+    /// Texts, ascending, each once.
+    fn list(&self, name: &str) -> Result<Vec<String>, Fault> {
+        let Some(node) = self.field(name) else { return Ok(Vec::new()) };
+        let listed = texts(node).ok_or_else(|| node.fault(format!("`{name}` is a list of texts")))?;
+        Ok(listed.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// What an order to approve or reject is about: whoever gives it answers for all of its groups.
@@ -459,6 +482,7 @@ impl<'a> Form<'a> {
         let command = match (order.text(), target) {
             (Some("halt"), None) => Command::Halt,
             (Some("entities"), None) => Command::Entities(Hash::from_bytes([0; 32])),
+            (Some("erase"), None) => Command::Erase(Ascending::new([])),
             (Some("revoke"), Some(target)) => Command::Revoke(target),
             (Some("revoke"), None) => return Err(order.fault("an order to revoke has a `target`")),
             (Some(verdict @ ("approve" | "reject")), None) => {
@@ -469,11 +493,13 @@ impl<'a> Form<'a> {
             (Some(command @ ("mandate" | "delegate")), None) => {
                 Command::Mandate(Box::new(self.given(order, command == "delegate")?))
             }
-            (Some("halt" | "approve" | "reject" | "mandate" | "delegate" | "entities"), Some(_)) => {
+            (Some("halt" | "approve" | "reject" | "mandate" | "delegate" | "entities" | "erase"), Some(_)) => {
                 return Err(order.fault("only an order to revoke has a `target`"));
             }
             (Some(_) | None, _) => {
-                return Err(order.fault("`order` is halt, revoke, approve, reject, mandate, delegate or entities"));
+                return Err(
+                    order.fault("`order` is halt, revoke, approve, reject, mandate, delegate, entities or erase")
+                );
             }
         };
         let reason = self.parsed("reason", "a word: a-z 0-9 . _ -", |text| Label::new(text).ok())?;

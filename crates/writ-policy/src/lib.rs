@@ -60,7 +60,7 @@ pub use error::{PolicyError, Problem};
 pub use explain::{
     Change, Condition, Depth, Edit, Explanation, Missed, Node, Part, Read, Remedy, Role, Told, Truth, Wanted, explain,
 };
-pub use facts::{Answered, Caused, Changes, Facts, LABELS_MAX, SURROUNDINGS_MAX};
+pub use facts::{Answered, Caused, Changes, Facts, LABELS_MAX, SURROUNDINGS_MAX, Values};
 pub use fixture::{Fixture, Tested};
 pub use gate::{Gate, GateResult, Gated, ID_CHARS_MAX, gate, gate_with};
 pub use issuers::{Issuer, IssuerKeys, is_place};

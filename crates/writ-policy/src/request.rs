@@ -65,6 +65,7 @@ impl Asked {
                 Command::Mandate(ref given) if given.parent.is_none() => (&set.uids.mandate, set.uids.domain.clone()),
                 Command::Mandate(_) => (&set.uids.delegate, set.uids.domain.clone()),
                 Command::Entities(_) => (&set.uids.entities, set.uids.domain.clone()),
+                Command::Erase(_) => (&set.uids.erase, set.uids.domain.clone()),
                 // The set in force has no say in what replaces it: its authors have.
                 Command::Publish(_) => return Err(Obstacle::error("publishing a policy set is not decided by policy")),
             },
@@ -359,6 +360,7 @@ fn context<'a>(
             context.put("groups", || groups);
         }
         Action::Order(Order { command: Command::Entities(_), .. }) => put_changes(&mut context, facts)?,
+        Action::Order(Order { command: Command::Erase(_), .. }) => put_values(&mut context, facts)?,
         Action::Order(Order { command: Command::Mandate(given), .. }) => {
             if given.parent.is_some() && facts.mandate.is_none() {
                 return Err(Obstacle::error("to hand on a mandate needs what is known of it"));
@@ -398,6 +400,17 @@ fn put_changes(context: &mut Pairs<'_>, facts: &Facts) -> Result<(), Obstacle> {
         context.put(name, || count);
     }
     for (name, list) in [("types", &changes.types), ("groups", &changes.groups)] {
+        context.put(name, || Expression::new_set(list.iter().cloned().map(Expression::new_string)));
+    }
+    Ok(())
+}
+
+fn put_values(context: &mut Pairs<'_>, facts: &Facts) -> Result<(), Obstacle> {
+    let values = facts.values.as_ref();
+    let values = values.ok_or_else(|| Obstacle::error("an order about values needs what they are"))?;
+    let count = long(values.count, "the number of values")?;
+    context.put("count", || count);
+    for (name, list) in [("entries", &values.entries), ("kinds", &values.kinds), ("principals", &values.principals)] {
         context.put(name, || Expression::new_set(list.iter().cloned().map(Expression::new_string)));
     }
     Ok(())

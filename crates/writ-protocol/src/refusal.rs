@@ -85,6 +85,8 @@ pub enum Code {
     RateLimited,
     /// What the decision stood on changed before it was recorded, and again on each new decision.
     FactsChanged,
+    /// Something still rests on a value that was to be erased.
+    StillNeeded,
     /// The authority did not answer.
     AuthorityUnreachable,
     /// The ledger cannot record, so nothing may happen.
@@ -138,6 +140,7 @@ impl Code {
         Self::Unauthenticated,
         Self::RateLimited,
         Self::FactsChanged,
+        Self::StillNeeded,
         Self::AuthorityUnreachable,
         Self::LedgerUnavailable,
         Self::Internal,
@@ -186,6 +189,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::RateLimited => "rate_limited",
             Self::FactsChanged => "facts_changed",
+            Self::StillNeeded => "still_needed",
             Self::AuthorityUnreachable => "authority_unreachable",
             Self::LedgerUnavailable => "ledger_unavailable",
             Self::Internal => "internal",

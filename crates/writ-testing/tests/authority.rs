@@ -19,6 +19,8 @@ mod concurrency;
 mod decisions;
 #[path = "authority/entities.rs"]
 mod entities;
+#[path = "authority/erase.rs"]
+mod erase;
 #[path = "authority/explained.rs"]
 mod explained;
 #[path = "authority/history.rs"]

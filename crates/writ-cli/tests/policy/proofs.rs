@@ -155,7 +155,7 @@ fn another_schema_is_accepted_or_refused() {
     // One more action in a group, and a policy that has not changed permits it.
     let schema = |group: &str| {
         format!(
-            "action deploys;\naction erase{group} appliesTo {{ principal: [User], resource: Executable, context: {{}} }};\n"
+            "action deploys;\naction scrub{group} appliesTo {{ principal: [User], resource: Executable, context: {{}} }};\n"
         )
     };
     let policy = "@id(\"deploys\") permit (principal, action in Action::\"deploys\", resource);\n";

@@ -71,7 +71,23 @@ impl<'a> Meaning<'a> {
             Err(OrderError::Records(error)) => return Err(error),
         }
         let values = self.vault(at, &entry.body, findings)?;
-        Ok(Some(Audited { index: at, body: entry.body, values }))
+        let named = self.named(&entry.body)?;
+        Ok(Some(Audited { index: at, body: entry.body, values, named }))
+    }
+
+    /// The entries whose values an erasure erases. What is wrong with one of them was said before.
+    fn named(&self, body: &Body) -> Result<Vec<(LeafIndex, Body)>, LedgerError> {
+        let Body::Erasure(erasure) = body else { return Ok(Vec::new()) };
+        let mut named = Vec::new();
+        for index in erasure.entries() {
+            match store::entry(self.store, index).and_then(|stored| stored.map(|it| it.decode(self.origin)).transpose())
+            {
+                Ok(entry) => named.extend(entry.map(|entry| (index, entry.body))),
+                Err(LedgerError::Inconsistent(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(named)
     }
 
     /// Whether this entry is a seal that ends a batch as it must.

@@ -44,6 +44,8 @@ pub struct Audited {
     pub body: Body,
     /// What the vault holds for each of its commitments. A value opens its commitment, or it is a finding and not here.
     pub values: Vec<(Hash, Kept)>,
+    /// The entries whose values it erases, if it is an erasure.
+    pub named: Vec<(LeafIndex, Body)>,
 }
 
 /// Audits the store at `store` against the pins, and against the mark if its path is given. `progress` is told how many of how many entries are read.

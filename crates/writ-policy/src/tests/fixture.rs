@@ -100,6 +100,7 @@ pub(super) fn facts() -> Facts {
         approvals: vec![],
         answers: None,
         changes: None,
+        values: None,
         labels: Vec::new(),
         mandate: None,
         caused: None,

@@ -1,5 +1,5 @@
 use crate::cbor::{Decode, Encode, MapReader, Reader, ShapeError, Writer};
-use crate::entry::{AssertedPrincipal, EntryRef, Target, Verdict};
+use crate::entry::{Ascending, AssertedPrincipal, EntryRef, Erased, Target, Verdict};
 use crate::name::Label;
 use crate::scope::Scope;
 use writ_tlog::Hash;
@@ -28,6 +28,8 @@ pub enum Command {
     Publish(Hash),
     /// The entities are changed so: SHA-256 of the change.
     Entities(Hash),
+    /// These values are gone from the vault.
+    Erase(Ascending<Erased>),
 }
 
 /// A hold that is answered, and what it is about: whoever answers has computed the digest of what they were shown.
@@ -61,6 +63,7 @@ impl Command {
             Self::Halt => "halt",
             Self::Publish(_) => "publish",
             Self::Entities(_) => "entities",
+            Self::Erase(_) => "erase",
         }
     }
 }
@@ -102,6 +105,11 @@ impl Encode for Order {
                 writer.field("change", change);
                 writer.field("reason", &self.reason);
             }
+            Command::Erase(erased) => {
+                writer.map(3);
+                writer.field("erased", erased);
+                writer.field("reason", &self.reason);
+            }
         }
         writer.field("command", self.command.as_str());
     }
@@ -137,6 +145,15 @@ impl Decode for Order {
                 map.constant("command", "entities")?;
                 (Command::Entities(change), reason)
             }
+            "erase" => {
+                let erased: Ascending<Erased> = map.required("erased")?;
+                if erased.as_slice().is_empty() {
+                    return Err(ShapeError::expected("at least one commitment"));
+                }
+                let reason = map.required("reason")?;
+                map.constant("command", "erase")?;
+                (Command::Erase(erased), reason)
+            }
             "mandate" | "delegate" => {
                 let (to, scope) = (map.required("to")?, map.required("scope")?);
                 let parent = if command == "delegate" { Some(map.required("parent")?) } else { None };
@@ -146,7 +163,7 @@ impl Decode for Order {
             }
             _ => {
                 return Err(ShapeError::expected(
-                    "a command: revoke, halt, approve, reject, mandate, delegate, publish or entities",
+                    "a command: revoke, halt, approve, reject, mandate, delegate, publish, entities or erase",
                 ));
             }
         };

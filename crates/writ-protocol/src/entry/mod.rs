@@ -408,12 +408,15 @@ impl Body {
                 held.push((CommitmentKind::Facts, body.facts));
                 held.push((CommitmentKind::Entities, body.content));
             }
+            Self::Erasure(body) => {
+                held.push((CommitmentKind::Action, body.action.digest));
+                held.push((CommitmentKind::Facts, body.facts));
+            }
             Self::Policy(body) => {
                 held.push((CommitmentKind::Policy, body.content));
                 held.extend(body.report.map(|report| (CommitmentKind::Text, report)));
             }
             Self::Gateway(_)
-            | Self::Erasure(_)
             | Self::Tally(_)
             | Self::Genesis(_)
             | Self::RootOrder(_)

@@ -37,6 +37,7 @@ impl Body {
             Self::Halt(body) => kind && said(&body.reason, Command::Halt),
             Self::Advised(body) => matches!(action, Action::Advice(question) if body.is_about(question)),
             Self::Entities(body) => kind && said(&body.reason, Command::Entities(body.change)),
+            Self::Erasure(body) => kind && said(&body.reason, Command::Erase(body.erased.clone())),
             Self::Genesis(_)
             | Self::Gateway(_)
             | Self::RootOrder(_)
@@ -52,7 +53,6 @@ impl Body {
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
-            | Self::Erasure(_)
             | Self::Seal(_) => kind,
         }
     }
@@ -70,6 +70,7 @@ impl Body {
             Self::Revocation(body) => Some(&body.action),
             Self::Halt(body) => Some(&body.action),
             Self::Entities(body) => Some(&body.action),
+            Self::Erasure(body) => Some(&body.action),
             Self::Genesis(_)
             | Self::Gateway(_)
             | Self::RootOrder(_)
@@ -79,7 +80,6 @@ impl Body {
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
-            | Self::Erasure(_)
             | Self::Seal(_) => None,
         }
     }
@@ -122,15 +122,16 @@ impl Body {
                 | Self::Policy(_)
                 | Self::Approval(_)
                 | Self::Mandate(_)
-                | Self::Entities(_),
+                | Self::Entities(_)
+                | Self::Erasure(_),
                 Ask::Order,
             ) => true,
             (_, Ask::Authorize(_) | Ask::Order | Ask::Shadow(_)) => false,
         })
     }
 
-    /// Who has asked for what it records, if anybody has.
-    fn asker(&self) -> Option<&Principal> {
+    /// Who has asked for what it records, or ordered it, if anybody has.
+    pub fn asker(&self) -> Option<&Principal> {
         match self {
             Self::Grant(body) => Some(&body.principal),
             Self::Denial(body) => Some(&body.principal),
@@ -142,16 +143,16 @@ impl Body {
             Self::Halt(body) => Some(&body.by),
             Self::Policy(body) => Some(&body.by),
             Self::Entities(body) => Some(&body.by),
+            Self::Advised(body) => Some(&body.principal),
+            Self::Erasure(body) => Some(&body.by),
             Self::Gateway(_)
             | Self::Genesis(_)
             | Self::RootOrder(_)
-            | Self::Advised(_)
             | Self::Tally(_)
             | Self::Spend(_)
             | Self::Start(_)
             | Self::Outcome(_)
             | Self::Report(_)
-            | Self::Erasure(_)
             | Self::Seal(_) => None,
         }
     }

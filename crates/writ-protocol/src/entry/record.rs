@@ -3,8 +3,9 @@
 use crate::cbor::{Bytes, Decode, Encode, Reader, ShapeError, Writer, record};
 use crate::id::OrderId;
 use crate::name::Label;
-use crate::parts::{Ascending, Positive, Principal, RequestRef};
-use writ_tlog::{Hash, Origin};
+use crate::parts::{ActionRef, Ascending, Policy, Positive, Principal, RequestRef};
+use std::collections::BTreeSet;
+use writ_tlog::{Hash, LeafIndex, Origin};
 
 record! {
     /// A statement by a gateway.
@@ -21,8 +22,14 @@ record! {
         by: ! Principal,
         /// Of this order.
         id: ! OrderId,
+        /// Commitment to the facts that it was decided on.
+        facts: ! Hash,
+        /// The order itself.
+        action: ! ActionRef,
         /// What was erased.
         erased: ! Ascending<Erased>,
+        /// Under which policy.
+        policy: ! Policy,
         /// Why.
         reason: ! Label,
         /// The request that led to it.
@@ -67,6 +74,11 @@ impl Erasure {
             return Err(ShapeError::expected("at least one commitment"));
         }
         Ok(Self(fields))
+    }
+
+    /// The entries whose values are gone, ascending.
+    pub fn entries(&self) -> BTreeSet<LeafIndex> {
+        self.erased.as_slice().iter().map(|one| LeafIndex::new(one.index)).collect()
     }
 }
 

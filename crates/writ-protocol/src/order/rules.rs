@@ -585,7 +585,7 @@ impl<R: Records> Rules<'_, R> {
     }
 
     fn erasure(&self, erasure: &Erasure) -> Result<(), OrderError<R::Error>> {
-        self.new_id(erasure.id.as_bytes())?;
+        self.order(&erasure.by, &erasure.id, &erasure.action, &erasure.policy)?;
         for erased in erasure.erased.as_slice() {
             match Self::read(self.records.commitment(LeafIndex::new(erased.index), &erased.commitment))? {
                 Lookup::Found(()) | Lookup::Unknown => {}

@@ -102,14 +102,14 @@ fn a_body_tells_what_it_commits_to() {
                 let signed = (CommitmentKind::Request, mandate.request.digest);
                 vec![(CommitmentKind::Action, mandate.action.digest), facts, signed]
             }
-            EntryType::Revocation | EntryType::Halt => {
+            EntryType::Revocation | EntryType::Halt | EntryType::Erasure => {
                 vec![(CommitmentKind::Action, ordered().digest), facts, request]
             }
             EntryType::Entities => {
                 let content = (CommitmentKind::Entities, sha256(b"content"));
                 vec![(CommitmentKind::Action, ordered().digest), facts, content, request]
             }
-            EntryType::Gateway | EntryType::Erasure => vec![request],
+            EntryType::Gateway => vec![request],
             EntryType::Genesis
             | EntryType::RootOrder
             | EntryType::Tally

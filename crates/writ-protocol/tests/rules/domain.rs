@@ -394,7 +394,10 @@ impl Domain {
         let fields = ErasureFields {
             by: alice(),
             id: OrderId::from_bytes([9; 16]),
+            facts: sha256(b"facts"),
+            action: ordered(),
             erased: Ascending::new([erased]),
+            policy: policy(),
             reason: label("asked"),
             request: request(),
             time_ms: NOW_MS,

@@ -30,7 +30,11 @@ pub(crate) async fn shadow(node: &AuthorityNode, caller: &Caller<'_>, exchange: 
 /// Gives an order.
 pub(crate) async fn order(node: &AuthorityNode, caller: &Caller<'_>, exchange: &Exchange) -> Reply {
     match explained(exchange) {
-        Ok((asked, explain)) => told(node, node.authority().order(caller, asked.view()).await, explain),
+        Ok((asked, explain)) => {
+            let answer = node.authority().order(caller, asked.view()).await;
+            let asker = asker(&answer);
+            answered(node, answer, explain, ordering_next).unwrap_or_else(|refusal| refused(&refusal)).to(asker)
+        }
         Err(refusal) => told(node, node.authority().turn_away(refusal), Explain::No),
     }
 }
@@ -202,6 +206,17 @@ const CHANGING_NEXT: &[(&[Code], &str)] = &[
     (&[Code::FactsChanged], "somebody else has changed them; look at them again, and make the change anew"),
     (&[Code::IntegrityFailure], "the change was altered on its way; make it again"),
 ];
+
+/// The same for whoever gives another order.
+const ORDERING_NEXT: &[(&[Code], &str)] = &[(
+    &[Code::CommitmentMismatch],
+    "name what the entry commits to and was not erased before; `writ log show` shows the entry",
+)];
+
+fn ordering_next(code: Code) -> &'static str {
+    let own = ORDERING_NEXT.iter().find(|(codes, _)| codes.contains(&code));
+    own.map_or_else(|| next_step(code), |(_, next)| next)
+}
 
 fn changing_next(code: Code) -> &'static str {
     let own = CHANGING_NEXT.iter().find(|(codes, _)| codes.contains(&code));

@@ -50,7 +50,8 @@ fn status_of(code: Code) -> StatusCode {
         | Code::SurroundingsMismatch
         | Code::UsesExhausted
         | Code::CommitmentMismatch
-        | Code::FactsChanged => StatusCode::CONFLICT,
+        | Code::FactsChanged
+        | Code::StillNeeded => StatusCode::CONFLICT,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::LedgerUnavailable | Code::ClockUntrusted | Code::AuthorityUnreachable => StatusCode::SERVICE_UNAVAILABLE,
@@ -127,6 +128,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         | Code::UsesExhausted
         | Code::ViewStale
         | Code::FactsChanged => "ask for a new writ",
+        Code::StillNeeded => "do first what the reason says, then give the order again",
         Code::ScopeWidened => {
             "ask for no more than the mandate, or what caused this, allows; `writ mandate show` says what one is for"
         }

@@ -7,11 +7,12 @@ use crate::scenario::{Domain, Secret};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use writ_authority::{Answer, Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
-use writ_ledger::{Ledger, LedgerError, Options, Proposal, Receipt};
+use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Receipt};
 use writ_protocol::action::Command;
-use writ_protocol::entry::{Positive, Target};
+use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields, Policy, Positive, Target};
 use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request, RootCommand, Shadowing};
 use writ_protocol::{Ed25519Key, Name, Refusal};
+use writ_tlog::Hash;
 
 pub use writ_ledger::Place;
 
@@ -248,6 +249,32 @@ impl GovernedDomain {
         let request = Request { time_ms: self.clock.now_ms(), ..self.domain.asked_order(command) };
         let signed = self.member(member).sign(&request, self.domain.origin());
         wait(self.authority().order(&Caller::Remote, Received::Signed(&signed)))
+    }
+
+    /// Alice erases the value behind a commitment of an entry.
+    pub fn erases(&self, index: u64, commitment: Hash) -> Answer {
+        self.orders("alice", Command::Erase(Ascending::new([Erased { index, commitment }])))
+    }
+
+    /// Stops the node and has its ledger record an erasure that the authority would have refused.
+    ///
+    /// # Panics
+    /// If the rules of order refuse it.
+    pub fn slips_in_erasure(&mut self, index: u64, commitment: Hash) {
+        self.close();
+        let control = writ_ledger::Reader::open(&self.place.store).unwrap().view().unwrap().control;
+        let active = control.policy().unwrap();
+        let (erasure, openings) = self.domain.erasing([Erased { index, commitment }]);
+        let mut fields = ErasureFields::clone(&erasure);
+        fields.policy = Policy {
+            set: active.set,
+            epoch: active.epoch.get(),
+            semantics: active.semantics.clone(),
+            entities: control.entities().map(|active| active.entities.clone()),
+            ..fields.policy
+        };
+        let erasure = Erasure::new(fields).unwrap();
+        self.slips_in([Proposal::new(Draft::Erasure(erasure)).with_openings(openings)]);
     }
 
     /// Alice revokes something.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use writ_policy::Snapshot;
 
-/// Agents may build; administrators may revoke and halt with a key.
+/// Agents may build; administrators may revoke, halt and erase with a key.
 const STANDARD: &str = r#"
 @id("agents-build")
 permit (principal in Group::"agents", action == Action::"exec", resource) when { context.path like "/usr/bin/*" };
@@ -14,6 +14,9 @@ forbid (principal, action == Action::"exec", resource) when { context.path == "/
 @id("administrators-stop-things")
 permit (principal in Group::"administrators", action in [Action::"revoke", Action::"halt"], resource)
 when { context.auth == "key" };
+
+@id("administrators-erase")
+permit (principal in Group::"administrators", action == Action::"erase", resource) when { context.auth == "key" };
 "#;
 
 /// The files of a policy folder.

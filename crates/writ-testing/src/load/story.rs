@@ -64,7 +64,7 @@ impl<'a> Story<'a> {
             Step::Denial => return self.denial(step, standing),
             Step::Hold => return self.hold(step, standing),
             Step::Approve(owner) => return self.approval(step, owner, standing, first()),
-            Step::Erase => Draft::Erasure(self.erasure(step, first())),
+            Step::Erase => return self.erasure(step, standing, first()),
             Step::Revoke => return self.revocation(step, standing, writ()),
             Step::Spend => self.statement(step, |execution| Claim::Spent {
                 writ: writ().hash,
@@ -169,18 +169,20 @@ impl<'a> Story<'a> {
         draft.proposal()
     }
 
-    fn erasure(&self, step: usize, of: &Recorded) -> Erasure {
+    fn erasure(&self, step: usize, standing: &Standing, of: &Recorded) -> Proposal {
         let facts = of.body.commitments().into_iter().find(|(kind, _)| *kind == CommitmentKind::Facts);
         let (_, commitment) = facts.expect("a denial commits to its facts");
-        let fields = ErasureFields {
-            by: self.domain.alice(),
-            id: OrderId::new(self.time_ms(step), self.ten_bytes("erasure")),
-            erased: Ascending::new([Erased { index: of.index.get(), commitment }]),
-            reason: writ_protocol::Label::new("retention").unwrap(),
-            request: self.request(step),
-            time_ms: self.time_ms(step),
-        };
-        Erasure::new(fields).unwrap()
+        let (erasure, mut openings) = self.domain.erasing([Erased { index: of.index.get(), commitment }]);
+        let mut fields = ErasureFields::clone(&erasure);
+        fields.id = OrderId::new(self.time_ms(step), self.ten_bytes("erasure"));
+        fields.request = self.request(step);
+        fields.time_ms = self.time_ms(step);
+        fields.policy.entities.clone_from(&standing.entities);
+        self.salt(&mut openings);
+        let commitment = |kind| openings.iter().find(|opening| opening.kind == kind).unwrap().commitment();
+        fields.action.digest = commitment(CommitmentKind::Action);
+        fields.facts = commitment(CommitmentKind::Facts);
+        Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap())).with_openings(openings)
     }
 
     fn revocation(&self, step: usize, standing: &Standing, of: &Recorded) -> Proposal {

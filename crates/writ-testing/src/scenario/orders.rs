@@ -128,22 +128,32 @@ impl Domain {
         Proposal::new(Draft::Halt(halt)).with_openings(openings)
     }
 
-    /// Erases what opens one commitment of an entry.
-    pub fn erasure(&self, of: &Recorded, kind: CommitmentKind) -> Erasure {
-        let erased = Erased { index: of.index.get(), commitment: of.opening(kind).commitment() };
+    /// Erases what opens one commitment of an entry, with what opens the order and its facts.
+    pub fn erasure(&self, of: &Recorded, kind: CommitmentKind) -> (Erasure, Vec<Opening>) {
+        self.erasing([Erased { index: of.index.get(), commitment: of.opening(kind).commitment() }])
+    }
+
+    /// Erases what opens these commitments, with what opens the order and its facts.
+    pub fn erasing(&self, erased: impl IntoIterator<Item = Erased>) -> (Erasure, Vec<Opening>) {
+        let erased = Ascending::new(erased);
+        let (action, facts) = (self.order(Command::Erase(erased.clone())), self.facts());
         let fields = ErasureFields {
             by: self.alice(),
             id: self.order_id(),
-            erased: Ascending::new([erased]),
-            reason: Label::new("retention").unwrap(),
+            facts: facts.commitment(),
+            action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+            erased,
+            policy: self.policy(),
+            reason: Label::new("incident").unwrap(),
             request: self.request(),
             time_ms: self.now_ms(),
         };
-        Erasure::new(fields).unwrap()
+        (Erasure::new(fields).unwrap(), vec![action, facts])
     }
 
     /// Erases what opens one commitment of an entry, as a ledger takes it.
     pub fn erase(&self, of: &Recorded, kind: CommitmentKind) -> Proposal {
-        Proposal::new(Draft::Erasure(self.erasure(of, kind)))
+        let (erasure, openings) = self.erasure(of, kind);
+        Proposal::new(Draft::Erasure(erasure)).with_openings(openings)
     }
 }

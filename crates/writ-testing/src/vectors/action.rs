@@ -8,12 +8,12 @@ use writ_protocol::action::{
     Action, Command, CommitmentKind, Exec, ExecFields, Given, Held, Interpreter, Opening, Order, Stdin, Variables,
 };
 use writ_protocol::cbor::{Encode, Value as Item};
-use writ_protocol::entry::{EntryRef, Target, Verdict};
+use writ_protocol::entry::{Ascending, EntryRef, Erased, Target, Verdict};
 use writ_protocol::{Fingerprint, Label, Name};
 use writ_tlog::Origin;
 
 pub(super) fn cases() -> Vec<Case> {
-    [actions(), action_faults(), path_faults(), orders(), order_faults(), variables(), openings()].concat()
+    [actions(), action_faults(), path_faults(), orders(), order_faults(), erasures(), variables(), openings()].concat()
 }
 
 fn exec(argv: &[&[u8]], cwd: &[u8], stdin: Stdin) -> Vec<u8> {
@@ -169,6 +169,25 @@ fn orders() -> Vec<Case> {
         good(&format!("order_revoke_{kind}"), &about, &order(Command::Revoke(target)));
     }
     good("order_revoke_gateway", "An order to revoke a target of kind gateway.", &revoke_gateway());
+    maker.done()
+}
+
+fn erasures() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let erased = |index, label: &str| Erased { index, commitment: digest(label) };
+    let two = order(Command::Erase(Ascending::new([erased(4, "a"), erased(300, "b")])));
+    let about = "An order to erase values of two entries.";
+    maker.accept("order_erase", about, json!({ "hex": hex(&two) }), json!({ "kind": "order" }));
+    let pair = |index, byte| array([Item::Uint(index), bytes(&[byte; 32])]);
+    for (name, about, value) in [
+        ("order_erase_nothing", "An order to erase nothing.", array([])),
+        ("order_erase_unsorted", "Values that do not ascend.", array([pair(300, 1), pair(4, 2)])),
+        ("order_erase_twice", "One value twice.", array([pair(4, 1), pair(4, 1)])),
+        ("order_erase_most", "More values than an order names.", array((0..257).map(|index| pair(index, 1)))),
+    ] {
+        let action = Structure::of(&two).set("3/erased", value).bytes();
+        maker.refuse(name, about, json!({ "hex": hex(&action) }), Malformed);
+    }
     maker.done()
 }
 

@@ -4,10 +4,10 @@ use super::case::{Case, Maker, hex};
 use crate::scenario::{Domain, MandateDraft, ORIGIN, Recorded, Standing, digest};
 use serde_json::json;
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{ActionKind, CommitmentKind};
+use writ_protocol::action::ActionKind;
 use writ_protocol::entry::{
-    Activation, Ascending, Body, Cause, Count, Denial, Draw, Draws, EntryRef, Erased, Erasure, ErasureFields, Need,
-    Obligation, Place, Positive, RootMembers, Surroundings, Tally, TallyFields, Verdict,
+    Activation, Ascending, Body, Cause, Count, Denial, Draw, Draws, EntryRef, Erased, Need, Obligation, Place,
+    Positive, RootMembers, Surroundings, Tally, TallyFields, Verdict,
 };
 use writ_protocol::statement::RootCommand;
 use writ_protocol::{Code, EntryType, Name};
@@ -211,13 +211,12 @@ fn others(maker: &mut Maker, samples: &Samples) {
         EntryType::Hold,
         &samples.encoded(hold.proposal()),
     );
-    let mut fields: ErasureFields = (*domain.erasure(&samples.grant, CommitmentKind::Facts)).clone();
     let no = samples.encoded(domain.answer(&samples.hold, 1, Verdict::Reject).proposal());
     good(maker, "approval_rejecting", "Somebody says no.", EntryType::Approval, &no);
     mandates(maker, samples);
     let erased = |index, label: &str| Erased { index, commitment: digest(label) };
-    fields.erased = Ascending::new([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
-    let erasure = Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()));
+    let (erasure, openings) = domain.erasing([erased(4, "a"), erased(4, "b"), erased(300, "c")]);
+    let erasure = Proposal::new(Draft::Erasure(erasure)).with_openings(openings);
     good(
         maker,
         "erasure_several",

@@ -10,6 +10,7 @@ mod bundle;
 mod bundle_advised;
 mod bundle_asked;
 mod bundle_entities;
+mod bundle_erasure;
 mod bundle_faults;
 mod bundle_hold;
 mod bundle_labels;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Case> {
         bundle_advised::cases(),
         action_advice::cases(),
         bundle_entities::cases(),
+        bundle_erasure::cases(),
         bundle_hold::cases(),
         bundle_asked::cases(),
         bundle_mandate::cases(),

@@ -4,11 +4,11 @@ use crate::answers::{denied, done, permitted, turned_away};
 use serde_json::{Value, json};
 use writ_authority::{Answer, Authority, AuthorityError, Caller, Received, entities_in_force, read_entities};
 use writ_ledger::{Draft, Proposal, Reader, Receipt};
+use writ_protocol::Code;
 use writ_protocol::action::Command;
 use writ_protocol::entities::{EntityChange, EntityRecord, EntityUid};
-use writ_protocol::entry::{Ascending, Body, Entities, Erased, Erasure, ErasureFields, Target};
+use writ_protocol::entry::{Body, Entities, Target};
 use writ_protocol::statement::Request;
-use writ_protocol::{Code, Label};
 use writ_testing::governed::{GovernedDomain, Member, Members, Myself, PolicyFiles, wait};
 use writ_tlog::{Hash, LeafIndex, sha256};
 
@@ -245,18 +245,6 @@ fn a_node_takes_up_the_entities_where_they_were_and_every_decision_is_derived_wi
     }
 }
 
-fn erased(domain: &mut GovernedDomain, at: u64, commitment: Hash) {
-    let fields = ErasureFields {
-        by: domain.domain.alice(),
-        id: domain.domain.order_id(),
-        erased: Ascending::new([Erased { index: at, commitment }]),
-        reason: Label::new("retention").unwrap(),
-        request: domain.domain.request(),
-        time_ms: domain.clock.now_ms(),
-    };
-    domain.slips_in([Proposal::new(Draft::Erasure(Erasure::new(fields).unwrap()))]);
-}
-
 fn opened(domain: &mut GovernedDomain) -> Result<(), AuthorityError> {
     let reader = Reader::open(&domain.place.store).unwrap();
     entities_in_force(&reader).map(drop)
@@ -270,7 +258,7 @@ fn what_was_said_again_since_may_be_erased_and_what_the_entities_rest_on_is_miss
     changed(&domain, &[entity("User", "dave", &[])], &[("User", "carol")]);
     permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
     // Nothing of carol is left but in what is erased now.
-    erased(&mut domain, first.index.get(), change.content);
+    done(&domain, domain.erases(first.index.get(), change.content));
     opened(&mut domain).unwrap();
     let policies = files(&domain.members);
     domain.open(&policies);
@@ -280,7 +268,8 @@ fn what_was_said_again_since_may_be_erased_and_what_the_entities_rest_on_is_miss
     assert!(judgement.replay.erased >= 1, "what was decided with what is erased is named: {judgement:?}");
     domain.open(&policies);
     let (last, change) = changed(&domain, &[entity("User", "erin", &[])], &[]);
-    erased(&mut domain, last.index.get(), change.content);
+    denied(&domain, domain.erases(last.index.get(), change.content), Code::StillNeeded);
+    domain.slips_in_erasure(last.index.get(), change.content);
     let refused = opened(&mut domain);
     assert!(matches!(refused, Err(AuthorityError::EntitiesMissing { epoch: 3, .. })), "{refused:?}");
 }

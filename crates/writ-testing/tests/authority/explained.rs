@@ -1,6 +1,6 @@
 //! What is told of decisions: by the node to whoever was refused, by a reader to whoever has the store, and of a candidate set by history.
 
-use crate::answers::denied;
+use crate::answers::{denied, done};
 use crate::replay::{Decided, recorded};
 use std::sync::Mutex;
 use writ_authority::{
@@ -176,16 +176,17 @@ fn history_says_whom_a_candidate_would_answer_otherwise() {
 
 #[test]
 fn what_cannot_be_decided_again_is_undecided_and_does_not_pass() {
-    let mut decided = Decided::new();
+    let decided = Decided::new();
     let members = Members::standard(0);
     let standard = PolicyFiles::standard(&members);
     assert_eq!(tried(&decided.domain, &standard).decided, 2);
     let of: Vec<_> = decided.domain.entered().iter().filter_map(|entry| recorded(&decided, entry)).collect();
     let grant = of.iter().find(|one| one.entry_type().as_str() == "grant").unwrap();
-    let erased = decided.domain.domain.erase(grant, CommitmentKind::Facts);
-    decided.domain.slips_in([erased]);
+    decided.domain.clock.pass(3_600_000);
+    let facts = grant.opening(CommitmentKind::Facts).commitment();
+    done(&decided.domain, decided.domain.erases(grant.index.get(), facts));
     let after = tried(&decided.domain, &standard);
-    assert_eq!((after.verdict(), after.decided, after.undecided), (Verdict::Undecided, 1, 1));
+    assert_eq!((after.verdict(), after.decided, after.undecided), (Verdict::Undecided, 2, 1));
     let named = &after.not_decided[0];
     assert_eq!((named.index, named.what.as_str()), (grant.index.get(), "its facts are erased"));
     let reader = Reader::open(&decided.domain.place.store).unwrap();

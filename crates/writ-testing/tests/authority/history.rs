@@ -7,12 +7,12 @@ use writ_authority::{
     Answer, AuthorityError, Caller, GateResult, History, LOOKED_BACK, Looked, PolicySet, Reach, Received, Semantics,
     Shift,
 };
-use writ_ledger::{Draft, LedgerError, Proposal};
+use writ_ledger::LedgerError;
 use writ_protocol::Code;
 use writ_protocol::action::{Command, CommitmentKind};
-use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields, Target};
+use writ_protocol::entry::{Ascending, Target};
 use writ_protocol::statement::{Request, RootCommand};
-use writ_protocol::{Body, Label, Name, PolicyBundle};
+use writ_protocol::{Body, Name, PolicyBundle};
 use writ_testing::governed::{GovernedDomain, PolicyFiles, wait};
 use writ_testing::scenario::{authors, set_files};
 
@@ -57,7 +57,7 @@ impl Asked {
         History::ask(&self.domain.place.store, &candidate, &self.set(&self.standard), reach)
     }
 
-    fn erases(&mut self, kind: CommitmentKind) {
+    fn erases(&self, kind: CommitmentKind) {
         let entered = self.domain.entered();
         let (index, body) = entered
             .iter()
@@ -65,15 +65,10 @@ impl Asked {
             .unwrap();
         let held = body.commitments();
         let commitment = held.iter().find_map(|(held, commitment)| (*held == kind).then_some(*commitment)).unwrap();
-        let erasure = ErasureFields {
-            by: self.domain.domain.alice(),
-            id: self.domain.domain.order_id(),
-            erased: Ascending::new([Erased { index, commitment }]),
-            reason: Label::new("retention").unwrap(),
-            request: self.domain.domain.request(),
-            time_ms: self.domain.clock.now_ms(),
-        };
-        self.domain.slips_in([Proposal::new(Draft::Erasure(Erasure::new(erasure).unwrap()))]);
+        // While the writ can still be executed, its values stay.
+        let Body::Grant(grant) = body else { panic!("a grant") };
+        self.domain.clock.pass(grant.window.until_ms() - self.domain.clock.now_ms());
+        done(&self.domain, self.domain.erases(index, commitment));
     }
 }
 
@@ -166,10 +161,10 @@ fn what_was_erased_nobody_knows_until_that_is_accepted() {
     for (kind, what) in
         [(CommitmentKind::Facts, "its facts are erased"), (CommitmentKind::Action, "its action is erased")]
     {
-        let mut asked = Asked::new();
+        let asked = Asked::new();
         asked.erases(kind);
         let history = asked.of("more.cedar", "@id(\"more\") forbid (principal, action == Action::\"halt\", resource);");
-        one_finding(&history, "history:undecided", &["undecided: 1 of the 4 decisions", what]);
+        one_finding(&history, "history:undecided", &["undecided: 1 of the 5 decisions", what]);
     }
 }
 
@@ -401,7 +396,7 @@ fn a_set_is_published_over_what_was_erased_once_that_is_accepted() {
         .with("more.cedar", "@id(\"more\") forbid (principal, action == Action::\"halt\", resource);");
     let (told, denial) =
         denied(&asked.domain, published(&asked, &candidate, &["history:newly_denied"]), Code::GateFailed);
-    assert!(told.why.contains("undecided: 1 of the 4") && denial.text.is_some(), "{}", told.why);
+    assert!(told.why.contains("undecided: 1 of the 5") && denial.text.is_some(), "{}", told.why);
     done(&asked.domain, published(&asked, &candidate, &["history:undecided"]));
     assert!(asked.domain.judged().is_clean());
     // A report that is gone without an erasure is missed, like any value.

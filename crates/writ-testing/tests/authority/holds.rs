@@ -539,3 +539,15 @@ fn in_shadow_it_would_be_held_and_nothing_waits() {
     let reader = Reader::open(&domain.place.store).unwrap();
     assert!(reader.open_holds(domain.clock.now_ms(), None, 10).unwrap().is_empty());
 }
+
+#[test]
+fn what_waits_for_approval_is_not_erased() {
+    let mut domain = domain();
+    let (_, hold) = held(&domain, domain.asks("builder", &deploy(&domain)));
+    let action = hold.waiting.hold.action.digest;
+    let (told, _) = denied(&domain, domain.erases(hold.index.get(), action), Code::StillNeeded);
+    assert!(told.why.contains("waits for approval"), "{}", told.why);
+    domain.clock.pass(TEN_MINUTES_MS);
+    assert!(matches!(domain.erases(hold.index.get(), action), Answer::Done(_)), "nobody can approve it any more");
+    assert!(domain.judged().is_clean());
+}

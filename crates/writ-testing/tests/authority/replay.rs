@@ -1,7 +1,7 @@
 //! What a replay finds in a ledger that is as it was signed: decisions that the recorded policy would not have made, and what nobody can
 //! derive any more.
 
-use crate::answers::{denied, permitted};
+use crate::answers::{denied, done, permitted};
 use writ_authority::{Replayed, replay};
 use writ_ledger::{Draft, Kept, Ledger, Options, Proposal, Reader};
 use writ_protocol::action::{CommitmentKind, Opening};
@@ -9,7 +9,7 @@ use writ_protocol::entry::{
     Ascending, Audience, Denial, Grant, GrantFields, Hold, HoldFields, Lease, Need, Positive, Window,
 };
 use writ_protocol::{Body, Code, DenialId, HoldId, Name, WritId};
-use writ_testing::governed::{GovernedDomain, Place};
+use writ_testing::governed::{GovernedDomain, Place, PolicyFiles};
 use writ_testing::scenario::{Domain, Recorded, run_script};
 use writ_tlog::{Hash, LeafIndex};
 
@@ -164,31 +164,33 @@ fn decisions_on_erased_values_are_named_and_not_passed_over() {
         decided.domain.entered().iter().filter_map(|entry| recorded(&decided, entry)).collect();
     let index_of = |kind| recorded.iter().find(|one| one.entry_type().as_str() == kind).unwrap().index.get();
     let [grant, denial] = ["grant", "denial"].map(index_of);
-    let erase = |kind, value| {
+    let held = |kind, value| {
         let of = recorded.iter().find(|one: &&Recorded| one.entry_type().as_str() == kind).unwrap();
-        decided.domain.domain.erase(of, value)
+        (of.index.get(), of.opening(value).commitment())
     };
-    let [facts, action, set] = [
-        erase("grant", CommitmentKind::Facts),
-        erase("denial", CommitmentKind::Action),
-        erase("policy", CommitmentKind::Policy),
-    ];
-    let named = |domain: &mut GovernedDomain| {
+    let policies = PolicyFiles::standard(&decided.domain.members);
+    let named = |domain: &mut GovernedDomain, erasures: u64| {
         let judgement = domain.judged();
         assert!(judgement.is_clean() && judgement.replay.erased == judgement.replay.not_replayable.len() as u64);
-        assert_eq!(judgement.replay.same + judgement.replay.erased, 2);
+        assert_eq!(judgement.replay.same + judgement.replay.erased, 2 + erasures);
         let named = judgement.replay.not_replayable;
         named.into_iter().map(|one| (one.index, one.what)).collect::<Vec<_>>()
     };
     let said = |index, what: &str| (index, what.to_owned());
-    decided.domain.slips_in([facts]);
-    assert_eq!(named(&mut decided.domain), [said(grant, "its facts are erased")]);
-    decided.domain.slips_in([action]);
+    decided.domain.clock.pass(3_600_000);
+    let (index, facts) = held("grant", CommitmentKind::Facts);
+    done(&decided.domain, decided.domain.erases(index, facts));
+    assert_eq!(named(&mut decided.domain, 1), [said(grant, "its facts are erased")]);
+    decided.domain.open(&policies);
+    let (index, action) = held("denial", CommitmentKind::Action);
+    done(&decided.domain, decided.domain.erases(index, action));
     let both = [said(grant, "its facts are erased"), said(denial, "its action is erased")];
-    assert_eq!(named(&mut decided.domain), both);
-    decided.domain.slips_in([set]);
-    let both = [grant, denial].map(|index| said(index, "its policy set is erased"));
-    assert_eq!(named(&mut decided.domain), both);
+    assert_eq!(named(&mut decided.domain, 2), both);
+    let (index, set) = held("policy", CommitmentKind::Policy);
+    decided.domain.slips_in_erasure(index, set);
+    let all = named(&mut decided.domain, 3);
+    assert!(all.iter().all(|(_, what)| what == "its policy set is erased"), "{all:?}");
+    assert_eq!(all.len(), 5, "what was decided, and what was ordered: {all:?}");
 }
 
 /// With what the vault holds behind it.

@@ -6,7 +6,7 @@ use crate::replay::Decided;
 use writ_authority::{AuthorityError, Outcome, Role, Semantics, Shift, Truth, backtest, replay, retell};
 use writ_ledger::{Draft, Proposal, Reader};
 use writ_protocol::action::Opening;
-use writ_protocol::entry::{Activation, Ascending, Grant};
+use writ_protocol::entry::{Activation, Grant};
 use writ_protocol::{Body, Code, Label, Name, encode_policy_set};
 use writ_testing::governed::{GovernedDomain, PolicyFiles};
 use writ_tlog::{LeafIndex, sha256};
@@ -167,16 +167,8 @@ fn a_set_that_is_erased_in_one_epoch_is_replayed_from_another_under_both_semanti
     permitted_with_the_first_named(&domain);
     let first = domain.entered().into_iter().filter(|one| matches!(one.body, Body::Policy(_))).nth(1).unwrap();
     let Body::Policy(activation) = &first.body else { panic!("{first:?}") };
-    let erasure = writ_protocol::entry::ErasureFields {
-        by: domain.domain.alice(),
-        id: domain.domain.order_id(),
-        erased: Ascending::new([writ_protocol::entry::Erased { index: first.index, commitment: activation.content }]),
-        reason: Label::new("retention").unwrap(),
-        request: domain.domain.request(),
-        time_ms: domain.clock.now_ms(),
-    };
-    let erasure = writ_protocol::entry::Erasure::new(erasure).unwrap();
-    domain.slips_in([Proposal::new(Draft::Erasure(erasure))]);
+    let commitment = activation.content;
+    domain.slips_in_erasure(first.index, commitment);
     let (report, replayed) =
         replay(&domain.place.store, Some(&domain.place.mark), &domain.domain.trust_root(), &mut |_, _| {}).unwrap();
     assert_eq!((report.findings.len(), replayed.same, replayed.erased), (0, 3, 0), "{replayed:?}");

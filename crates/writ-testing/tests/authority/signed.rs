@@ -2,12 +2,11 @@
 
 use crate::answers::{denied, permitted, turned_away};
 use writ_authority::{Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
-use writ_ledger::{Draft, Ledger, LedgerError, Options, Place, Proposal};
+use writ_ledger::{Ledger, LedgerError, Options, Place};
 use writ_protocol::action::Command;
-use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields};
 use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Request, RootCommand};
-use writ_protocol::{Body, Code, Label};
+use writ_protocol::{Body, Code};
 use writ_testing::governed::{GovernedDomain, Myself, PolicyFiles, wait};
 use writ_testing::scenario::{Domain, Secret, authors};
 
@@ -61,15 +60,8 @@ fn without_a_set_that_can_be_read_back_no_node_starts() {
             _ => None,
         })
         .unwrap();
-    let erasure = ErasureFields {
-        by: domain.domain.alice(),
-        id: domain.domain.order_id(),
-        erased: Ascending::new([Erased { index, commitment }]),
-        reason: Label::new("retention").unwrap(),
-        request: domain.domain.request(),
-        time_ms: domain.clock.now_ms(),
-    };
-    domain.slips_in([Proposal::new(Draft::Erasure(Erasure::new(erasure).unwrap()))]);
+    denied(&domain, domain.erases(index, commitment), Code::StillNeeded);
+    domain.slips_in_erasure(index, commitment);
     let refused = resumed(&mut domain).err();
     assert!(matches!(refused, Some(AuthorityError::SetMissing { epoch: 1, at }) if at == index), "{refused:?}");
 

@@ -22,9 +22,12 @@ impl<R: Records> Rules<'_, R> {
             Command::Mandate(given) => {
                 given.to == mandate.to && given.scope == mandate.scope && given.parent == mandate.parent
             }
-            Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Publish(_) | Command::Entities(_) => {
-                false
-            }
+            Command::Revoke(_)
+            | Command::Halt
+            | Command::Answer(..)
+            | Command::Publish(_)
+            | Command::Entities(_)
+            | Command::Erase(_) => false,
         });
         if !said {
             Err(refuse(Code::EvidenceInvalid, "what was signed is not what the mandate says"))?;

@@ -76,6 +76,7 @@ fn facts(person: usize) -> Facts {
         approvals: Vec::new(),
         answers: None,
         changes: None,
+        values: None,
         now_ms: super::domain::now_ms(),
         auth: Label::new("peer").unwrap(),
         principal: AssertedPrincipal {

@@ -57,6 +57,7 @@ fn decide_growth(home: &Path) -> Row {
         approvals: Vec::new(),
         answers: None,
         changes: None,
+        values: None,
         now_ms: super::domain::now_ms(),
         auth: Label::new("peer").unwrap(),
         principal: AssertedPrincipal { kind: Name::new("User").unwrap(), id: Name::new("bench").unwrap() },
