@@ -47,6 +47,7 @@ ORDERS = {
     "halt": record({"command": words("halt"), "reason": label}),
     "approve": record({"command": words("approve"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
     "reject": record({"command": words("reject"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
+    "withdraw": record({"command": words("withdraw"), "reason": label, "hold": ENTRY_REF, "action": hash32}),
     "mandate": record({"command": words("mandate"), "reason": label, "to": PRINCIPAL_NAME, "scope": SCOPE}),
     "delegate": record(
         {"command": words("delegate"), "reason": label, "to": PRINCIPAL_NAME, "scope": SCOPE, "parent": ENTRY_REF}

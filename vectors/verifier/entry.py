@@ -208,20 +208,26 @@ ADVISED = both(
     relation(lambda body: ("found" in body) == (body["decision"] == "searched"), "found goes with searched"),
 )
 NEED = record({"group": name, "count": uint(1, 16)})
-APPROVAL = record(
-    {
-        "request": REQUEST,
-        "id": id16,
-        "hold": ENTRY_REF,
-        "verdict": words("approve", "reject"),
-        "groups": array(name, 1, ascending=itself),
-        "by": record({"type": name, "id": name, "auth": label, "key": ed25519_key}),
-        "action": record({"kind": words("order"), "digest": hash32}),
-        "policy": POLICY,
-        "facts": hash32,
-        "statement": byte_string(),
-        "time_ms": uint(),
-    }
+APPROVAL = both(
+    record(
+        {
+            "request": REQUEST,
+            "id": id16,
+            "hold": ENTRY_REF,
+            "verdict": words("approve", "reject", "withdraw"),
+            "groups": array(name, ascending=itself),
+            "by": record({"type": name, "id": name, "auth": label, "key": ed25519_key}),
+            "action": record({"kind": words("order"), "digest": hash32}),
+            "policy": POLICY,
+            "facts": hash32,
+            "statement": byte_string(),
+            "time_ms": uint(),
+        }
+    ),
+    relation(
+        lambda body: bool(body["groups"]) == (body["verdict"] != "withdraw"),
+        "an answer is for groups, and a withdrawal for none",
+    ),
 )
 MANDATE = record(
     {

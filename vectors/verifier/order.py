@@ -223,6 +223,11 @@ def accept_approval(state: State, at: Recorded) -> None:
         raise Refused("action_mismatch", "the answer is about another action")
     if body["time_ms"] >= hold["until_ms"] or found.rejected:
         raise Refused("approval_rejected", "the hold has lapsed or was rejected")
+    if body["verdict"] == "withdraw":
+        if who(body["by"]) != who(hold["principal"]):
+            raise Refused("approval_rejected", "only whoever asked withdraws it")
+        del state.holds[body["hold"]["index"]]
+        return
     if not set(body["groups"]) <= {need["group"] for need in hold["needs"]}:
         raise Refused("approval_rejected", "it counts for a group that is not asked")
     if who(body["by"]) in map(who, [hold["principal"], *causes(state, hold["cause"])]):

@@ -37,7 +37,7 @@ pub enum Waiting {
     Rejected,
     /// Nobody can approve it any more.
     Lapsed,
-    /// It was granted or refused, by this entry.
+    /// It was granted, refused or withdrawn, by this entry.
     Resolved(LeafIndex),
 }
 
@@ -316,7 +316,7 @@ impl Authority {
         &self,
         case: &Case<'_>,
         active: &ActiveSet,
-        named: &Named,
+        (verdict, named): (Verdict, &Named),
     ) -> Result<Answered, AuthorityError> {
         let refused = |why: String| Err(AuthorityError::from(Refusal::new(Code::ApprovalRejected, why)));
         if named.hold.ledger != *self.ledger.origin() {
@@ -327,6 +327,12 @@ impl Authority {
             return refused("there is no such hold".to_owned());
         };
         let hold = &held.waiting.hold;
+        if verdict == Verdict::Withdraw {
+            if hold.principal.asserted() != case.asker.name() {
+                return refused("only whoever asked withdraws it".to_owned());
+            }
+            return Ok(Answered { groups: Vec::new(), requester: hold.principal.asserted() });
+        }
         let member_of = active.set.groups_of(&case.asker.name());
         let asked = hold.needs.iter().map(|need| &need.group);
         let groups: Vec<_> = asked.clone().filter(|group| member_of.contains(*group)).cloned().collect();

@@ -106,7 +106,9 @@ impl Authority {
     fn facts_of_order(&self, case: &Case<'_>, active: &ActiveSet, command: &Command) -> Result<Facts, AuthorityError> {
         let facts = self.order_facts(case);
         Ok(match command {
-            Command::Answer(_, held) => Facts { answers: Some(self.answered(case, active, held)?), ..facts },
+            Command::Answer(verdict, held) => {
+                Facts { answers: Some(self.answered(case, active, (*verdict, held))?), ..facts }
+            }
             Command::Mandate(given) => {
                 let mandate = given.parent.as_ref().map(|named| self.handed_on(named)).transpose()?;
                 Facts { mandate, ..facts }

@@ -1,5 +1,5 @@
 use crate::certificate::KeyCertificate;
-use crate::holds::{Answer, Holds, Waiting};
+use crate::holds::{Answer, Holds, Waiting, Withdraw};
 use crate::mandates::MandateCommand;
 use crate::orders::RevokeTarget;
 use crate::policy::args as policy;
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Approve(Answer),
     /// Refuse what waits, by a person's key
     Reject(Answer),
+    /// Take back what you have asked and what waits for approval, by your key
+    Withdraw(Withdraw),
     /// Say who is for what: what runs under a mandate stays within it
     #[command(subcommand)]
     Mandate(MandateCommand),

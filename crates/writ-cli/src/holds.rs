@@ -1,4 +1,4 @@
-//! `writ holds`, `writ approve` and `writ reject`: what waits for approval, shown to whoever is asked from what they have verified themselves.
+//! `writ holds`, `writ approve`, `writ reject` and `writ withdraw`: what waits for approval, shown to whoever is asked from what they have verified themselves.
 
 use crate::args::{As, Reach};
 use crate::domain::{Domain, read, read_trust_root};
@@ -21,6 +21,10 @@ use writ_protocol::{Body, Bundle, Code, Refusal};
 const ANSWER_HELP: &str = "The hold is fetched with the values behind its commitments, proved against the trust root, and shown; what is signed is the \
 digest that was computed from what was shown. Those values are given to the node's own user. Elsewhere, have somebody send the file that \
 `writ log bundle INDEX --disclose` writes, and give it with --bundle. The order needs a key, from outside every governed execution.";
+
+const WITHDRAW_HELP: &str = "Whoever asked takes it back, and nobody else: nobody can approve it any more, and its place among those that wait is free. What somebody \
+has rejected is not withdrawn: the no stands until it would have lapsed. The order needs the key of whoever asked, from outside every governed \
+execution, and a policy that permits `withdraw`.";
 
 #[derive(ClapArgs)]
 pub(crate) struct Holds {
@@ -48,6 +52,20 @@ pub(crate) struct Answer {
     /// Do not ask whether this is meant
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Why, as a word: a-z 0-9 . _ -
+    #[arg(long, default_value = "unspecified", value_name = "WORD")]
+    pub(crate) reason: String,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = WITHDRAW_HELP)]
+pub(crate) struct Withdraw {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) who: As,
+    /// The hold: the index of its entry, as `writ holds` shows it
+    pub(crate) index: u64,
     /// Why, as a word: a-z 0-9 . _ -
     #[arg(long, default_value = "unspecified", value_name = "WORD")]
     pub(crate) reason: String,
@@ -98,11 +116,29 @@ fn need_of(need: &Json) -> String {
 
 fn answer_of(answer: &Json) -> String {
     let text = |name: &str| answer.get(name).and_then(Json::as_str).unwrap_or_default();
-    let verb = if text("verdict") == Verdict::Approve.as_str() { "approved" } else { "rejected" };
+    let all = [Verdict::Approve, Verdict::Reject, Verdict::Withdraw];
+    let verb = all.into_iter().find(|one| one.as_str() == text("verdict")).map_or("answered", Verdict::done);
     let counts = answer.get("counts").and_then(Json::as_bool).unwrap_or(true);
     // Whoever gave it is not trusted any more, or has left the group.
     let but = if counts { "" } else { " (counts no longer)" };
     format!("{verb} by {}{but}", text("by"))
+}
+
+/// Takes back what was asked: by whoever asked, who need not be shown it.
+pub(crate) fn withdraw(args: &Withdraw, as_json: bool) -> Result<(), CliError> {
+    let domain = Domain::of(&args.reach.place)?;
+    let client = connect(&args.reach, &domain)?;
+    let bytes = client.bundle(args.index, false).map_err(|error| CliError::Refused(error.refusal()))?;
+    let story = Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
+    let found = story.entries.iter().find(|one| one.index.get() == args.index);
+    let Some((one, Body::Hold(hold))) = found.map(|one| (one, &one.entry.body)) else {
+        let why = format!("entry {} is no hold; `writ holds` shows what waits", args.index);
+        return Err(CliError::Usage(why));
+    };
+    let reference = EntryRef { entry: one.hash, index: args.index, ledger: one.entry.origin.clone() };
+    let held = Answered { hold: reference, action: hold.action.digest };
+    let command = Command::Answer(Verdict::Withdraw, held);
+    Office { reach: &args.reach, who: &args.who, domain }.order(command, &args.reason, as_json)
 }
 
 /// Answers one.
@@ -233,7 +269,7 @@ impl Shown {
         line(format_args!("  needs     {}", needs(&hold.needs)))?;
         for one in &self.story.entries {
             if let Body::Approval(answer) = &one.entry.body {
-                let verb = if answer.verdict == Verdict::Approve { "approved" } else { "rejected" };
+                let verb = answer.verdict.done();
                 line(format_args!("  {verb:<9} by {}::{}, entry {}", answer.by.kind, answer.by.id, one.index))?;
             }
         }

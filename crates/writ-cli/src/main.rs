@@ -101,6 +101,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Holds(shown) => holds::run(&shown, json),
         Command::Approve(answer) => holds::answer(&answer, Verdict::Approve, json),
         Command::Reject(answer) => holds::answer(&answer, Verdict::Reject, json),
+        Command::Withdraw(withdrawn) => holds::withdraw(&withdrawn, json),
         Command::Mandate(command) => mandates::run(&command, json),
         Command::Revoke(revoke) => orders::revoke(&revoke, json),
         Command::Halt(halt) => orders::halt(&halt, json),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use writ_ledger::StoredEntry;
 use writ_protocol::action::{Action, Advice, Party};
 use writ_protocol::cbor::{Decode, Value};
-use writ_protocol::entry::{Audience, Target, Verdict, Would};
+use writ_protocol::entry::{Audience, Target, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
 use writ_protocol::{Body, Entry, Label};
 use writ_tlog::{Hash, Origin};
@@ -170,8 +170,7 @@ pub(crate) fn summary(body: &Body, origin: &Origin) -> String {
         }
         Body::Denial(body) => format!("{} {} {}", body.id, who(&body.principal), body.code),
         Body::Approval(body) => {
-            let verb = if body.verdict == Verdict::Approve { "approved" } else { "rejected" };
-            format!("hold {} {verb} by {}", body.hold.index, who(&body.by))
+            format!("hold {} {} by {}", body.hold.index, body.verdict.done(), who(&body.by))
         }
         Body::Mandate(body) => {
             let above = body.parent.as_ref().map(|parent| format!(" under {}", parent.index)).unwrap_or_default();

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, Story, StoryEntry};
 use writ_protocol::cbor::{Decode, Value};
-use writ_protocol::entry::{Audience, Grant, Principal, Verdict};
+use writ_protocol::entry::{Audience, Grant, Principal};
 use writ_protocol::{Body, Bundle, TrustRoot, Verified, Writ, WritVerifier};
 
 const WRIT_BEGINS: &[u8] = b"c2sp.org/tlog-proof@";
@@ -104,7 +104,7 @@ fn tell_decision(one: &StoryEntry, story: &Story) -> Result<(), CliError> {
         return tell_grant(grant);
     }
     if let Body::Approval(answer) = &one.entry.body {
-        let verb = if answer.verdict == Verdict::Approve { "approved" } else { "rejected" };
+        let verb = answer.verdict.done();
         return line(format_args!(
             "  {verb:<11} by {}, entry {} at {}",
             who(&answer.by),

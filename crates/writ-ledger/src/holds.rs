@@ -20,7 +20,7 @@ pub struct Held {
     pub waiting: OpenHold,
     /// The entries of these answers.
     pub answered_at: Vec<LeafIndex>,
-    /// The grant or denial that has resolved it.
+    /// The grant, denial or withdrawal that has resolved it.
     pub resolved_at: Option<LeafIndex>,
 }
 

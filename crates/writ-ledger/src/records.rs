@@ -3,7 +3,7 @@
 use crate::error::LedgerError;
 use crate::store::{self, sql, unsql};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use writ_protocol::entry::{AssertedPrincipal, EntryRef, Erasure, Grant, Mandate, Place, Positive};
+use writ_protocol::entry::{AssertedPrincipal, EntryRef, Erasure, Grant, Mandate, Place, Positive, Verdict};
 use writ_protocol::order::{Accepted, Carrier, Execution, ExecutionState, HoldAnswer, Lookup, OpenHold, Records};
 use writ_protocol::statement::{Claim, Ending, GatewayStatement, Signal};
 use writ_protocol::{Body, Code, ExecutionId, Label, Name};
@@ -202,7 +202,14 @@ pub(crate) fn project(
             (index, shown(&hold.principal.asserted()), sql(hold.until_ms)),
         )?,
         Body::Approval(approval) => {
-            run(projections, "INSERT INTO approval (hold_idx, idx) VALUES (?1, ?2)", (sql(approval.hold.index), index))?
+            run(
+                projections,
+                "INSERT INTO approval (hold_idx, idx) VALUES (?1, ?2)",
+                (sql(approval.hold.index), index),
+            )?;
+            if approval.verdict == Verdict::Withdraw {
+                resolve(projections, index, Some(&approval.hold))?;
+            }
         }
         Body::Mandate(mandate) => run(
             projections,

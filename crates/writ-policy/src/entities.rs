@@ -27,6 +27,7 @@ pub(crate) struct Uids {
     pub(crate) halt: EntityUid,
     pub(crate) approve: EntityUid,
     pub(crate) reject: EntityUid,
+    pub(crate) withdraw: EntityUid,
     pub(crate) mandate: EntityUid,
     pub(crate) delegate: EntityUid,
     pub(crate) advise: EntityUid,
@@ -39,8 +40,9 @@ pub(crate) struct Uids {
 
 impl Uids {
     /// The actions of the base schema.
-    pub(crate) const BUILT_IN: [&str; 10] =
-        ["exec", "revoke", "halt", "approve", "reject", "mandate", "delegate", "advise", "entities", "erase"];
+    pub(crate) const BUILT_IN: [&str; 11] = [
+        "exec", "revoke", "halt", "approve", "reject", "withdraw", "mandate", "delegate", "advise", "entities", "erase",
+    ];
 
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
@@ -49,6 +51,7 @@ impl Uids {
             halt: uid("Action", "halt")?,
             approve: uid("Action", "approve")?,
             reject: uid("Action", "reject")?,
+            withdraw: uid("Action", "withdraw")?,
             mandate: uid("Action", "mandate")?,
             delegate: uid("Action", "delegate")?,
             advise: uid("Action", "advise")?,

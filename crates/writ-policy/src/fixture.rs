@@ -485,21 +485,26 @@ impl<'a> Form<'a> {
             (Some("erase"), None) => Command::Erase(Ascending::new([])),
             (Some("revoke"), Some(target)) => Command::Revoke(target),
             (Some("revoke"), None) => return Err(order.fault("an order to revoke has a `target`")),
-            (Some(verdict @ ("approve" | "reject")), None) => {
+            (Some(verdict @ ("approve" | "reject" | "withdraw")), None) => {
                 self.required("requester")?;
-                let verdict = if verdict == "approve" { Verdict::Approve } else { Verdict::Reject };
-                Command::Answer(verdict, nothing_held().ok_or_else(|| order.fault("no such order"))?)
+                let all = [Verdict::Approve, Verdict::Reject, Verdict::Withdraw];
+                let verdict = all.into_iter().find(|one| one.as_str() == verdict);
+                let named = verdict.zip(nothing_held()).ok_or_else(|| order.fault("no such order"))?;
+                Command::Answer(named.0, named.1)
             }
             (Some(command @ ("mandate" | "delegate")), None) => {
                 Command::Mandate(Box::new(self.given(order, command == "delegate")?))
             }
-            (Some("halt" | "approve" | "reject" | "mandate" | "delegate" | "entities" | "erase"), Some(_)) => {
+            (
+                Some("halt" | "approve" | "reject" | "withdraw" | "mandate" | "delegate" | "entities" | "erase"),
+                Some(_),
+            ) => {
                 return Err(order.fault("only an order to revoke has a `target`"));
             }
             (Some(_) | None, _) => {
-                return Err(
-                    order.fault("`order` is halt, revoke, approve, reject, mandate, delegate, entities or erase")
-                );
+                return Err(order.fault(
+                    "`order` is halt, revoke, approve, reject, withdraw, mandate, delegate, entities or erase",
+                ));
             }
         };
         let reason = self.parsed("reason", "a word: a-z 0-9 . _ -", |text| Label::new(text).ok())?;

@@ -62,6 +62,7 @@ impl Asked {
                 Command::Halt => (&set.uids.halt, set.uids.domain.clone()),
                 Command::Answer(Verdict::Approve, _) => (&set.uids.approve, set.uids.domain.clone()),
                 Command::Answer(Verdict::Reject, _) => (&set.uids.reject, set.uids.domain.clone()),
+                Command::Answer(Verdict::Withdraw, _) => (&set.uids.withdraw, set.uids.domain.clone()),
                 Command::Mandate(ref given) if given.parent.is_none() => (&set.uids.mandate, set.uids.domain.clone()),
                 Command::Mandate(_) => (&set.uids.delegate, set.uids.domain.clone()),
                 Command::Entities(_) => (&set.uids.entities, set.uids.domain.clone()),

@@ -49,3 +49,5 @@ mod shadow;
 mod signed;
 #[path = "authority/trees.rs"]
 mod trees;
+#[path = "authority/withdrawn.rs"]
+mod withdrawn;

@@ -15,6 +15,9 @@ forbid (principal, action == Action::"exec", resource == Executable::"/usr/bin/t
 @id("approvers-answer")
 permit (principal in Group::"approvers", action in [Action::"approve", Action::"reject"], resource)
 when { context.auth == "key" };
+
+@id("all-withdraw")
+permit (principal, action == Action::"withdraw", resource) when { context.auth == "key" };
 "#;
 
 /// A domain in which three people approve, with its node.
@@ -258,4 +261,25 @@ fn a_writ_for_later_is_held_and_written_once_it_is_approved() {
     let ran = site.writ(&["run", "--writ", &writ, "--", "touch", &made]);
     assert_eq!((ran.status.code(), site.path("made").exists()), (Some(0), true), "{}", stderr(&ran));
     site.audit();
+}
+
+#[test]
+fn what_whoever_asked_withdraws_does_not_run() {
+    let site = site();
+    let index = held(&site, "t");
+    let withdraws = |who: &str| site.writ(&["--json", "withdraw", &index.to_string(), "--as", who]);
+    let other = withdraws("User::grace");
+    assert_eq!(other.status.code(), Some(1));
+    assert!(stderr(&other).contains("approval_rejected"), "{}", stderr(&other));
+    let told = done(&withdraws("User::ada"));
+    assert_eq!(
+        (told["command"].as_str(), told["target"].as_str()),
+        (Some("withdraw"), Some(&*format!("hold {index}")))
+    );
+    assert_eq!(state(&site, index), None, "it waits no more");
+    let late = answers(&site, "approve", index, "User::lin");
+    assert!(stderr(&late).contains("approval_rejected"), "{}", stderr(&late));
+    let shown = stdout(&site.writ(&["log", "tail", "-n", "20"]));
+    assert!(shown.contains(&format!("hold {index} withdrawn by User::")), "{shown}");
+    assert_eq!(site.writ(&["withdraw", "0"]).status.code(), Some(2));
 }

@@ -133,6 +133,7 @@ impl Decode for Order {
             }
             "approve" => Self::answer(Verdict::Approve, &mut map)?,
             "reject" => Self::answer(Verdict::Reject, &mut map)?,
+            "withdraw" => Self::answer(Verdict::Withdraw, &mut map)?,
             "publish" => {
                 let bundle = map.required("bundle")?;
                 let reason = map.required("reason")?;
@@ -163,7 +164,7 @@ impl Decode for Order {
             }
             _ => {
                 return Err(ShapeError::expected(
-                    "a command: revoke, halt, approve, reject, mandate, delegate, publish, entities or erase",
+                    "a command: revoke, halt, approve, reject, withdraw, mandate, delegate, publish, entities or erase",
                 ));
             }
         };

@@ -3,7 +3,7 @@
 use super::records::StoryRecords;
 use super::{Bundle, ProvedEntry, Story, StoryEntry, StoryExecution};
 use crate::action::{Action, CommitmentKind, Opening};
-use crate::entry::{Body, Control, Entry, Positive};
+use crate::entry::{Body, Control, Entry, Positive, Verdict};
 use crate::order::{
     Accepted, ControlState, Execution, ExecutionState, HoldAnswer, OpenHold, OrderError, judge, revoked,
 };
@@ -172,6 +172,9 @@ impl Walk {
             }
             (Body::Mandate(mandate), _) => {
                 self.records.mandates.insert(index, (hash, mandate.clone()));
+            }
+            (Body::Approval(approval), _) if approval.verdict == Verdict::Withdraw => {
+                self.records.holds.remove(&LeafIndex::new(approval.hold.index));
             }
             (Body::Approval(approval), _) => {
                 if let Some((_, open)) = self.records.holds.get_mut(&LeafIndex::new(approval.hold.index)) {

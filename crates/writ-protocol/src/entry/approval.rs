@@ -36,7 +36,7 @@ record! {
     }
 }
 
-/// An answer to a hold, by a key, for at least one of the groups that are asked.
+/// An answer to a hold, by a key: for at least one of the groups that are asked, or by whoever asked and takes it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     fields: ApprovalFields,
@@ -46,8 +46,12 @@ pub struct Approval {
 impl Approval {
     /// The relations between fields that a shape cannot say.
     pub fn new(fields: ApprovalFields) -> Result<Self, ShapeError> {
-        if fields.groups.as_slice().is_empty() {
-            return Err(ShapeError::expected("at least one group"));
+        let counts = match fields.verdict {
+            Verdict::Approve | Verdict::Reject => true,
+            Verdict::Withdraw => false,
+        };
+        if fields.groups.as_slice().is_empty() == counts {
+            return Err(ShapeError::expected("at least one group, and none where it is withdrawn"));
         }
         if fields.action.kind != ActionKind::Order {
             return Err(ShapeError::expected("an action of kind `order`"));
@@ -82,13 +86,15 @@ impl Decode for Approval {
     }
 }
 
-/// What was answered. One no is enough.
+/// What was answered. One no is enough, and so is one withdrawal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be done.
     Approve,
     /// It may not.
     Reject,
+    /// Whoever asked does not want it any more.
+    Withdraw,
 }
 
 impl Verdict {
@@ -97,6 +103,16 @@ impl Verdict {
         match self {
             Self::Approve => "approve",
             Self::Reject => "reject",
+            Self::Withdraw => "withdraw",
+        }
+    }
+
+    /// What was done with the hold.
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+            Self::Withdraw => "withdrawn",
         }
     }
 }
@@ -112,7 +128,8 @@ impl Decode for Verdict {
         match reader.text()? {
             "approve" => Ok(Self::Approve),
             "reject" => Ok(Self::Reject),
-            _ => Err(ShapeError::expected("`approve` or `reject`")),
+            "withdraw" => Ok(Self::Withdraw),
+            _ => Err(ShapeError::expected("`approve`, `reject` or `withdraw`")),
         }
     }
 }

@@ -137,7 +137,7 @@ pub(crate) fn shown(node: &AuthorityNode, held: &Held, waiting: Waiting) -> Valu
 
 fn answered(node: &AuthorityNode, answer: &HoldAnswer, index: LeafIndex) -> Value {
     json!({
-        "counts": node.authority().stands(answer) || answer.verdict == Verdict::Reject,
+        "counts": node.authority().stands(answer) || answer.verdict != Verdict::Approve,
         "by": format!("{}::{}", answer.by.kind, answer.by.id),
         "verdict": answer.verdict.as_str(),
         "groups": answer.groups.iter().map(Name::as_str).collect::<Vec<_>>(),

@@ -97,7 +97,7 @@ pub(super) fn hold_schemas() -> [(&'static str, Value); 5] {
                 "What somebody answered.",
                 &[
                     ("by", text("Who.")),
-                    ("verdict", json!({ "enum": ["approve", "reject"] })),
+                    ("verdict", json!({ "enum": ["approve", "reject", "withdraw"] })),
                     (
                         "counts",
                         json!({ "type": "boolean", "description": "Whether it counts: whoever approved is trusted still, and in these groups. A no always counts." }),

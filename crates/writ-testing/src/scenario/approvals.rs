@@ -2,11 +2,11 @@ use super::decisions::ApprovalDraft;
 use super::domain::Domain;
 use super::recorded::Recorded;
 use super::secrets::Secret;
-use writ_protocol::Name;
 use writ_protocol::action::{ActionKind, Command, CommitmentKind, Held};
 use writ_protocol::cbor::Bytes;
 use writ_protocol::entry::{ActionRef, ApprovalFields, Ascending, Principal, RequestRef, Verdict};
 use writ_protocol::statement::Request;
+use writ_protocol::{Label, Name};
 use writ_tlog::Algorithm;
 
 impl Domain {
@@ -26,6 +26,15 @@ impl Domain {
     pub fn answer_with(&self, owner: usize, held: Held, verdict: Verdict) -> ApprovalDraft {
         let asked = self.asked_order(Command::Answer(verdict, held.clone()));
         self.answer_asked(owner, held, verdict, &asked)
+    }
+
+    /// What whoever asked signs to take it back.
+    pub fn withdrawal(&self, hold: &Recorded) -> ApprovalDraft {
+        let mut draft = self.answer_with(1, hold.held(), Verdict::Withdraw);
+        let key = draft.fields.by.key.clone();
+        draft.fields.by = Principal { key, auth: Label::new("key").unwrap(), ..self.builder() };
+        draft.fields.groups = Ascending::new([]);
+        draft
     }
 
     /// What an owner signs with this very request, which asks for the answer.

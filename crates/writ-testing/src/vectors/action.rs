@@ -148,6 +148,7 @@ fn orders() -> Vec<Case> {
     for (name, about, verdict) in [
         ("order_approve", "An order to approve what is held.", Verdict::Approve),
         ("order_reject", "An order to reject what is held.", Verdict::Reject),
+        ("order_withdraw", "An order to withdraw what is held.", Verdict::Withdraw),
     ] {
         good(name, about, &order(Command::Answer(verdict, held.clone())));
     }

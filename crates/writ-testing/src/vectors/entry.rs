@@ -213,6 +213,8 @@ fn others(maker: &mut Maker, samples: &Samples) {
     );
     let no = samples.encoded(domain.answer(&samples.hold, 1, Verdict::Reject).proposal());
     good(maker, "approval_rejecting", "Somebody says no.", EntryType::Approval, &no);
+    let back = samples.encoded(domain.withdrawal(&samples.hold).proposal());
+    good(maker, "approval_withdrawing", "Whoever asked takes it back.", EntryType::Approval, &back);
     mandates(maker, samples);
     let erased = |index, label: &str| Erased { index, commitment: digest(label) };
     let (erasure, openings) = domain.erasing([erased(4, "a"), erased(4, "b"), erased(300, "c")]);

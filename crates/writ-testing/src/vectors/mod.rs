@@ -20,6 +20,7 @@ mod bundle_policy;
 mod bundle_shadow;
 mod bundle_steps;
 mod bundle_story;
+mod bundle_withdrawn;
 mod case;
 mod cbor;
 mod checkpoint;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Case> {
         bundle_entities::cases(),
         bundle_erasure::cases(),
         bundle_hold::cases(),
+        bundle_withdrawn::cases(),
         bundle_asked::cases(),
         bundle_mandate::cases(),
         trust_root::cases(),

@@ -22,24 +22,24 @@ when { context.auth == "key" && context.groups.contains("operators") };
 "#;
 const TEN_MINUTES_MS: u64 = 600_000;
 
-fn members() -> Members {
+pub(crate) fn members() -> Members {
     let mut members = Members::standard(4_000);
     members.0.push(Member::new("User", "carol", &["operators"]));
     members.0.push(Member::new("Agent", "operator", &["operators", "agents"]));
     members
 }
 
-fn policies(members: &Members) -> PolicyFiles {
+pub(crate) fn policies(members: &Members) -> PolicyFiles {
     PolicyFiles::standard(members).with("approvals.cedar", APPROVALS)
 }
 
-fn domain() -> GovernedDomain {
+pub(crate) fn domain() -> GovernedDomain {
     let members = members();
     let policies = policies(&members);
     GovernedDomain::with(members, &policies)
 }
 
-fn deploy(domain: &GovernedDomain) -> Request {
+pub(crate) fn deploy(domain: &GovernedDomain) -> Request {
     domain.asked(&["/usr/bin/deploy", "production"])
 }
 
@@ -50,7 +50,7 @@ fn refused(domain: &GovernedDomain, answer: Answer, code: Code) -> Denial {
 
 /// The hold that an answer tells of, as it is stored.
 #[track_caller]
-fn held(domain: &GovernedDomain, answer: Answer) -> (writ_authority::Held, Stored) {
+pub(crate) fn held(domain: &GovernedDomain, answer: Answer) -> (writ_authority::Held, Stored) {
     let Answer::Hold(told) = answer else { panic!("expected a hold, found {answer:?}") };
     let stored = stored(domain, told.receipt.index);
     assert_eq!(stored.entry, told.receipt.hash());
@@ -65,13 +65,13 @@ fn reference(domain: &GovernedDomain, hold: &Stored) -> EntryRef {
     EntryRef { entry: hold.entry, index: hold.index.get(), ledger: domain.domain.origin().clone() }
 }
 
-fn answers(domain: &GovernedDomain, who: &str, hold: &Stored, verdict: Verdict) -> Answer {
+pub(crate) fn answers(domain: &GovernedDomain, who: &str, hold: &Stored, verdict: Verdict) -> Answer {
     let held = Held { hold: reference(domain, hold), action: hold.waiting.hold.action.digest };
     domain.orders(who, Command::Answer(verdict, held))
 }
 
 #[track_caller]
-fn approved(domain: &GovernedDomain, hold: &Stored, by: &[&str]) {
+pub(crate) fn approved(domain: &GovernedDomain, hold: &Stored, by: &[&str]) {
     for who in by {
         let answer = answers(domain, who, hold, Verdict::Approve);
         assert!(matches!(answer, Answer::Done(_)), "{who}: {answer:?}");
@@ -79,13 +79,13 @@ fn approved(domain: &GovernedDomain, hold: &Stored, by: &[&str]) {
 }
 
 /// The request to go on with: another one, for the same action with the same salt.
-fn resumed(domain: &GovernedDomain, first: &Request, hold: &Stored) -> Request {
+pub(crate) fn resumed(domain: &GovernedDomain, first: &Request, hold: &Stored) -> Request {
     let fresh = deploy(domain);
     let again = Request { action: first.action.clone(), action_salt: first.action_salt, ..fresh };
     GovernedDomain::changed(again, |ask| ask.hold = Some(reference(domain, hold)))
 }
 
-fn waiting(domain: &GovernedDomain, hold: &Stored) -> Waiting {
+pub(crate) fn waiting(domain: &GovernedDomain, hold: &Stored) -> Waiting {
     domain.authority().waiting(&stored(domain, hold.index))
 }
 

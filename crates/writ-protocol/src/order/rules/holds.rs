@@ -75,7 +75,8 @@ impl<R: Records> Rules<'_, R> {
         }
     }
 
-    /// An answer to an open hold: signed by the key it names, about just this, in time, and never by whoever asked or caused it.
+    /// An answer to an open hold: signed by the key it names, about just this, in time, and never by whoever asked or caused it; but whoever
+    /// asked takes it back, until somebody has said no.
     pub(super) fn approval(&self, approval: &Approval) -> Result<(), OrderError<R::Error>> {
         self.order(&approval.by, &approval.id, &approval.action, &approval.policy)?;
         let held = self.said(approval)?;
@@ -91,6 +92,12 @@ impl<R: Records> Rules<'_, R> {
         }
         if open.is_rejected() {
             rejected("somebody who was asked has rejected it")?;
+        }
+        if approval.verdict == Verdict::Withdraw {
+            if hold.principal.asserted() != by {
+                rejected("only whoever asked withdraws it")?;
+            }
+            return Ok(());
         }
         if approval.groups.as_slice().iter().any(|group| hold.needs.iter().all(|need| need.group != *group)) {
             rejected("it counts for a group that the hold does not ask")?;
