@@ -20,4 +20,5 @@ mod semantics;
 mod snapshot;
 mod terms;
 mod text;
+mod values;
 mod vectors;
