@@ -7,7 +7,7 @@ use crate::decision::Case;
 use crate::entities::rests_on;
 use crate::error::AuthorityError;
 use std::collections::{BTreeMap, BTreeSet};
-use writ_ledger::Draft;
+use writ_ledger::{Draft, Kept};
 use writ_policy::{Facts, Values};
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{Ascending, Body, Erased, Erasure, ErasureFields, Policy};
@@ -61,6 +61,10 @@ impl Authority {
         for one in named.as_slice() {
             let Some(body) = entries.get(&one.index) else { continue };
             let (at, kind) = (LeafIndex::new(one.index), kind(body, &one.commitment));
+            self.there(at, kind, one)?;
+            if let Some(held) = self.also_in_its_request(at, body, kind, named)? {
+                return Err(held.into());
+            }
             if let Some(why) = self.needed(at, body, kind)? {
                 return Err(Refusal::new(Code::StillNeeded, format!("entry {at}: {why}")).into());
             }
@@ -74,6 +78,37 @@ impl Authority {
             return Err(Refusal::new(Code::StillNeeded, why).into());
         }
         Ok(())
+    }
+
+    /// What the vault never had is not erased, and no entry says that it was.
+    fn there(&self, at: LeafIndex, kind: Option<CommitmentKind>, one: &Erased) -> Result<(), AuthorityError> {
+        let kept = kind.map(|kind| self.reader().kept(at, kind, &one.commitment)).transpose()?;
+        if matches!(kept, Some(Kept::Nothing)) {
+            let why = format!("the vault never had this value of entry {at}; leave it out");
+            return Err(Refusal::new(Code::CommitmentMismatch, why).into());
+        }
+        Ok(())
+    }
+
+    /// A request holds the action that it asks for, with its salt. As long as it is there, the action is not gone.
+    fn also_in_its_request(
+        &self,
+        at: LeafIndex,
+        body: &Body,
+        kind: Option<CommitmentKind>,
+        named: &Ascending<Erased>,
+    ) -> Result<Option<Refusal>, AuthorityError> {
+        if kind != Some(CommitmentKind::Action) {
+            return Ok(None);
+        }
+        let request = body.commitments().into_iter().find(|(kind, _)| *kind == CommitmentKind::Request);
+        let Some((kind, request)) = request else { return Ok(None) };
+        let is_named = named.as_slice().iter().any(|one| one.index == at.get() && one.commitment == request);
+        let is_there = matches!(self.reader().kept(at, kind, &request)?, Kept::Value(_));
+        let why = || {
+            format!("entry {at}: its request holds the action too; have both erased (`--kind action --kind request`)")
+        };
+        Ok((is_there && !is_named).then(|| Refusal::new(Code::StillNeeded, why())))
     }
 
     /// Why a value of an entry is still needed, if it is.
@@ -92,7 +127,9 @@ impl Authority {
             Body::Hold(hold) if read => {
                 let is_open = self.reader().held(at)?.is_some_and(|held| held.resolved_at.is_none());
                 let waits = is_open && hold.until_ms > self.now_ms();
-                Ok(waits.then_some("it waits for approval, and whoever is asked must see it; have it answered first"))
+                Ok(waits.then_some(
+                    "it is open, and whoever is asked must see it; wait until it is gone on with, withdrawn or over",
+                ))
             }
             Body::Grant(grant) if read => {
                 let executions = self.reader().executions_of(at)?;
@@ -101,7 +138,7 @@ impl Authority {
                 }
                 let used = u64::try_from(executions.len()).unwrap_or(u64::MAX) >= grant.uses.get();
                 let usable = !used && grant.window.until_ms() > self.now_ms();
-                Ok(usable.then_some("it can still be executed; revoke the writ, or wait for the end of its window"))
+                Ok(usable.then_some("it can still be executed; wait for the end of its window"))
             }
             Body::Policy(_)
             | Body::Hold(_)

@@ -1,9 +1,12 @@
 //! The policy folder of a domain: read whole, or not at all.
 
 use crate::error::AuthorityError;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use writ_policy::Snapshot;
 
@@ -11,50 +14,70 @@ use writ_policy::Snapshot;
 const DEPTH_MAX: usize = 8;
 /// More than a snapshot may hold, so that its own limit is what refuses.
 const READ_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Whoever writes in the folder may put another thing in place of a name at any moment, so what is looked at is what was opened: no link is
+/// followed, and nothing that is opened can keep the reader waiting.
+const OPENED: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// Reads every file below `folder`. Links are not followed: what is digested must be what lies there.
 pub fn read_policy_folder(folder: &Path) -> Result<Snapshot, AuthorityError> {
     let mut files = BTreeMap::new();
     let mut left = READ_BYTES_MAX;
-    read_into(folder, "", &mut files, &mut left, 0)?;
+    // The folder itself is named by the operator, and may be reached by a link.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat(CWD, folder, flags, Mode::empty()).map_err(|errno| file(folder, errno.into()))?;
+    read_into((&opened, folder), "", &mut files, &mut left, 0)?;
     Snapshot::new(files).map_err(AuthorityError::Policy)
 }
 
 fn read_into(
-    folder: &Path,
+    (opened, folder): (&OwnedFd, &Path),
     prefix: &str,
     files: &mut BTreeMap<String, Vec<u8>>,
     left: &mut u64,
     depth: usize,
 ) -> Result<(), AuthorityError> {
+    let fails = |path: &Path, errno: Errno| file(path, errno.into());
     let refused = |path: &Path, why: &str| file(path, std::io::Error::other(why.to_owned()));
     if depth > DEPTH_MAX {
         return Err(refused(folder, "folders are nested too deep for a policy set"));
     }
-    for found in fs::read_dir(folder).map_err(|source| file(folder, source))? {
-        let found = found.map_err(|source| file(folder, source))?;
-        let path = found.path();
-        let name = found.file_name().into_string().map_err(|_| refused(&path, "a file name that is not text"))?;
+    for found in Dir::read_from(opened).map_err(|errno| fails(folder, errno))? {
+        let found = found.map_err(|errno| fails(folder, errno))?;
+        let path = folder.join(found.file_name().to_string_lossy().as_ref());
+        let name = found.file_name().to_str().map_err(|_| refused(&path, "a file name that is not text"))?;
         if name.starts_with('.') || name.ends_with('~') {
-            // What editors leave beside the file that they have open.
+            // The folder itself, the one above, and what editors leave beside the file that they have open.
             continue;
         }
-        let kind = found.file_type().map_err(|source| file(&path, source))?;
+        let strange = "expected a file or a folder; links and devices have no place in a policy set";
+        let seen = statat(opened, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| fails(&path, errno))?;
+        if !matches!(FileType::from_raw_mode(seen.st_mode), FileType::Directory | FileType::RegularFile) {
+            return Err(refused(&path, strange));
+        }
+        let one = match openat(opened, name, OPENED, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NXIO) => return Err(refused(&path, strange)),
+            one => one.map_err(|errno| fails(&path, errno))?,
+        };
+        let kind =
+            fstat(&one).map(|found| FileType::from_raw_mode(found.st_mode)).map_err(|errno| fails(&path, errno))?;
         let name = format!("{prefix}{name}");
-        if kind.is_dir() {
-            read_into(&path, &format!("{name}/"), files, left, depth + 1)?;
-        } else if kind.is_file() {
-            files.insert(name, read(&path, left)?);
-        } else {
-            return Err(refused(&path, "expected a file or a folder; links and devices have no place in a policy set"));
+        match kind {
+            FileType::Directory => read_into((&one, &path), &format!("{name}/"), files, left, depth + 1)?,
+            FileType::RegularFile => drop(files.insert(name, read(File::from(one), &path, left)?)),
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => return Err(refused(&path, strange)),
         }
     }
     Ok(())
 }
 
-fn read(path: &Path, left: &mut u64) -> Result<Vec<u8>, AuthorityError> {
+fn read(opened: File, path: &Path, left: &mut u64) -> Result<Vec<u8>, AuthorityError> {
     let mut bytes = Vec::new();
-    let opened = fs::File::open(path).map_err(|source| file(path, source))?;
     opened.take(left.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| file(path, source))?;
     let length = bytes.len() as u64;
     if length > *left {

@@ -4,21 +4,21 @@
 
 use crate::domain::Domain;
 use crate::error::CliError;
+use crate::render::counted;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use writ_gateway_process::{Slot, SlotError};
 
 /// Beside the keys of the slots, where no execution sees it.
 const NOTE: &str = "beside";
 
 /// Notes for each of these domains where the others are. One that is alone has no note.
 pub(crate) fn note(domains: &[&Domain]) -> Result<(), CliError> {
-    let folders = domains.iter().map(|domain| folders(domain)).collect::<Result<Vec<_>, _>>()?;
-    for (number, domain) in domains.iter().enumerate() {
+    let noted = notes(domains)?;
+    for (domain, text) in &noted {
         let path = domain.slots().join(NOTE);
-        let others = folders.iter().enumerate().filter(|(other, _)| *other != number);
-        let text: String = others.flat_map(|(_, folders)| folders).map(|folder| format!("{folder}\n")).collect();
         if text.is_empty() {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(CliError::file(&path)(error)),
@@ -33,6 +33,36 @@ pub(crate) fn note(domains: &[&Domain]) -> Result<(), CliError> {
         written.and_then(|()| fs::rename(&fresh, &path)).map_err(CliError::file(&path))?;
     }
     Ok(())
+}
+
+/// What an execution must not see is settled when it starts. One that runs already would see a domain that is put beside its own only now.
+pub(crate) fn nothing_runs_that_sees_more(domains: &[&Domain]) -> Result<(), CliError> {
+    for (domain, text) in notes(domains)? {
+        let noted = fs::read_to_string(domain.slots().join(NOTE)).unwrap_or_default();
+        let Some(new) = text.lines().find(|folder| noted.lines().all(|known| known != *folder)) else { continue };
+        let running = match Slot::in_use(&domain.slots()) {
+            Ok(running) => running,
+            // One that never ran has no slots yet.
+            Err(SlotError::Folder { source, .. }) if source.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(CliError::Failed(error.to_string())),
+        };
+        if running > 0 {
+            let (running, dir) = (counted(running as u64, "execution", "executions"), domain.dir().display());
+            return Err(CliError::Failed(format!(
+                "{dir}: {running} began before {new} was beside it, and would see what is in there; start the node once they have ended"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn notes<'d>(domains: &[&'d Domain]) -> Result<Vec<(&'d Domain, String)>, CliError> {
+    let folders = domains.iter().map(|domain| folders(domain)).collect::<Result<Vec<_>, _>>()?;
+    let one = |(number, domain): (usize, &&'d Domain)| {
+        let others = folders.iter().enumerate().filter(|(other, _)| *other != number);
+        (*domain, others.flat_map(|(_, folders)| folders).map(|folder| format!("{folder}\n")).collect())
+    };
+    Ok(domains.iter().enumerate().map(one).collect())
 }
 
 /// One domain inside another could not be hidden without hiding that one too.

@@ -2,7 +2,7 @@
 
 pub(crate) mod args;
 
-use crate::beside::{must_be_apart, note};
+use crate::beside::{must_be_apart, note, nothing_runs_that_sees_more};
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FOLDER, must_be_secret, read_key, write_secret};
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
     let places = places(args)?;
     let log_format = if args.log == LogStyle::Json { LogFormat::Json } else { LogFormat::Text };
     let tls = tls(args)?;
+    nothing_runs_that_sees_more(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
     let opened = places.into_iter().map(|place| Opened::new(place, args)).collect::<Result<Vec<_>, _>>()?;
     note(&opened.iter().map(|one| &one.place.domain).collect::<Vec<_>>())?;
     let log = Log::new(log_format, std::io::stderr()).map_err(|error| CliError::Failed(format!("the log: {error}")))?;

@@ -79,6 +79,27 @@ fn one_node_serves_two_domains_and_each_has_its_own() {
     assert_eq!(audited.status.code(), Some(0), "{}{}", stdout(&audited), stderr(&audited));
 }
 
+/// What is hidden from an execution is settled when it starts.
+#[test]
+fn nothing_that_runs_already_comes_to_see_a_domain_beside_its_own() {
+    let mut site = two();
+    site.start();
+    let running = site.begun("begun");
+    site.kill_node();
+    let refused = site.writ(&["up", "--also", &also(&site)]);
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("1 execution began before"), "{}", stderr(&refused));
+    // Alone it starts again, and when that has ended, with the other.
+    site.start();
+    assert_eq!(running.end().status.code(), Some(0));
+    site.kill_node();
+    site.start_with(&["--also", &also(&site)]);
+    let running = site.begun("begun-beside");
+    site.kill_node();
+    site.start_with(&["--also", &also(&site)]);
+    assert_eq!(running.end().status.code(), Some(0), "it never saw what it could not see");
+}
+
 #[test]
 fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
     let mut site = two();

@@ -60,6 +60,16 @@ impl Slot {
         Err(SlotError::Busy(paths.len()))
     }
 
+    /// How many slots of a folder are in use by an execution.
+    pub fn in_use(folder: &Path) -> Result<usize, SlotError> {
+        let mut used = 0;
+        for path in seeds(folder)? {
+            let file = File::open(&path).map_err(|source| SlotError::Folder { path, source })?;
+            used += usize::from(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        }
+        Ok(used)
+    }
+
     fn open(path: &Path) -> Result<Option<Self>, SlotError> {
         let fails = |source| SlotError::Folder { path: path.to_owned(), source };
         let unusable = |why| SlotError::Unusable { path: path.to_owned(), why };

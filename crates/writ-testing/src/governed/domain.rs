@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use writ_authority::{Answer, Authority, AuthorityError, Caller, Rate, Received, Semantics, Setting, SolverCommand};
 use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Receipt};
-use writ_protocol::action::Command;
+use writ_protocol::action::{Command, CommitmentKind};
 use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields, Policy, Positive, Target};
 use writ_protocol::statement::{Ask, Authorize, Claim, GatewayStatement, Request, RootCommand, Shadowing};
 use writ_protocol::{Ed25519Key, Name, Refusal};
@@ -251,9 +251,14 @@ impl GovernedDomain {
         wait(self.authority().order(&Caller::Remote, Received::Signed(&signed)))
     }
 
-    /// Alice erases the value behind a commitment of an entry.
+    /// Alice erases the value behind a commitment of an entry, and with an action the request that holds it too.
     pub fn erases(&self, index: u64, commitment: Hash) -> Answer {
-        self.orders("alice", Command::Erase(Ascending::new([Erased { index, commitment }])))
+        let entry = self.entered().into_iter().find(|one| one.index == index);
+        let held = entry.map(|entry| entry.body.commitments()).unwrap_or_default();
+        let of = |wanted| held.iter().find(|(kind, _)| *kind == wanted).map(|(_, commitment)| *commitment);
+        let request = of(CommitmentKind::Request).filter(|_| of(CommitmentKind::Action) == Some(commitment));
+        let all = [Some(commitment), request].into_iter().flatten();
+        self.orders("alice", Command::Erase(Ascending::new(all.map(|commitment| Erased { index, commitment }))))
     }
 
     /// Stops the node and has its ledger record an erasure that the authority would have refused.

@@ -75,7 +75,7 @@ fn what_is_erased_is_gone_and_recorded_with_the_decision() {
 fn the_same_request_erases_once_and_another_finds_nothing_to_erase() {
     let mut domain = domain();
     let (index, body) = refused(&domain);
-    let command = || erase(&values(&body, index, &[CommitmentKind::Action]));
+    let command = || erase(&values(&body, index, &[CommitmentKind::Action, CommitmentKind::Request]));
     let request = Request { time_ms: domain.clock.now_ms(), ..domain.domain.asked_order(command()) };
     let signed = domain.member("alice").sign(&request, domain.domain.origin());
     let give = || wait(domain.authority().order(&Caller::Remote, Received::Signed(&signed)));
@@ -88,6 +88,18 @@ fn the_same_request_erases_once_and_another_finds_nothing_to_erase() {
     let signed = domain.member("alice").sign(&other, domain.domain.origin());
     turned_away(&domain, || wait(domain.authority().order(&Caller::Remote, Received::Signed(&signed))), Code::Replayed);
     assert!(domain.judged().is_clean());
+}
+
+/// The request holds the action with its salt: an erasure that left it there would say what is not so.
+#[test]
+fn an_action_is_not_erased_while_its_request_holds_it() {
+    let domain = domain();
+    let (index, body) = refused(&domain);
+    let only = |kind| erase(&values(&body, index, &[kind]));
+    let (told, _) = denied(&domain, domain.orders("alice", only(CommitmentKind::Action)), Code::StillNeeded);
+    assert!(told.why.contains("--kind request"), "{}", told.why);
+    done(&domain, domain.orders("alice", only(CommitmentKind::Request)));
+    done(&domain, domain.orders("alice", only(CommitmentKind::Action)));
 }
 
 #[test]
@@ -125,6 +137,12 @@ fn what_is_not_there_is_not_erased() {
     for one in nowhere {
         denied(&domain, domain.orders("alice", erase(&[one])), Code::CommitmentMismatch);
     }
+    // The set of a policy folder was put in force by nobody's request: the entry names one, and the vault never had it.
+    let entered = domain.entered();
+    let set = entered.iter().find(|one| matches!(one.body, Body::Policy(_))).unwrap();
+    let request = values(&set.body, LeafIndex::new(set.index), &[CommitmentKind::Request]);
+    let (told, _) = denied(&domain, domain.orders("alice", erase(&request)), Code::CommitmentMismatch);
+    assert!(told.why.contains("never had"), "{}", told.why);
 }
 
 #[test]
@@ -133,7 +151,7 @@ fn what_can_still_be_executed_or_runs_is_needed() {
     let (receipt, grant) = permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
     let (index, writ) = (receipt.index, receipt.hash());
     let body = Body::Grant(grant.clone());
-    let command = || erase(&values(&body, index, &[CommitmentKind::Action]));
+    let command = || erase(&values(&body, index, &[CommitmentKind::Action, CommitmentKind::Request]));
     let still = || denied(&domain, domain.orders("alice", command()), Code::StillNeeded).0.why;
     assert!(still().contains("can still be executed"));
     let execution = ExecutionId::new(domain.clock.now_ms(), [9; 10]);

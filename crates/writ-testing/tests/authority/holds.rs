@@ -546,7 +546,7 @@ fn what_waits_for_approval_is_not_erased() {
     let (_, hold) = held(&domain, domain.asks("builder", &deploy(&domain)));
     let action = hold.waiting.hold.action.digest;
     let (told, _) = denied(&domain, domain.erases(hold.index.get(), action), Code::StillNeeded);
-    assert!(told.why.contains("waits for approval"), "{}", told.why);
+    assert!(told.why.contains("it is open"), "{}", told.why);
     domain.clock.pass(TEN_MINUTES_MS);
     assert!(matches!(domain.erases(hold.index.get(), action), Answer::Done(_)), "nobody can approve it any more");
     assert!(domain.judged().is_clean());

@@ -96,6 +96,14 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
     std::os::unix::fs::symlink("/etc/hostname", &extra).unwrap();
     changes_nothing("a link", "links and devices");
     std::fs::remove_file(&extra).unwrap();
+    // Whoever waits until somebody writes into it waits for ever.
+    let pipe = folder.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    changes_nothing("a pipe with a name", "links and devices");
+    std::fs::remove_file(&pipe).unwrap();
+    std::os::unix::fs::symlink(&aside, folder.join("more")).unwrap();
+    changes_nothing("a link to a folder", "links and devices");
+    std::fs::remove_file(folder.join("more")).unwrap();
     std::fs::rename(&folder, &aside).unwrap();
     changes_nothing("a folder that has vanished", "No such file");
     std::fs::create_dir(&folder).unwrap();
