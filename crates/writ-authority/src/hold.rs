@@ -41,6 +41,10 @@ pub enum Waiting {
     Resolved(LeafIndex),
 }
 
+fn over(at: LeafIndex) -> String {
+    format!("was resolved by entry {at}, granted, refused or withdrawn")
+}
+
 impl Waiting {
     /// The stable string.
     pub const fn as_str(self) -> &'static str {
@@ -157,7 +161,7 @@ impl Authority {
                 Resumption::Over(named.clone(), why)
             }
             Waiting::Resolved(at) => {
-                let why = format!("the hold was resolved by entry {at}, and an approval is good for once");
+                let why = format!("the hold {}, and that is for good", over(at));
                 Resumption::Not(Refusal::new(Code::ApprovalRejected, why))
             }
         })
@@ -262,8 +266,15 @@ impl Authority {
     /// What was recorded as a hold, told to whoever asked it before, or asks the same again.
     pub(crate) fn told_hold(&self, receipt: Receipt, hold: &Hold, salt: [u8; 32]) -> Result<Answer, AuthorityError> {
         let held = self.reader().held(receipt.index)?;
-        let approved = held.is_some_and(|held| self.waiting(&held) == Waiting::Approved);
-        let why = if approved { "it is approved: ask again, naming the hold".to_owned() } else { asks(&hold.needs) };
+        let stands = held.map_or(Waiting::Pending, |held| self.waiting(&held));
+        let approved = stands == Waiting::Approved;
+        let why = match stands {
+            Waiting::Approved => "it is approved: ask again, naming the hold".to_owned(),
+            Waiting::Pending => asks(&hold.needs),
+            Waiting::Rejected => "somebody who was asked has rejected it".to_owned(),
+            Waiting::Lapsed => "nobody has approved it in time; make a new request".to_owned(),
+            Waiting::Resolved(at) => format!("it {}; make a new request", over(at)),
+        };
         let clauses = self.clauses(hold.policy.reasons.as_slice());
         let (needs, until_ms) = (hold.needs.clone(), hold.until_ms);
         Ok(Answer::Hold(Box::new(Told { receipt, needs, until_ms, why, clauses, salt, approved })))

@@ -34,6 +34,9 @@ fn what_is_withdrawn_is_over_and_nobody_approves_it() {
     assert!(rejected(&domain, answers(&domain, "carol", &hold, Verdict::Approve)).contains("no such open hold"));
     assert!(rejected(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold))).contains("was resolved"));
     rejected(&domain, answers(&domain, "builder", &hold, Verdict::Withdraw));
+    // The request itself has the answer that it had, and says no more that it waits.
+    let Answer::Hold(told) = domain.asks("builder", &asked) else { panic!("it is answered as before") };
+    assert!(told.receipt.index == hold.index && told.why.contains("withdrawn"), "{}", told.why);
     // The same can be asked again, and waits anew.
     let (_, next) = held(&domain, domain.asks("builder", &deploy(&domain)));
     assert_ne!(next.index, hold.index);
