@@ -106,7 +106,9 @@ fn all(args: &Holds, domain: &Domain, as_json: bool) -> Result<(), CliError> {
         line(format_args!("{:>8}  {:<9} {}", number("index"), text("state"), text("principal")))?;
         line(format_args!("          needs {needs}; answered: {answered}; lapses {}", left(number("until_ms"))))?;
     }
-    line("  next    `writ holds INDEX` shows one, `writ approve INDEX` and `writ reject INDEX` answer it")
+    line(
+        "  next    `writ holds INDEX` shows one, `writ approve INDEX` and `writ reject INDEX` answer it, `writ withdraw INDEX` takes back your own",
+    )
 }
 
 fn need_of(need: &Json) -> String {

@@ -11,11 +11,19 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use writ_protocol::{Code, Refusal};
 
 pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.reach.place)?;
     let client = connect(&args.reach, &domain)?;
     let status = client.status().map_err(|error| CliError::Refused(error.refusal()))?;
+    // Nothing here is proved, but where several domains share an address the wrong one is soon asked.
+    if let (Ok(own), Some(Value::String(found))) = (domain.origin(), status.get("origin"))
+        && own.as_str() != found
+    {
+        let why = format!("the node speaks for the ledger {found}, and the trust root here is that of {own}");
+        return Err(CliError::Refused(Refusal::new(Code::UnknownAuthority, why)));
+    }
     if as_json {
         return json_line(&status);
     }

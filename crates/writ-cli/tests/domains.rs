@@ -65,6 +65,10 @@ fn one_node_serves_two_domains_and_each_has_its_own() {
     let node = format!("http://other.localhost:{port}");
     let status: Json = site::json(&in_other(&site, &["--json", "status", "--node", &node]));
     assert_eq!(status["origin"], "other.example/ledger");
+    // Whoever asks the other by mistake is told.
+    let mistaken = site.writ(&["status", "--node", &node]);
+    assert_eq!(mistaken.status.code(), Some(1));
+    assert!(stderr(&mistaken).contains("speaks for the ledger other.example/ledger"), "{}", stderr(&mistaken));
     // A halt of one is none of the other.
     let halted = in_other(&site, &["halt", "--reason", "drill"]);
     assert_eq!(halted.status.code(), Some(0), "{}", stderr(&halted));
