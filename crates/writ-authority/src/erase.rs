@@ -61,10 +61,6 @@ impl Authority {
         for one in named.as_slice() {
             let Some(body) = entries.get(&one.index) else { continue };
             let (at, kind) = (LeafIndex::new(one.index), kind(body, &one.commitment));
-            self.there(at, kind, one)?;
-            if let Some(held) = self.also_in_its_request(at, body, kind, named)? {
-                return Err(held.into());
-            }
             if let Some(why) = self.needed(at, body, kind)? {
                 return Err(Refusal::new(Code::StillNeeded, format!("entry {at}: {why}")).into());
             }
@@ -77,14 +73,22 @@ impl Authority {
             let why = "the entities in force follow from this change; say again in another what is to stay";
             return Err(Refusal::new(Code::StillNeeded, why).into());
         }
+        for one in named.as_slice() {
+            let Some(body) = entries.get(&one.index) else { continue };
+            let (at, kind) = (LeafIndex::new(one.index), kind(body, &one.commitment));
+            self.there(at, kind, one)?;
+            if let Some(held) = self.also_in_its_request(at, body, kind, named)? {
+                return Err(held.into());
+            }
+        }
         Ok(())
     }
 
     /// What the vault never had is not erased, and no entry says that it was.
     fn there(&self, at: LeafIndex, kind: Option<CommitmentKind>, one: &Erased) -> Result<(), AuthorityError> {
-        let kept = kind.map(|kind| self.reader().kept(at, kind, &one.commitment)).transpose()?;
-        if matches!(kept, Some(Kept::Nothing)) {
-            let why = format!("the vault never had this value of entry {at}; leave it out");
+        let Some(kind) = kind else { return Ok(()) };
+        if matches!(self.reader().kept(at, kind, &one.commitment)?, Kept::Nothing) {
+            let why = format!("the vault never had the {} of entry {at}; say which others, by `--kind`", kind.as_str());
             return Err(Refusal::new(Code::CommitmentMismatch, why).into());
         }
         Ok(())
