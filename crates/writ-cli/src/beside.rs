@@ -6,7 +6,7 @@ use crate::domain::Domain;
 use crate::error::CliError;
 use crate::render::counted;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use writ_gateway_process::{Slot, SlotError};
@@ -15,9 +15,19 @@ use writ_gateway_process::{Slot, SlotError};
 const NOTE: &str = "beside";
 
 /// Notes for each of these domains where the others are. One that is alone has no note.
+///
+/// A run has a slot before it reads the note, so after this either it is seen to run or it has read the new one.
 pub(crate) fn note(domains: &[&Domain]) -> Result<(), CliError> {
-    let noted = notes(domains)?;
-    for (domain, text) in &noted {
+    let gained = gained(domains)?;
+    let before = domains.iter().map(|domain| noted(domain).map(|text| (*domain, text)));
+    let before = before.collect::<Result<Vec<_>, _>>()?;
+    write(&notes(domains)?)?;
+    // What runs has not read it, so it is not noted yet: or the next start would take it for known.
+    none_runs(&gained).or_else(|running| write(&before).and(Err(running)))
+}
+
+fn write(notes: &[(&Domain, String)]) -> Result<(), CliError> {
+    for (domain, text) in notes {
         let path = domain.slots().join(NOTE);
         if text.is_empty() {
             match fs::remove_file(&path) {
@@ -35,11 +45,33 @@ pub(crate) fn note(domains: &[&Domain]) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What is noted now.
+fn noted(domain: &Domain) -> Result<String, CliError> {
+    let path = domain.slots().join(NOTE);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        noted => noted.map_err(CliError::file(&path)),
+    }
+}
+
 /// What an execution must not see is settled when it starts. One that runs already would see a domain that is put beside its own only now.
 pub(crate) fn nothing_runs_that_sees_more(domains: &[&Domain]) -> Result<(), CliError> {
+    none_runs(&gained(domains)?)
+}
+
+/// Domains with a folder beside them that is not in their note.
+fn gained<'d>(domains: &[&'d Domain]) -> Result<Vec<(&'d Domain, String)>, CliError> {
+    let mut gained = Vec::new();
     for (domain, text) in notes(domains)? {
-        let noted = fs::read_to_string(domain.slots().join(NOTE)).unwrap_or_default();
-        let Some(new) = text.lines().find(|folder| noted.lines().all(|known| known != *folder)) else { continue };
+        let noted = noted(domain)?;
+        let new = text.lines().find(|folder| noted.lines().all(|known| known != *folder));
+        gained.extend(new.map(|new| (domain, new.to_owned())));
+    }
+    Ok(gained)
+}
+
+fn none_runs(gained: &[(&Domain, String)]) -> Result<(), CliError> {
+    for (domain, new) in gained {
         let running = match Slot::in_use(&domain.slots()) {
             Ok(running) => running,
             // One that never ran has no slots yet.
@@ -80,13 +112,13 @@ pub(crate) fn must_be_apart(domains: &[&Domain]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What else is hidden from an execution of this domain.
-pub(crate) fn hidden(domain: &Domain) -> Result<Vec<PathBuf>, CliError> {
-    let path = domain.slots().join(NOTE);
+/// What else is hidden from an execution, by the note beside the slots of its domain.
+pub(crate) fn hidden(slots: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = slots.join(NOTE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(CliError::file(&path)(error)),
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     };
     // One that is gone for certain has nothing to be hidden; one that cannot be looked at is refused further on.
     let is_there = |folder: &PathBuf| !matches!(folder.try_exists(), Ok(false));

@@ -81,12 +81,13 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     let writ = args.writ.as_deref().map(|path| handed_over(path, args.holder.as_deref(), &trust)).transpose()?;
     let mandate = args.mandate.map(|index| crate::mandates::named(&args.reach, &domain, index)).transpose()?;
     // The mark is as much the domain's as its folder.
-    let mut hidden = vec![domain.dir().to_owned()];
+    let mut own = vec![domain.dir().to_owned()];
     let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
     // A machine without a store has none. Where there is one, a mark that cannot be found may be seen from inside, and that is refused.
     let is_there = |folder: &&Path| domain.store().exists() || !matches!(folder.try_exists(), Ok(false));
-    hidden.extend(mark.parent().filter(is_there).map(Path::to_owned));
-    hidden.extend(crate::beside::hidden(&domain)?);
+    own.extend(mark.parent().filter(is_there).map(Path::to_owned));
+    let slots = domain.slots();
+    let hidden = move || Ok([own.clone(), crate::beside::hidden(&slots)?].concat());
     Ok(Run {
         argv: args.argv.clone(),
         principal,
@@ -97,7 +98,7 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
         origin: origin_of(&trust)?,
         trust,
         slots: domain.slots(),
-        hidden,
+        hidden: Box::new(hidden),
         kept: vec![domain.run_folder(), domain.trust_root()],
         patience: Patience { wait: args.patience.wait, begin: Some(crate::holds::waiting) },
     })

@@ -44,8 +44,8 @@ pub struct Run {
     pub origin: Origin,
     /// The folder with this machine's gateway slots.
     pub slots: PathBuf,
-    /// What the execution must not see.
-    pub hidden: Vec<PathBuf>,
+    /// Looks up what the execution must not see. Asked once there is a slot: whoever makes it more afterwards sees that the slot is in use.
+    pub hidden: Box<dyn Fn() -> std::io::Result<Vec<PathBuf>>>,
     /// What it may see in there nevertheless.
     pub kept: Vec<PathBuf>,
     /// What is done where it is held.
@@ -221,7 +221,8 @@ impl Found {
 impl Bringing {
     fn begin(run: &Run, program: &Program, variables: &[(OsString, OsString)], cwd: &Path) -> Result<Self, StartError> {
         let inherited = Inherited::take()?;
-        let confinement = Confinement::new(&run.hidden, &run.kept)?;
+        let hidden = (run.hidden)().map_err(StartError::NotHidden)?;
+        let confinement = Confinement::new(&hidden, &run.kept)?;
         let plan = Plan { program, argv: &run.argv, variables, cwd, confinement: &confinement };
         Ok(Self { preparing: prepare(&plan, &inherited)?, inherited })
     }

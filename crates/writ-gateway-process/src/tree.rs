@@ -40,6 +40,8 @@ pub struct Plan<'a> {
 pub enum StartError {
     #[error("there is nothing to hide from the execution; name the domain's folder")]
     NothingHidden,
+    #[error("what the execution must not see cannot be looked up: {0}; mend that and start again")]
+    NotHidden(std::io::Error),
     #[error("{} is not there to be covered; look who has moved it", .0.display())]
     HiddenGone(PathBuf),
     #[error("{} is inside what the execution must not see; start from another folder", .0.display())]

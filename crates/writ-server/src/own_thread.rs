@@ -1,6 +1,7 @@
 //! The thread of one of several domains: what it decides, or waits for, holds up no other.
 
 use crate::error::ServeError;
+use crate::node::NodeLimits;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -20,6 +21,8 @@ impl OwnThread {
         let run = move || {
             // Ends when the other side goes, whether or not it says anything.
             runtime.block_on(stopped).ok();
+            // What waits for a disk that hangs must not keep the process, and with it the other domains.
+            runtime.shutdown_timeout(NodeLimits::STANDARD.drain_timeout);
         };
         let thread = thread::Builder::new().name(format!("domain-{number}")).spawn(run).map_err(ServeError::Start)?;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
