@@ -13,6 +13,7 @@ from sample_ledger import (
     LEDGER,
     MEMBERS,
     ORIGIN,
+    OTHER,
     SALT,
     Case,
     Key,
@@ -110,13 +111,13 @@ class ExecutionTest(BundleCase):
         )
 
     def test_audiences(self):
-        other = late("add", kind="gateway", body=World().enrolment(1, gateway="other"), control=True)
+        other = late("add", kind="gateway", body=World().enrolment(1, OTHER, "other"), control=True)
         group = late("grant", audience={"group": "a"})
         self.each(
             [
                 ("wrong_audience", World.grant, World.renew, SPEND),
                 ("wrong_audience", World.grant, World.renew, renewed_spend),
-                ("wrong_audience", other, World.grant, late("spend", gateway="other")),
+                ("wrong_audience", other, World.grant, late("spend", gateway="other", key=OTHER)),
                 ("ok", World.renew, late("grant", audience={"gateway": "gw", "epoch": 2}), renewed_spend),
                 ("ok", group, SPEND),
                 ("ok", group, World.renew, renewed_spend),
@@ -128,7 +129,7 @@ class ExecutionTest(BundleCase):
 
     def test_starts_and_outcomes(self):
         lost = late("outcome", result=UNKNOWN)
-        other = late("add", kind="gateway", body=World().enrolment(1, gateway="other"), control=True)
+        other = late("add", kind="gateway", body=World().enrolment(1, OTHER, "other"), control=True)
         self.each(
             [
                 ("evidence_incomplete", START),
@@ -136,8 +137,8 @@ class ExecutionTest(BundleCase):
                 ("evidence_incomplete", SPEND, late("start", name="e2")),
                 ("lineage_broken", SPEND, OUTCOME),
                 ("lineage_broken", SPEND, late("start", writ=bytes(32))),
-                ("lineage_broken", other, SPEND, late("start", gateway="other")),
-                ("lineage_broken", other, SPEND, START, late("outcome", gateway="other")),
+                ("lineage_broken", other, SPEND, late("start", gateway="other", key=OTHER)),
+                ("lineage_broken", other, SPEND, START, late("outcome", gateway="other", key=OTHER)),
                 ("lineage_broken", SPEND, START, late("outcome", writ=bytes(32))),
                 ("replayed", SPEND, START, START),
                 ("replayed", SPEND, START, OUTCOME, START),
@@ -173,7 +174,7 @@ class ExecutionTest(BundleCase):
         stranger = Key(Ed25519PrivateKey)
         self.each(
             [
-                ("unknown_authority", late("spend", gateway="other")),
+                ("unknown_authority", late("spend", gateway="other", key=OTHER)),
                 ("unknown_authority", late("spend", epoch=2)),
                 ("unknown_authority", late("spend", key=stranger)),
                 ("unknown_authority", World.renew, late("spend", epoch=2)),
@@ -373,6 +374,53 @@ class ControlTest(BundleCase):
                 ("replayed", late("halt", id=b"i" * 16), late("ordered", kind="halt", id=b"i" * 16)),
             ],
             World.grant,
+        )
+
+    def test_enrolled_by_order(self):
+        def ordered(**changes):
+            return lambda world: world.add("gateway", enrolled(world) | changes, control=True)
+
+        def enrolled(world: World) -> dict:
+            policy = world.policy | {"reasons": []}
+            action = {"kind": "order", "digest": bytes(32)}
+            order = {"id": world.fresh(), "action": action, "policy": policy, "facts": bytes(32), "reason": "new"}
+            return world.enrolment(1, OTHER, "other") | {"order": order}
+
+        def by_an_execution(world: World) -> None:
+            body = enrolled(world)
+            body["order"]["action"]["kind"] = "exec"
+            world.add("gateway", body, control=True)
+
+        spoken = {"type": "user", "id": "ann", "auth": "gateway", "key": GATEWAY.bytes}
+        self.each(
+            [
+                ("ok", ordered()),
+                ("malformed", by_an_execution),
+                ("revoked", late("revoke", kind="principal", type="user", id="ann"), ordered()),
+                ("revoked", late("revoke", kind="key", key=sha256(OTHER.bytes)), ordered()),
+                ("identity_mismatch", ordered(key=GATEWAY.bytes)),
+                ("identity_mismatch", ordered(by=spoken)),
+            ],
+            World.grant,
+        )
+
+    def test_spoken_for(self):
+        spoken = {"type": "user", "id": "ann", "auth": "gateway", "key": GATEWAY.bytes}
+        nobody = {name: spoken[name] for name in ("type", "id", "auth")}
+        self.each(
+            [
+                ("ok", late("grant", principal=spoken)),
+                ("identity_mismatch", late("grant", principal=spoken | {"id": "bob"})),
+                ("unknown_authority", late("grant", principal=spoken | {"key": OTHER.bytes})),
+                ("unknown_authority", late("grant", principal=nobody)),
+                ("wrong_audience", late("grant", principal=spoken, audience={"group": "a"})),
+                (
+                    "unknown_authority",
+                    World.renew,
+                    late("grant", principal=spoken, audience={"gateway": "gw", "epoch": 2}),
+                ),
+                ("revoked", late("revoke", kind="gateway", gateway="gw"), late("grant", principal=spoken)),
+            ]
         )
 
     def test_policies(self):

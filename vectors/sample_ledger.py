@@ -52,6 +52,8 @@ def pair() -> list[Key]:
 
 
 LEDGER, MEMBERS, GATEWAY, HOLDER = pair(), [pair(), pair()], Key(Ed25519PrivateKey), Key(Ed25519PrivateKey)
+# The key of the gateway `other`.
+OTHER = Key(Ed25519PrivateKey)
 PRINCIPAL = {"type": "user", "id": "ann", "auth": "oidc"}
 REQUEST = {"key": ident("request"), "digest": sha256(b"request")}
 SALT = b"s" * 32

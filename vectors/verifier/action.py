@@ -4,7 +4,8 @@ import hmac
 
 from . import cbor
 from .conventions import NAME, hash32, label, name, sha256
-from .parts import ARGUMENT, ENTRY_REF, ERASED, TARGET, itself, no_zero_byte
+from .keys import ed25519_key
+from .parts import ARGUMENT, ENTRY_REF, ERASED, TARGET, itself, no_zero_byte, of
 from .refusals import Refused, malformed
 from .scope import SCOPE
 from .shape import Check, array, both, byte_string, envelope, record, row, text, uint, words
@@ -55,6 +56,17 @@ ORDERS = {
     "publish": record({"command": words("publish"), "reason": label, "bundle": hash32}),
     "entities": record({"command": words("entities"), "reason": label, "change": hash32}),
     "erase": record({"command": words("erase"), "reason": label, "erased": ERASED}),
+    "enrol": record(
+        {
+            "command": words("enrol"),
+            "reason": label,
+            "gateway": name,
+            "epoch": uint(1),
+            "key": ed25519_key,
+            "groups": array(name, ascending=itself),
+            "asserts": array(PRINCIPAL_NAME, ascending=of("type", "id")),
+        }
+    ),
 }
 
 

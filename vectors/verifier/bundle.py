@@ -167,9 +167,14 @@ def judge_subject(entries: list[Recorded], index: int) -> tuple[Recorded, bytes 
     return subject, writ_of(subject)
 
 
+def decided(at: Recorded) -> dict:
+    """What an entry says of its decision; of an enrolment by order, that stands in a field of its own."""
+    return at.entry.body | at.entry.body.get("order", {})
+
+
 def commitments(at: Recorded) -> set[tuple[str, bytes]]:
     """What an opening can open: action, facts, policy set and request of the decision that the bundle is about."""
-    body, held = at.entry.body, set()
+    body, held = decided(at), set()
     if "action" in body:
         held.add(("action", body["action"]["digest"]))
     if "facts" in body:
@@ -192,6 +197,11 @@ ORDERED = {
     "halt": lambda body: {"command": "halt", "reason": body["reason"]},
     "entities": lambda body: {"command": "entities", "reason": body["reason"], "change": body["change"]},
     "erasure": lambda body: {"command": "erase", "reason": body["reason"], "erased": body["erased"]},
+    "gateway": lambda body: {
+        "command": "enrol",
+        "reason": body["reason"],
+        **{name: body[name] for name in ("gateway", "epoch", "key", "groups", "asserts")},
+    },
 }
 
 
@@ -207,7 +217,7 @@ def judge_question(question: dict, body: dict) -> None:
 
 def judge_openings(openings: list, decision: Recorded, ledger: str) -> None:
     """Step 8: each opens what the decision holds and is what it says beside that, and none is there twice."""
-    body, held = decision.entry.body, commitments(decision)
+    body, held = decided(decision), commitments(decision)
     for kind, salt, value in openings:
         opened = {(kind, commitment(kind, salt, value))} & held
         action = open_commitment([kind, salt, value], {digest for _, digest in opened})
@@ -238,24 +248,28 @@ ASKED = {
     "mandate": ("order",),
     "entities": ("order",),
     "erasure": ("order",),
+    "gateway": ("order",),
     "policy": ("order",),
 }
 
 
 def judge_asked(decision: Recorded, salt: bytes, value: bytes, ledger: str) -> None:
     """Step 8, of a request: signed as the decision says, and the one that it answers."""
-    body, kinds = decision.entry.body, ASKED.get(decision.entry.type)
-    if kinds is None:
+    body, kinds = decided(decision), ASKED.get(decision.entry.type)
+    if kinds is None or (decision.entry.type == "gateway" and "order" not in body):
         return
     asker = body.get("principal") or body["by"]
-    if asker["auth"] == "key" and "key" not in asker:
+    signed = asker["auth"] in ("key", "gateway")
+    if signed and "key" not in asker:
         raise Refused("unknown_authority", "signed by a key, and nobody says which")
-    if asker["auth"] == "key":
+    if signed:
         ed25519_key(asker["key"], "key")
         kind, asked = read_request(value, ledger, asker["key"])
     else:
         kind, asked = read_request(value, ledger, None)
     same = kind in kinds and asked["key"] == body["request"]["key"] and asked["salt"] == salt
+    if asker["auth"] == "gateway" and asker["type"] != "Gateway":
+        same = same and asked.get("principal") == {"type": asker["type"], "id": asker["id"]}
     if "action" in body:
         digest = commitment("action", asked["action_salt"], asked["action"])
         same = same and digest == body["action"]["digest"]

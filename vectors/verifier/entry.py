@@ -100,7 +100,8 @@ GATEWAY = record(
         "asserts": array(record({"type": name, "id": name}), ascending=of("type", "id")),
         "by": PRINCIPAL,
         "time_ms": uint(),
-    }
+    },
+    {"order": record({"id": id16, "action": ACTION, "policy": POLICY, "facts": hash32, "reason": label})},
 )
 HALT_FIELDS = {
     "control": CONTROL,

@@ -1,6 +1,6 @@
 """spec/ledger.md, "Rules of order", 2 and 4 to 7, and 3 for ids, as a bundle decides them (spec/bundle.md, step 6)."""
 
-from . import mandate, scope
+from . import gateway, mandate, scope
 from .action import read_action
 from .entry import CONTROL_TYPES, STATEMENT_KINDS, Entry
 from .keys import fingerprint
@@ -114,6 +114,8 @@ def accept_grant(state: State, at: Recorded) -> None:
             raise Refused("unknown_authority", "the audience gateway is not enrolled")
         if audience["epoch"] != state.current_epoch(audience["gateway"]):
             raise Refused("wrong_audience", "the epoch of the audience is not the current one")
+    gateway.judge_speaker(state, body["principal"])
+    gateway.judge_own(state, body["principal"], audience)
     judge_limits(state, body)
     judge_policy(state, body["policy"])
     judge_as_of(state, at.index, body["as_of"])
@@ -175,6 +177,7 @@ def accept_hold(state: State, at: Recorded) -> None:
         raise Refused("halted", f"the domain is halted since entry {state.halted_at}")
     if distrusted_at(state, body["principal"]) is not None:
         raise Refused("revoked", "who asks is revoked")
+    gateway.judge_speaker(state, body["principal"])
     judge_as_of(state, at.index, body["as_of"])
     judge_policy(state, body["policy"])
     judge_lineage(state, at.index, body["cause"])
@@ -186,7 +189,8 @@ def accept_hold(state: State, at: Recorded) -> None:
 
 
 def accept_denial(state: State, at: Recorded) -> None:
-    """Rule 4: a denial may end a hold; a mandate that it names is there."""
+    """Rule 4: a denial may end a hold; a mandate that it names is there, and whoever asked is a gateway where it says so."""
+    gateway.speaks(state, at.entry.body["principal"])
     if "mandate" in at.entry.body["cause"]:
         mandate.chain(state, at.entry.body["cause"]["mandate"])
     if "hold" in at.entry.body:
@@ -396,6 +400,8 @@ def judge_order(state: State, body: dict) -> None:
         raise malformed("an order whose action is of another kind")
     if distrusted_at(state, body["by"]) is not None:
         raise Refused("revoked", "who orders it is revoked")
+    if body["by"]["auth"] == "gateway":
+        raise Refused("identity_mismatch", "a gateway gives no orders in another's name")
     judge_policy(state, body["policy"])
 
 
@@ -418,12 +424,11 @@ def accept_genesis(state: State, at: Recorded) -> None:
 
 
 def accept_gateway(state: State, at: Recorded) -> None:
-    """Rule 4: an enrolment has epoch 1, a renewal one more; a revoked name is not enrolled again."""
+    """Rule 4: an order, where it says so; a key for one gateway; an enrolment has epoch 1, a renewal one more."""
     body = at.entry.body
-    if ("gateway", body["gateway"]) in state.revocations:
-        raise Refused("revoked", "a gateway of a revoked name")
-    if body["epoch"] != state.current_epoch(body["gateway"]) + 1:
-        raise Refused("wrong_audience", "the epoch of a gateway does not follow the one before it")
+    if "order" in body:
+        judge_order(state, body["order"] | {"by": body["by"]})
+    gateway.judge_enrolment(state, body)
     state.gateways.setdefault(body["gateway"], []).append(body)
 
 
@@ -472,6 +477,7 @@ def accept_erasure(state: State, at: Recorded) -> None:
 
 def accept_shadow(state: State, at: Recorded) -> None:
     """Rule 4: it names the state, the set and the lineage that it stood on; nothing else is asked of it."""
+    gateway.judge_speaker(state, at.entry.body["principal"])
     judge_as_of(state, at.index, at.entry.body["as_of"])
     judge_policy(state, at.entry.body["policy"])
     judge_lineage(state, at.index, at.entry.body["cause"])
@@ -540,8 +546,9 @@ def accept(state: State, index: int, entry: Entry) -> None:
     statement = None
     if entry.signed:
         statement = read_payload(entry.signed, state.origin, STATEMENT_KINDS[entry.type])
-    if "id" in entry.body:
-        claim(state, entry.body["id"])
+    for one in (entry.body, entry.body.get("order", {})):
+        if "id" in one:
+            claim(state, one["id"])
     at = Recorded(index, entry, statement)
     if entry.type in ACCEPT:
         ACCEPT[entry.type](state, at)

@@ -140,7 +140,7 @@ impl Authority {
         Ok(Some(replaced))
     }
 
-    /// Enrols a gateway, or renews it with another key. For the operator who holds the ledger, never for a caller.
+    /// Enrols a gateway of this machine, or renews it with another key. For the operator who holds the ledger, never for a caller: those order it.
     pub fn enrol(&self, gateway: &Name, key: Ed25519Key, groups: Vec<Name>) -> Result<Receipt, AuthorityError> {
         let known = self.ledger.published().control.gateway(gateway).map_or(1, |known| known.epoch.get() + 1);
         let now_ms = self.now_ms();
@@ -148,6 +148,7 @@ impl Authority {
             by: node()?,
             key,
             epoch: Positive::new(known).unwrap_or(Positive::ONE),
+            order: None,
             groups: Ascending::new(groups),
             asserts: Ascending::new([]),
             control: Genesis::CONTROL,

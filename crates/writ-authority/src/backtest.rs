@@ -491,6 +491,7 @@ impl Found {
                 Command::Publish(_) => ("publish", "this".to_owned()),
                 Command::Entities(_) => ("entities", "this".to_owned()),
                 Command::Erase(_) => ("erase", "this".to_owned()),
+                Command::Enrol(_) => ("enrol", "this".to_owned()),
             },
             Action::Advice(question) => ("advise", told(question)),
         };

@@ -155,7 +155,8 @@ pub(crate) fn hands_on(action: &Action) -> Option<&EntryRef> {
                 | Command::Answer(..)
                 | Command::Publish(_)
                 | Command::Entities(_)
-                | Command::Erase(_),
+                | Command::Erase(_)
+                | Command::Enrol(_),
             ..
         })
         | Action::Exec(_)

@@ -10,9 +10,9 @@ use crate::hold::asks;
 use crate::policies::ActiveSet;
 use writ_ledger::{Draft, LedgerError, Proposal, ReadControl};
 use writ_policy::{Decision, Facts, decide};
-use writ_protocol::action::{Action, Command, CommitmentKind, Order};
+use writ_protocol::action::{Action, Command, CommitmentKind, Enrolled, Order};
 use writ_protocol::cbor::Encode;
-use writ_protocol::entry::{Genesis, Halt, Policy, Revocation};
+use writ_protocol::entry::{Enrolment, Genesis, Halt, OrderRef, Policy, Revocation};
 use writ_protocol::statement::Ask;
 use writ_protocol::{Code, OrderId, Refusal};
 use writ_tlog::Hash;
@@ -44,10 +44,8 @@ impl Authority {
             let why = Refusal::malformed("expected an order as the action, found an execution");
             return self.deny(case, None, Ruling::of(&why)).await;
         };
-        match order.command {
-            Command::Publish(_) => return self.deny(case, None, Ruling::of(&without_bundle())).await,
-            Command::Entities(_) => return self.deny(case, None, Ruling::of(&without_change())).await,
-            Command::Revoke(_) | Command::Halt | Command::Answer(..) | Command::Mandate(_) | Command::Erase(_) => {}
+        if let Some(why) = comes_with_more(&order.command) {
+            return self.deny(case, None, Ruling::of(&why)).await;
         }
         let mut last = Refusal::new(Code::FactsChanged, "the control chain kept growing; ask again");
         for _ in 0..DECISIONS_MAX {
@@ -114,7 +112,9 @@ impl Authority {
                 Facts { mandate, ..facts }
             }
             Command::Erase(named) => Facts { values: Some(self.named(named)?), ..facts },
-            Command::Revoke(_) | Command::Halt | Command::Publish(_) | Command::Entities(_) => facts,
+            Command::Revoke(_) | Command::Halt | Command::Publish(_) | Command::Entities(_) | Command::Enrol(_) => {
+                facts
+            }
         })
     }
 
@@ -159,6 +159,11 @@ fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Res
         Command::Answer(verdict, held) => Authority::approval(case, (held, *verdict), decided, (facts, policy))?,
         Command::Mandate(given) => Authority::mandate(case, given, decided, (facts, policy))?,
         Command::Erase(named) => erasure(case, named, &order.reason, decided, (facts, policy))?,
+        Command::Enrol(enrolled) => {
+            let Enrolled { key, epoch, groups, asserts, gateway } = Enrolled::clone(enrolled);
+            let order = Some(OrderRef { id, facts, action, policy, reason });
+            Draft::Gateway(Enrolment { by, key, epoch, order, groups, asserts, control, gateway, request, time_ms })
+        }
         Command::Publish(_) => return Err(without_bundle().into()),
         Command::Entities(_) => return Err(without_change().into()),
     })
@@ -166,6 +171,20 @@ fn draft(case: &Case<'_>, order: &Order, stands: Stands, decided: &Facts) -> Res
 
 pub(crate) fn order_id(decided: &Facts) -> Result<OrderId, AuthorityError> {
     Ok(OrderId::new(decided.now_ms, random()?))
+}
+
+/// What is wrong with an order that is given alone, where it comes with what is to be put in force.
+fn comes_with_more(command: &Command) -> Option<Refusal> {
+    match command {
+        Command::Publish(_) => Some(without_bundle()),
+        Command::Entities(_) => Some(without_change()),
+        Command::Revoke(_)
+        | Command::Halt
+        | Command::Answer(..)
+        | Command::Mandate(_)
+        | Command::Erase(_)
+        | Command::Enrol(_) => None,
+    }
 }
 
 /// An order to change entities comes with the change.

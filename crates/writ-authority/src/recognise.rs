@@ -6,10 +6,10 @@ use crate::policies::ActiveSet;
 use crate::token::Token;
 use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
-use writ_protocol::entry::{AssertedPrincipal, Principal};
+use writ_protocol::entry::{AssertedPrincipal, Audience, Principal, PrincipalRef};
 use writ_protocol::order::Carrier;
-use writ_protocol::statement::{Ask, Request, SignedRequest, Validity};
-use writ_protocol::{Code, Ed25519Key, Label, Refusal};
+use writ_protocol::statement::{Ask, Authorize, Request, SignedRequest, Validity};
+use writ_protocol::{Code, Ed25519Key, Fingerprint, Label, Name, Refusal};
 
 /// How old, or how far ahead, the time in a signed request may be.
 const SIGNED_WITHIN_MS: u64 = 60_000;
@@ -19,6 +19,8 @@ const SIGNED_WITHIN_MS: u64 = 60_000;
 pub(crate) enum Proof {
     /// A signature on this very request: anybody can verify it later.
     Signature,
+    /// A gateway's signature on this very request, which says who asks: its enrolment says for whom it may.
+    Gateway,
     /// A key, shown once for a whole connection: nobody but this node has seen it.
     KeyConnection,
     /// A certificate with a SPIFFE id.
@@ -34,7 +36,8 @@ pub(crate) enum Proof {
 impl Proof {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Signature => "key",
+            Self::Signature => Principal::BY_KEY,
+            Self::Gateway => Principal::BY_GATEWAY,
             Self::KeyConnection => "key-connection",
             Self::Spiffe => "spiffe",
             Self::Token => "oidc",
@@ -69,6 +72,9 @@ impl Asker {
         }
         match self.proof {
             Proof::Signature => Ok(()),
+            Proof::Gateway => refused(
+                "an order needs the signature of whoever gives it; that a gateway asks in their name is not enough",
+            ),
             Proof::Peer => refused("an order needs the signature of a key; being a user of this machine is not enough"),
             Proof::KeyConnection => {
                 refused("an order needs a signature of its own; a connection that has shown the key is not enough")
@@ -136,7 +142,7 @@ impl Authority {
             }
         };
         let own = asker.name();
-        if let Some(named) = &request.principal
+        if let Some(named) = request.principal.as_ref().filter(|_| asker.fault.is_none())
             && (named.kind != own.kind || named.id != own.id)
         {
             asker.fault = Some(Refusal::new(
@@ -182,16 +188,59 @@ impl Authority {
         let unknown = || {
             Refusal::new(Code::Unauthenticated, format!("{fingerprint} is the key of no principal in principals.json"))
         };
-        let name = active.set.principal_by_key(&fingerprint).ok_or_else(unknown)?;
+        let Some(name) = active.set.principal_by_key(&fingerprint) else {
+            return self.by_gateway(&fingerprint, &signed)?.ok_or_else(unknown);
+        };
         let keys = active.set.keys_of(name);
         let key = keys.iter().find(|key| key.key().fingerprint() == fingerprint).ok_or_else(unknown)?;
         self.rates.judge(name, self.now_ms())?;
+        let request = self.verified(&signed, key)?;
+        Ok((known(name, Proof::Signature, Some(key))?, request))
+    }
+
+    /// Somebody in whose name a gateway asks; nothing, where the key is of none. For whom it may ask, and that it executes itself what it is granted,
+    /// are rules of order; whom it may not name has not asked, and it is the gateway that is refused.
+    fn by_gateway(
+        &self,
+        fingerprint: &Fingerprint,
+        signed: &SignedRequest,
+    ) -> Result<Option<(Asker, Request)>, Refusal> {
+        let control = self.ledger.published().control;
+        let Some((gateway, known_as)) = control.gateway_by_key(fingerprint) else { return Ok(None) };
+        let Some(key) = known_as.key().filter(|key| key.key().fingerprint() == *fingerprint) else { return Ok(None) };
+        let itself = AssertedPrincipal { kind: Name::new(Principal::GATEWAY)?, id: gateway.clone() };
+        self.rates.judge(&itself, self.now_ms())?;
+        let request = self.verified(signed, key)?;
+        let named = request.principal.as_ref();
+        let named = named.map(|PrincipalRef { kind, id }| AssertedPrincipal { kind: kind.clone(), id: id.clone() });
+        let Some(name) = named.filter(|name| known_as.asserts.contains(name)) else {
+            let mut asker = known(&itself, Proof::Gateway, Some(key))?;
+            let why = match &request.principal {
+                Some(PrincipalRef { kind, id }) => {
+                    format!("gateway `{gateway}` is not enrolled to ask for {kind}::{id}")
+                }
+                None => format!("gateway `{gateway}` asks, and does not say for whom"),
+            };
+            asker.fault = Some(Refusal::new(Code::IdentityMismatch, why));
+            return Ok(Some((asker, request)));
+        };
+        let mut asker = known(&name, Proof::Gateway, Some(key))?;
+        if let Ask::Authorize(Authorize { audience, .. }) = &request.ask
+            && !matches!(audience, Audience::Gateway { gateway: named, .. } if named == gateway)
+        {
+            let why = format!("gateway `{gateway}` asks in another's name, and may do so for what it executes itself");
+            asker.fault = Some(Refusal::new(Code::WrongAudience, why));
+        }
+        Ok(Some((asker, request)))
+    }
+
+    fn verified(&self, signed: &SignedRequest, key: &Ed25519Key) -> Result<Request, Refusal> {
         let request = signed.verify(key, self.ledger.origin())?;
         self.in_time(&request)?;
         if let Some(validity) = signed.validity() {
             self.still_counts(validity)?;
         }
-        Ok((known(name, Proof::Signature, Some(key))?, request))
+        Ok(request)
     }
 
     /// A signed request that was overheard is of use for a moment only, and then for the same answer.
@@ -314,6 +363,8 @@ fn placed(asker: &mut Asker, caller: &Caller<'_>, governed: Option<Governed>) {
         (Some(governed), _) => Some(Carrier::Lineage(governed.origin.entry)),
         // Nobody can say what it descends from: it may be anything that is under way in its name.
         (None, Caller::Remote | Caller::Connected(_)) => Some(Carrier::OpenWorkOf(own)),
+        // Who asks is not the process that speaks for them.
+        (None, Caller::Local(_)) if asker.proof == Proof::Gateway => Some(Carrier::OpenWorkOf(own)),
         (None, Caller::Local(_)) => None,
     };
     asker.governed = governed;

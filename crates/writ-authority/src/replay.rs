@@ -21,8 +21,8 @@ use writ_ledger::{Kept, LedgerError};
 use writ_policy::{Decision, Facts, PolicySet, Semantics, Snapshot, decide};
 use writ_protocol::action::Action;
 use writ_protocol::entry::{
-    Activation, Approval, AssertedPrincipal, Audience, Body, Cause, Denial, Entities, Grant, Halt, Hold, Limits,
-    Mandate, Place, Policy, Principal, Revocation, Verdict as Answer,
+    Activation, Approval, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entities, Grant, Halt, Hold,
+    Limits, Mandate, OrderRef, Place, Policy, Principal, Revocation, Verdict as Answer,
 };
 use writ_protocol::statement::{Component, Signed, surroundings_digest};
 use writ_protocol::{Code, Name, Refusal, TrustRoot, holds_files};
@@ -110,8 +110,8 @@ fn matters(body: &Body) -> bool {
         | Body::Revocation(_)
         | Body::Halt(_)
         | Body::Erasure(_) => true,
-        Body::Gateway(_)
-        | Body::RootOrder(_)
+        Body::Gateway(enrolment) => enrolment.order.is_some(),
+        Body::RootOrder(_)
         | Body::Tally(_)
         | Body::Spend(_)
         | Body::Start(_)
@@ -254,6 +254,12 @@ impl Run {
                 cause: None,
                 time_ms: *time_ms,
             })),
+            Body::Gateway(Enrolment { by, order, time_ms, .. }) => order.as_ref().map(|order| {
+                let OrderRef { facts, action, policy, .. } = order;
+                let (facts, action) = (*facts, action.digest);
+                let subject = Subject { values, policy, facts, action, principal: by, cause: None, time_ms: *time_ms };
+                self.order(&subject)
+            }),
             Body::Approval(approval) => Some(self.approval(approval, values)),
             Body::Mandate(mandate) => Some(self.mandate(mandate, values)),
             Body::Erasure(erasure) => Some(self.erasure(erasure, audited)),
@@ -261,7 +267,6 @@ impl Run {
             Body::Advised(advised) => Some(self.advised(advised, values)),
             Body::Genesis(_)
             | Body::Policy(_)
-            | Body::Gateway(_)
             | Body::RootOrder(_)
             | Body::Tally(_)
             | Body::Spend(_)

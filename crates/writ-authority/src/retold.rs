@@ -357,8 +357,12 @@ fn rebuilt_order(audited: &Audited, derived: &Derived, permit: &Permit) -> Optio
             (fields.policy.reasons, fields.time_ms) = (reasons, derived.facts.now_ms);
             *erasure = Erasure::new(fields).ok()?;
         }
+        Body::Gateway(enrolment) => {
+            let order = enrolment.order.as_mut()?;
+            (order.facts, order.action) = (commitment(order.facts)?, action(order.action.digest)?);
+            (order.policy.reasons, enrolment.time_ms) = (reasons, derived.facts.now_ms);
+        }
         Body::Genesis(_)
-        | Body::Gateway(_)
         | Body::RootOrder(_)
         | Body::Policy(_)
         | Body::Grant(_)

@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Halt(Halt),
     /// Erase values from the vault, for good
     Erase(crate::erase::Args),
+    /// Who may execute: gateways beside those of the node's own machine
+    Gateway(crate::gateway::Args),
     /// Orders of the root members, who alone end a halt
     Root(Root),
     /// Keys of principals

@@ -12,6 +12,7 @@ mod entity;
 mod erase;
 mod error;
 mod explained;
+mod gateway;
 mod holds;
 mod init;
 mod key;
@@ -107,6 +108,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Halt(halt) => orders::halt(&halt, json),
         Command::Entity(entity) => entity::run(&entity, json),
         Command::Erase(erased) => erase::run(&erased, json),
+        Command::Gateway(args) => gateway::run(&args, json),
         Command::Status(status) => status::run(&status, json),
         Command::Demo(demo) => demo::run(&demo, json),
         Command::Doctor(doctor) => status::doctor(&doctor, json),

@@ -268,7 +268,7 @@ fn digest(text: &str) -> Result<Hash, String> {
     crate::render::from_hex(text).ok_or_else(|| "expected 64 hex digits".to_owned())
 }
 
-fn name(text: &str) -> Result<Name, String> {
+pub(crate) fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| error.to_string())
 }
 

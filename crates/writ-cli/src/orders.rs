@@ -120,12 +120,14 @@ impl Office<'_> {
     /// Gives it, and tells what came of it.
     pub(crate) fn order(&self, command: Command, reason: &str, as_json: bool) -> Result<(), CliError> {
         let done = command.as_str();
-        let answers = matches!(command, Command::Answer(..) | Command::Mandate(_) | Command::Erase(_));
+        let answers =
+            matches!(command, Command::Answer(..) | Command::Mandate(_) | Command::Erase(_) | Command::Enrol(_));
         let target = match &command {
             Command::Revoke(target) => Some(shown(target)),
             Command::Answer(_, held) => Some(format!("hold {}", held.hold.index)),
             Command::Mandate(given) => Some(format!("for {}::{}", given.to.kind, given.to.id)),
             Command::Erase(erased) => Some(crate::erase::told(erased)),
+            Command::Enrol(enrolled) => Some(crate::gateway::told(enrolled)),
             Command::Halt | Command::Publish(_) | Command::Entities(_) => None,
         };
         let signed = self.signed(command, reason)?;

@@ -320,10 +320,13 @@ pub(crate) fn quoted(path: &std::path::Path) -> String {
 }
 
 pub(crate) fn from_hex(text: &str) -> Option<Hash> {
+    Hash::from_slice(&bytes_from_hex(text)?)
+}
+
+pub(crate) fn bytes_from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect::<Option<Vec<u8>>>()?;
-    Hash::from_slice(&bytes)
+    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -104,6 +104,7 @@ fn asked(retold: &Retold) -> String {
             }
             Command::Entities(change) => format!("entities {}: {}", hex(change.as_bytes()), order.reason),
             Command::Erase(erased) => format!("erase {}: {}", crate::erase::told(erased), order.reason),
+            Command::Enrol(enrolled) => format!("enrol {}: {}", crate::gateway::told(enrolled), order.reason),
             Command::Publish(bundle) => format!("publish {}: {}", hex(bundle.as_bytes()), order.reason),
         },
         Some(Action::Advice(question)) => crate::render::asked_about(question),

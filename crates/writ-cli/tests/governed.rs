@@ -7,6 +7,8 @@ mod ceremony;
 mod erase;
 #[path = "governed/explained.rs"]
 mod explained;
+#[path = "governed/gateways.rs"]
+mod gateways;
 #[path = "governed/holds.rs"]
 mod holds;
 #[path = "governed/lineage.rs"]

@@ -10,7 +10,7 @@ use writ_protocol::Body;
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
     ActionRef, Advised, ApprovalFields, Denial, Entities, EntryType, ErasureFields, Grant, Halt, Hold, MandateFields,
-    Policy, Principal, Revocation, Shadow,
+    OrderRef, Policy, Principal, Revocation, Shadow,
 };
 use writ_tlog::{Hash, LeafIndex, leaf_hash};
 
@@ -86,8 +86,11 @@ impl Ruled {
                 let ErasureFields { by, action, facts, policy, time_ms, .. } = (*erasure).clone();
                 Some(Self::Order(Ordered { by, action, facts, policy, time_ms }))
             }
+            Body::Gateway(enrolment) => {
+                let OrderRef { action, facts, policy, .. } = enrolment.order?;
+                Some(Self::Order(Ordered { by: enrolment.by, action, facts, policy, time_ms: enrolment.time_ms }))
+            }
             Body::Genesis(_)
-            | Body::Gateway(_)
             | Body::RootOrder(_)
             | Body::Policy(_)
             | Body::Tally(_)
@@ -101,7 +104,7 @@ impl Ruled {
 }
 
 /// The types of these entries.
-const DECIDED: [EntryType; 11] = [
+const DECIDED: [EntryType; 12] = [
     EntryType::Grant,
     EntryType::Denial,
     EntryType::Hold,
@@ -113,6 +116,7 @@ const DECIDED: [EntryType; 11] = [
     EntryType::Halt,
     EntryType::Erasure,
     EntryType::Entities,
+    EntryType::Gateway,
 ];
 
 impl Reader {

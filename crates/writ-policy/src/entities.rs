@@ -33,6 +33,7 @@ pub(crate) struct Uids {
     pub(crate) advise: EntityUid,
     pub(crate) entities: EntityUid,
     pub(crate) erase: EntityUid,
+    pub(crate) enrol: EntityUid,
     pub(crate) domain: EntityUid,
     executable: EntityTypeName,
     principals: Vec<EntityTypeName>,
@@ -40,8 +41,9 @@ pub(crate) struct Uids {
 
 impl Uids {
     /// The actions of the base schema.
-    pub(crate) const BUILT_IN: [&str; 11] = [
-        "exec", "revoke", "halt", "approve", "reject", "withdraw", "mandate", "delegate", "advise", "entities", "erase",
+    pub(crate) const BUILT_IN: [&str; 12] = [
+        "exec", "revoke", "halt", "approve", "reject", "withdraw", "mandate", "delegate", "advise", "entities",
+        "erase", "enrol",
     ];
 
     pub(crate) fn new() -> Option<Self> {
@@ -57,6 +59,7 @@ impl Uids {
             advise: uid("Action", "advise")?,
             entities: uid("Action", "entities")?,
             erase: uid("Action", "erase")?,
+            enrol: uid("Action", "enrol")?,
             domain: uid(DOMAIN, THIS_DOMAIN)?,
             executable: EntityTypeName::from_str(EXECUTABLE).ok()?,
             principals: PRINCIPAL_TYPES

@@ -1,10 +1,12 @@
 //! Fixtures: what a policy set must answer, written beside it as `tests/*.yaml`. Each is decided as a request is.
 
+mod orders;
+
 use crate::calendar::Moment;
 use crate::decide::decide;
 use crate::decision::{Decision, Deny, Hold, Permit};
 use crate::error::{PolicyError, Problem};
-use crate::facts::{Answered, Caused, Changes, Facts, Values};
+use crate::facts::{Answered, Caused, Facts};
 use crate::mandate::Mandated;
 use crate::policy_set::PolicySet;
 use crate::principals::read_principal;
@@ -12,16 +14,13 @@ use crate::request::pinned_digest;
 use crate::text::from_hex;
 use crate::yaml::{self, Fault, Node, Value};
 use std::collections::BTreeSet;
-use writ_protocol::action::{Action, Command, Exec, ExecFields, Given, Held, Interpreter, Order, Stdin, Variables};
-use writ_protocol::entry::{Ascending, AssertedPrincipal, EntryRef, Positive, Target, Verdict, Window};
-use writ_protocol::scope::{Among, File, Path, Program, Scope, ScopeFields};
-use writ_protocol::{Code, Fingerprint, Label, Name};
-use writ_tlog::{Hash, Origin};
+use writ_protocol::action::{Action, Exec, ExecFields, Interpreter, Stdin, Variables};
+use writ_protocol::entry::AssertedPrincipal;
+use writ_protocol::{Code, Label, Name};
+use writ_tlog::Hash;
 
 /// The time of a fixture that names none: the noon of a Monday.
 const MOMENT: &str = "2026-01-05T12:00:00Z";
-/// The end of a mandate that names none.
-const MANDATED: &str = "2026-01-05T20:00:00Z";
 const FIELDS: &[&str] = &[
     "name",
     "principal",
@@ -58,17 +57,12 @@ const FIELDS: &[&str] = &[
     "kinds",
     "principals",
     "count",
+    "asserts",
+    "renews",
     "expect",
     "reasons",
 ];
 const PRINCIPAL_FORM: &str = "of the form User::id, Agent::id or Workload::id";
-const ONLY_RUN: &[&str] =
-    &["path", "digest", "interpreter", "cwd", "variables", "stdin", "gateway", "surroundings", "approvals"];
-
-/// What a change of entities changes, beside how many.
-const ONLY_ENTITIES: &[&str] = &["added", "changed", "removed", "types", "groups"];
-/// What the values are that an order names.
-const ONLY_VALUES: &[&str] = &["entries", "kinds", "principals", "count"];
 
 /// A request and what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,10 +256,9 @@ impl<'a> Form<'a> {
         let now_ms = moment.or_else(|| Moment::ms_of(MOMENT)).unwrap_or_default();
         let depth = self.parsed("depth", "a number from 0", |text| text.parse().ok())?.unwrap_or(0);
         let (labels, caused) = (self.labels()?, self.caused(&principal, depth)?);
-        let gateway = self.parsed("gateway", "the name of a gateway", |text| Name::new(text).ok())?;
-        let gateway = match (runs, gateway) {
-            (true, None) => Name::new("process/01").ok(),
-            (_, gateway) => gateway,
+        let gateway = match runs {
+            true => self.named_gateway()?.or_else(|| Name::new("process/01").ok()),
+            false => None,
         };
         let (approvals, answers) = (self.approvals()?, self.answers(set, &principal)?);
         let (surroundings, mandate) = (self.surroundings()?, self.mandate()?);
@@ -287,38 +280,16 @@ impl<'a> Form<'a> {
         })
     }
 
+    fn named_gateway(&self) -> Result<Option<Name>, Fault> {
+        self.parsed("gateway", "the name of a gateway", |text| Name::new(text).ok())
+    }
+
     fn approvals(&self) -> Result<Vec<AssertedPrincipal>, Fault> {
         let Some(node) = self.field("approvals") else { return Ok(Vec::new()) };
         let approvers = texts(node).and_then(|texts| texts.iter().map(|text| read_principal(text)).collect());
         let approvers: BTreeSet<AssertedPrincipal> =
             approvers.ok_or_else(|| node.fault("`approvals` is a list of principals, such as [User::ada]"))?;
         Ok(approvers.into_iter().collect())
-    }
-
-    /// What a change of entities changes.
-    fn changes(&self) -> Result<Option<Changes>, Fault> {
-        if self.field("order").and_then(Node::text) != Some("entities") {
-            return match ONLY_ENTITIES.iter().find_map(|name| self.field(name)) {
-                Some(node) => Err(node.fault(format!("only `order: entities` has {}", ONLY_ENTITIES.join(", ")))),
-                None => Ok(None),
-            };
-        }
-        let count = |name| Ok(self.parsed(name, "a number from 0", |text| text.parse().ok())?.unwrap_or(0));
-        let (added, changed, removed) = (count("added")?, count("changed")?, count("removed")?);
-        Ok(Some(Changes { added, removed, changed, types: self.list("types")?, groups: self.list("groups")? }))
-    }
-
-    /// What the values are that an order names.
-    fn values(&self) -> Result<Option<Values>, Fault> {
-        if self.field("order").and_then(Node::text) != Some("erase") {
-            return match ONLY_VALUES.iter().find_map(|name| self.field(name)) {
-                Some(node) => Err(node.fault(format!("only `order: erase` has {}", ONLY_VALUES.join(", ")))),
-                None => Ok(None),
-            };
-        }
-        let count = self.parsed("count", "a number from 0", |text| text.parse().ok())?.unwrap_or(1);
-        let (entries, kinds, principals) = (self.list("entries")?, self.list("kinds")?, self.list("principals")?);
-        Ok(Some(Values { kinds, count, entries, principals }))
     }
 
     /// Texts, ascending, each once.
@@ -365,39 +336,6 @@ impl<'a> Form<'a> {
         Ok(Some(Mandated { through: through.into_iter().collect(), depth, ..given(by) }))
     }
 
-    /// The mandate that an order gives.
-    fn given(&self, order: &Node, delegated: bool) -> Result<Given, Fault> {
-        let to = self.parsed("to", PRINCIPAL_FORM, read_principal)?;
-        let to = to.ok_or_else(|| order.fault("an order to mandate or delegate has `to`: whom"))?;
-        let until = self.parsed("until", "a moment in UTC, such as 2026-01-06T12:00:00Z", Moment::ms_of)?;
-        let until_ms = until.or_else(|| Moment::ms_of(MANDATED)).unwrap_or(u64::MAX);
-        let uses = self.parsed("uses", "a number from 1", |text| text.parse().ok().and_then(Positive::new))?;
-        let programs = match self.field("programs") {
-            None => None,
-            Some(node) => Some(programs(node).ok_or_else(|| node.fault("`programs` is a list of absolute paths"))?),
-        };
-        let scope = Window::new(0, until_ms).and_then(|window| {
-            let none = ScopeFields {
-                uses,
-                depth: None,
-                window,
-                folders: None,
-                contents: None,
-                gateways: None,
-                programs,
-                surroundings: None,
-            };
-            Scope::new(none)
-        });
-        let scope = scope.map_err(|error| order.fault(error.to_string()))?;
-        let nothing = Hash::from_bytes([0; 32]);
-        let parent = Origin::new("any").ok().map(|ledger| EntryRef { entry: nothing, index: 0, ledger });
-        if delegated {
-            self.required("mandate")?;
-        }
-        Ok(Given { to, scope, parent: parent.filter(|_| delegated) })
-    }
-
     fn labels(&self) -> Result<Vec<Label>, Fault> {
         let Some(node) = self.field("labels") else { return Ok(Vec::new()) };
         let labels = texts(node).ok_or_else(|| node.fault("`labels` is a list of labels"))?;
@@ -431,7 +369,7 @@ impl<'a> Form<'a> {
     }
 
     fn exec(&self, run: &Node, set: &PolicySet) -> Result<Exec, Fault> {
-        for other in ["target", "reason"] {
+        for other in ["target", "reason", "groups", "asserts", "renews"] {
             if let Some(node) = self.field(other) {
                 return Err(node.fault(format!("`{other}` belongs to an order")));
             }
@@ -474,47 +412,6 @@ impl<'a> Form<'a> {
         }))
     }
 
-    fn order(&self, order: &Node) -> Result<Order, Fault> {
-        if let Some(node) = ONLY_RUN.iter().find_map(|name| self.field(name)) {
-            return Err(node.fault(format!("an order has none of {}", ONLY_RUN.join(", "))));
-        }
-        let target = self.parsed("target", "writ, key, principal, policy, lineage, gateway or mandate", target)?;
-        let command = match (order.text(), target) {
-            (Some("halt"), None) => Command::Halt,
-            (Some("entities"), None) => Command::Entities(Hash::from_bytes([0; 32])),
-            (Some("erase"), None) => Command::Erase(Ascending::new([])),
-            (Some("revoke"), Some(target)) => Command::Revoke(target),
-            (Some("revoke"), None) => return Err(order.fault("an order to revoke has a `target`")),
-            (Some(verdict @ ("approve" | "reject" | "withdraw")), None) => {
-                self.required("requester")?;
-                let all = [Verdict::Approve, Verdict::Reject, Verdict::Withdraw];
-                let verdict = all.into_iter().find(|one| one.as_str() == verdict);
-                let named = verdict.zip(nothing_held()).ok_or_else(|| order.fault("no such order"))?;
-                Command::Answer(named.0, named.1)
-            }
-            (Some(command @ ("mandate" | "delegate")), None) => {
-                Command::Mandate(Box::new(self.given(order, command == "delegate")?))
-            }
-            (
-                Some("halt" | "approve" | "reject" | "withdraw" | "mandate" | "delegate" | "entities" | "erase"),
-                Some(_),
-            ) => {
-                return Err(order.fault("only an order to revoke has a `target`"));
-            }
-            (Some(_) | None, _) => {
-                return Err(order.fault(
-                    "`order` is halt, revoke, approve, reject, withdraw, mandate, delegate, entities or erase",
-                ));
-            }
-        };
-        let reason = self.parsed("reason", "a word: a-z 0-9 . _ -", |text| Label::new(text).ok())?;
-        let reason = match reason {
-            Some(reason) => reason,
-            None => Label::new("unspecified").map_err(|error| order.fault(error.to_string()))?,
-        };
-        Ok(Order { command, reason })
-    }
-
     fn expected(&self) -> Result<Expected, Fault> {
         let expect = self.required("expect")?;
         let outcome = match expect.text() {
@@ -544,19 +441,6 @@ fn texts(node: &Node) -> Option<Vec<String>> {
     items.iter().map(|item| item.text().map(str::to_owned)).collect()
 }
 
-/// Programs by their paths; one that ends in `/` is a folder.
-fn programs(node: &Node) -> Option<Among<Program>> {
-    let programs = texts(node)?.into_iter().map(|text| {
-        let file = match text.strip_suffix('/') {
-            Some("") => File::Beneath(Path::new("/").ok()?),
-            Some(folder) => File::Beneath(Path::new(folder).ok()?),
-            None => File::Exact(Path::new(text).ok()?),
-        };
-        Some(Program { file, argv: None })
-    });
-    Among::new(programs.collect::<Option<Vec<_>>>()?).ok()
-}
-
 fn digest(text: &str) -> Option<Hash> {
     Hash::from_slice(&from_hex(text)?)
 }
@@ -568,29 +452,6 @@ fn stdin(text: &str) -> Option<Stdin> {
         "file" => Stdin::File,
         "tty" => Stdin::Tty,
         "socket" => Stdin::Socket,
-        _ => return None,
-    })
-}
-
-/// Some hold: policies see who waits and which groups are asked.
-fn nothing_held() -> Option<Held> {
-    let nothing = Hash::from_bytes([0; 32]);
-    let hold = EntryRef { entry: nothing, index: 0, ledger: Origin::new("any").ok()? };
-    Some(Held { hold, action: nothing })
-}
-
-/// A target of this kind: policies see the kind alone.
-fn target(kind: &str) -> Option<Target> {
-    let nothing = Hash::from_bytes([0; 32]);
-    let name = || Name::new("any").ok();
-    Some(match kind {
-        "writ" => Target::Writ(nothing),
-        "key" => Target::Key(Fingerprint(nothing)),
-        "principal" => Target::Principal(AssertedPrincipal { kind: name()?, id: name()? }),
-        "policy" => Target::Policy(nothing),
-        "lineage" => Target::Lineage { ledger: Origin::new("any").ok()?, entry: nothing },
-        "gateway" => Target::Gateway(name()?),
-        "mandate" => Target::Mandate(nothing),
         _ => return None,
     })
 }

@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use writ_protocol::Code;
-use writ_protocol::action::{Action, Advice, Command, Exec, Given, Order, Party};
+use writ_protocol::action::{Action, Advice, Command, Enrolled, Exec, Given, Order, Party};
 use writ_protocol::cbor::Value;
-use writ_protocol::entry::{AssertedPrincipal, Target, Verdict};
+use writ_protocol::entry::{AssertedPrincipal, Positive, Target, Verdict};
 use writ_protocol::scope::{File, Program};
 use writ_tlog::Hash;
 
@@ -67,6 +67,7 @@ impl Asked {
                 Command::Mandate(_) => (&set.uids.delegate, set.uids.domain.clone()),
                 Command::Entities(_) => (&set.uids.entities, set.uids.domain.clone()),
                 Command::Erase(_) => (&set.uids.erase, set.uids.domain.clone()),
+                Command::Enrol(_) => (&set.uids.enrol, set.uids.domain.clone()),
                 // The set in force has no say in what replaces it: its authors have.
                 Command::Publish(_) => return Err(Obstacle::error("publishing a policy set is not decided by policy")),
             },
@@ -250,6 +251,7 @@ impl<'a> Texts<'a> {
                 let requester = &self.facts.answers.as_ref()?.requester;
                 Some(format!("{}::{}", requester.kind, requester.id).into())
             }
+            ("gateway", Command::Enrol(enrolled)) => Some(enrolled.gateway.as_str().into()),
             ("to", Command::Mandate(given)) => Some(format!("{}::{}", given.to.kind, given.to.id).into()),
             ("reason", _) => Some(order.reason.as_str().into()),
             ("target", Command::Revoke(target)) => Some(target_kind(target).into()),
@@ -337,6 +339,15 @@ fn put_given(context: &mut Pairs<'_>, given: &Given) -> Result<(), Obstacle> {
     Ok(())
 }
 
+/// What a gateway would be enrolled for.
+fn put_enrolled(context: &mut Pairs<'_>, enrolled: &Enrolled) {
+    let groups = enrolled.groups.as_slice().iter().map(|group| group.to_string());
+    let asserts = enrolled.asserts.as_slice().iter().map(|who| format!("{}::{}", who.kind, who.id));
+    context.put("groups", || Expression::new_set(groups.map(Expression::new_string)));
+    context.put("asserts", || Expression::new_set(asserts.map(Expression::new_string)));
+    context.put("renews", || Expression::new_bool(enrolled.epoch != Positive::ONE));
+}
+
 fn text(bytes: &[u8]) -> Expression {
     Expression::new_string(text_of_bytes(bytes))
 }
@@ -362,6 +373,7 @@ fn context<'a>(
         }
         Action::Order(Order { command: Command::Entities(_), .. }) => put_changes(&mut context, facts)?,
         Action::Order(Order { command: Command::Erase(_), .. }) => put_values(&mut context, facts)?,
+        Action::Order(Order { command: Command::Enrol(enrolled), .. }) => put_enrolled(&mut context, enrolled),
         Action::Order(Order { command: Command::Mandate(given), .. }) => {
             if given.parent.is_some() && facts.mandate.is_none() {
                 return Err(Obstacle::error("to hand on a mandate needs what is known of it"));

@@ -3,6 +3,7 @@
 mod advice;
 mod approvals;
 mod encodings;
+mod enrolments;
 mod entities;
 mod examples;
 mod explain;

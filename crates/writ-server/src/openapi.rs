@@ -49,7 +49,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         pattern: "/v1/orders",
         id: "order",
-        summary: "Give an order: revoke, halt, approve, reject, withdraw, erase, or give a mandate. It must be signed by a principal's key.",
+        summary: "Give an order: revoke, halt, approve, reject, withdraw, erase, enrol a gateway, or give a mandate. It must be signed by a principal's key.",
         takes: Some("Asked"),
         gives: "Recorded",
         query: &[],

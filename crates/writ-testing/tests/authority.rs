@@ -23,6 +23,8 @@ mod entities;
 mod erase;
 #[path = "authority/explained.rs"]
 mod explained;
+#[path = "authority/gateways.rs"]
+mod gateways;
 #[path = "authority/history.rs"]
 mod history;
 #[path = "authority/holds.rs"]

@@ -198,6 +198,7 @@ impl Ledger {
             by: Self::alice(),
             key: public(&gateway_key(gateway, epoch)),
             epoch: positive(epoch),
+            order: None,
             groups: Ascending::new([name("builders")]),
             asserts: Ascending::new([AssertedPrincipal { kind: name("Agent"), id: name("builder") }]),
             control: self.link(),

@@ -9,6 +9,8 @@ when { context.argc == 2 };
 @id("no-preload") forbid (principal, action == Action::"exec", resource) when { context.variables.contains("LD_PRELOAD") };
 @id("by-key") permit (principal == User::"ada", action in [Action::"halt", Action::"revoke"], resource)
 when { context.auth == "key" && context.depth == 0 };
+@id("enrols") permit (principal == User::"ada", action == Action::"enrol", resource)
+when { context.gateway like "process/*" && ["process"].containsAll(context.groups) };
 @id("overflow") forbid (principal == User::"ada", action == Action::"exec", resource)
 when { context.argc + 9223372036854775807 == 0 };
 "#;
@@ -48,6 +50,10 @@ fn a_fixture_comes_out_as_the_request_would() {
     assert_eq!(one(&halt).unwrap().failure, None);
     let revoke = ["principal: User::ada", "order: revoke", "target: writ", "auth: peer", "expect: deny", "reasons: []"];
     assert_eq!(one(&revoke).unwrap().failure, None);
+    let enrol = ["principal: User::ada", "order: enrol", "gateway: process/build-7", "expect: permit"];
+    assert_eq!(one(&enrol).unwrap().failure, None);
+    let all = ["groups: [process]", "asserts: [Agent::builder]", "renews: true"];
+    assert_eq!(one(&[enrol.as_slice(), &all].concat()).unwrap().failure, None);
     let error = ["principal: User::ada", "run: [/usr/bin/cargo, build]", "expect: evaluation_error"];
     assert_eq!(one(&error).unwrap().failure, None);
 }
@@ -98,6 +104,19 @@ fn what_is_no_fixture_is_refused_at_its_place() {
         ),
         ("- name: a\n  order: halt\n  principal: User::ada\n  expect: permit\n  stdin: tty\n", 5, "an order has none"),
         ("- name: a\n  order: revoke\n  principal: User::ada\n  expect: permit\n", 2, "has a `target`"),
+        ("- name: a\n  order: enrol\n  principal: User::ada\n  expect: permit\n", 2, "has a `gateway`"),
+        (
+            "- name: a\n  order: halt\n  principal: User::ada\n  expect: deny\n  asserts: []\n",
+            5,
+            "only `order: enrol` has",
+        ),
+        ("- name: a\n  order: erase\n  principal: User::ada\n  expect: deny\n  groups: [a]\n", 5, "have groups"),
+        ("- name: a\n  run: [/x]\n  principal: User::ada\n  expect: deny\n  renews: true\n", 5, "belongs to an order"),
+        (
+            "- name: a\n  order: enrol\n  gateway: g\n  principal: User::ada\n  expect: deny\n  asserts: [ada]\n",
+            2,
+            "`asserts` is",
+        ),
         ("- name: a\n  order: pardon\n  principal: User::ada\n  expect: permit\n", 2, "`order` is"),
         ("- &x\n  name: a\n", 1, "anchors"),
         ("- name: !!str a\n", 1, "anchors"),

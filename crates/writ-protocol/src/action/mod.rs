@@ -8,7 +8,7 @@ mod order;
 pub use advice::{Advice, AdviceFields, Asks, Members, Page, Party, QUESTION_TEXT_BYTES_MAX, QuestionText, Verb};
 pub use commitment::{CommitmentKind, Committed, Opening};
 pub use exec::{Exec, ExecFields, Interpreter, Stdin, Variables};
-pub use order::{Command, Given, Held, Order};
+pub use order::{Command, Enrolled, Given, Held, Order};
 
 use crate::cbor::{Decode, Encode, Reader, ShapeError, Writer};
 use crate::refusal::{Code, Refusal};

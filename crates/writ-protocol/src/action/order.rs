@@ -1,6 +1,7 @@
 use crate::cbor::{Decode, Encode, MapReader, Reader, ShapeError, Writer};
-use crate::entry::{Ascending, AssertedPrincipal, EntryRef, Erased, Target, Verdict};
-use crate::name::Label;
+use crate::entry::{Ascending, AssertedPrincipal, EntryRef, Erased, Positive, Target, Verdict};
+use crate::key::Ed25519Key;
+use crate::name::{Label, Name};
 use crate::scope::Scope;
 use writ_tlog::Hash;
 
@@ -30,6 +31,23 @@ pub enum Command {
     Entities(Hash),
     /// These values are gone from the vault.
     Erase(Ascending<Erased>),
+    /// A gateway is enrolled, or renewed.
+    Enrol(Box<Enrolled>),
+}
+
+/// A gateway as it is to be enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The key that signs its statements.
+    pub key: Ed25519Key,
+    /// The instance epoch that begins: 1 for a new gateway. Whoever renews one says so.
+    pub epoch: Positive,
+    /// Group audiences it belongs to.
+    pub groups: Ascending<Name>,
+    /// Principals it may ask for.
+    pub asserts: Ascending<AssertedPrincipal>,
+    /// Its name.
+    pub gateway: Name,
 }
 
 /// A hold that is answered, and what it is about: whoever answers has computed the digest of what they were shown.
@@ -64,6 +82,7 @@ impl Command {
             Self::Publish(_) => "publish",
             Self::Entities(_) => "entities",
             Self::Erase(_) => "erase",
+            Self::Enrol(_) => "enrol",
         }
     }
 }
@@ -110,6 +129,17 @@ impl Encode for Order {
                 writer.field("erased", erased);
                 writer.field("reason", &self.reason);
             }
+            Command::Enrol(enrolled) => {
+                writer.map(7);
+                writer.field("key", &enrolled.key);
+                writer.field("epoch", &enrolled.epoch);
+                writer.field("groups", &enrolled.groups);
+                writer.field("reason", &self.reason);
+                writer.field("asserts", &enrolled.asserts);
+                writer.field("command", self.command.as_str());
+                writer.field("gateway", &enrolled.gateway);
+                return;
+            }
         }
         writer.field("command", self.command.as_str());
     }
@@ -155,6 +185,15 @@ impl Decode for Order {
                 map.constant("command", "erase")?;
                 (Command::Erase(erased), reason)
             }
+            "enrol" => {
+                let (key, epoch) = (map.required("key")?, map.required("epoch")?);
+                let groups = map.required("groups")?;
+                let reason = map.required("reason")?;
+                let asserts = map.required("asserts")?;
+                map.constant("command", "enrol")?;
+                let gateway = map.required("gateway")?;
+                (Command::Enrol(Box::new(Enrolled { key, epoch, groups, asserts, gateway })), reason)
+            }
             "mandate" | "delegate" => {
                 let (to, scope) = (map.required("to")?, map.required("scope")?);
                 let parent = if command == "delegate" { Some(map.required("parent")?) } else { None };
@@ -164,7 +203,7 @@ impl Decode for Order {
             }
             _ => {
                 return Err(ShapeError::expected(
-                    "a command: revoke, halt, approve, reject, withdraw, mandate, delegate, publish, entities or erase",
+                    "a command: revoke, halt, approve, reject, withdraw, mandate, delegate, publish, entities, erase or enrol",
                 ));
             }
         };

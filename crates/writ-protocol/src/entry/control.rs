@@ -8,6 +8,7 @@ use crate::parts::{
     ActionRef, Ascending, Control, EntitiesRef, Limits, Policy, Positive, Principal, PrincipalRef, RequestRef,
     RootMembers,
 };
+use crate::statement::Request;
 use writ_tlog::{Hash, Origin};
 
 /// The beginning of a ledger.
@@ -79,6 +80,8 @@ record! {
         key: ! Ed25519Key,
         /// Instance epoch, from 1.
         epoch: ! Positive,
+        /// What it was decided on; nothing where whoever starts the node has enrolled a gateway of its own machine.
+        order: ? OrderRef,
         /// Group audiences it belongs to.
         groups: ! Ascending<Name>,
         /// Principals it may ask for.
@@ -94,6 +97,22 @@ record! {
     }
 }
 
+record! {
+    /// The order that an entry carries out, and what it was decided on.
+    pub OrderRef {
+        /// Of this order.
+        id: ! OrderId,
+        /// Commitment to the facts that it was decided on.
+        facts: ! Hash,
+        /// The order itself.
+        action: ! ActionRef,
+        /// Under which policy.
+        policy: ! Policy,
+        /// Why.
+        reason: ! Label,
+    }
+}
+
 /// A principal a gateway may ask for, ordered by (type, id).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AssertedPrincipal {
@@ -104,9 +123,30 @@ pub struct AssertedPrincipal {
 }
 
 impl Principal {
+    /// How it is said that its own key has signed the request.
+    pub const BY_KEY: &str = "key";
+
+    /// How it is said that a gateway, whose key has signed the request, says who asks.
+    pub const BY_GATEWAY: &str = "gateway";
+
+    /// The type of a gateway that has asked for whom it may not ask: so it is named itself.
+    pub const GATEWAY: &str = "Gateway";
+
     /// Who it is, without how that was established.
     pub fn asserted(&self) -> AssertedPrincipal {
         AssertedPrincipal { kind: self.kind.clone(), id: self.id.clone() }
+    }
+
+    /// Whether the key that is named here has signed the request.
+    pub(crate) fn has_signed(&self) -> bool {
+        matches!(self.auth.as_str(), Self::BY_KEY | Self::BY_GATEWAY)
+    }
+
+    /// A gateway says who asks in what it has signed; one that may not is the asker itself.
+    pub(crate) fn is_named_by(&self, request: &Request) -> bool {
+        self.auth.as_str() != Self::BY_GATEWAY
+            || self.kind.as_str() == Self::GATEWAY
+            || request.principal.as_ref().is_some_and(|named| named.kind == self.kind && named.id == self.id)
     }
 }
 

@@ -257,6 +257,7 @@ impl Body {
     /// The id it gives to what it records, unique in the ledger. (A root order's id is inside its statement.)
     pub fn own_id(&self) -> Option<[u8; 16]> {
         match self {
+            Self::Gateway(body) => body.order.as_ref().map(|order| *order.id.as_bytes()),
             Self::Revocation(body) => Some(*body.id.as_bytes()),
             Self::Halt(body) => Some(*body.id.as_bytes()),
             Self::Entities(body) => Some(*body.id.as_bytes()),
@@ -267,7 +268,6 @@ impl Body {
             Self::Hold(body) => Some(*body.id.as_bytes()),
             Self::Erasure(body) => Some(*body.id.as_bytes()),
             Self::Genesis(_)
-            | Self::Gateway(_)
             | Self::RootOrder(_)
             | Self::Spend(_)
             | Self::Start(_)
@@ -416,8 +416,12 @@ impl Body {
                 held.push((CommitmentKind::Policy, body.content));
                 held.extend(body.report.map(|report| (CommitmentKind::Text, report)));
             }
-            Self::Gateway(_)
-            | Self::Tally(_)
+            Self::Gateway(body) => {
+                let order = body.order.as_ref();
+                held.extend(order.map(|order| (CommitmentKind::Action, order.action.digest)));
+                held.extend(order.map(|order| (CommitmentKind::Facts, order.facts)));
+            }
+            Self::Tally(_)
             | Self::Genesis(_)
             | Self::RootOrder(_)
             | Self::Spend(_)

@@ -1,15 +1,12 @@
 //! Whether what was opened is what an entry says of it: an action, a policy set, or the request that it answers.
 
-use super::{ActionRef, Body, Grant, Principal};
-use crate::action::{Action, Command, CommitmentKind, Opening};
+use super::{ActionRef, Body, Enrolment, Grant, Principal};
+use crate::action::{Action, Command, CommitmentKind, Enrolled, Opening};
 use crate::key::Ed25519Key;
 use crate::name::Label;
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Ask, Request, SignedRequest, surroundings_digest};
 use writ_tlog::{Origin, sha256};
-
-/// How an entry says that its request was signed by the key that it names.
-const BY_KEY: &str = "key";
 
 impl Body {
     /// Whether what was opened has the form of its kind and is what the entry says of it beside the commitment: nobody may be shown
@@ -38,8 +35,11 @@ impl Body {
             Self::Advised(body) => matches!(action, Action::Advice(question) if body.is_about(question)),
             Self::Entities(body) => kind && said(&body.reason, Command::Entities(body.change)),
             Self::Erasure(body) => kind && said(&body.reason, Command::Erase(body.erased.clone())),
+            Self::Gateway(body) => {
+                let order = body.order.as_ref();
+                kind && order.is_some_and(|order| said(&order.reason, Command::Enrol(Box::new(enrolled(body)))))
+            }
             Self::Genesis(_)
-            | Self::Gateway(_)
             | Self::RootOrder(_)
             | Self::Policy(_)
             | Self::Grant(_)
@@ -71,8 +71,8 @@ impl Body {
             Self::Halt(body) => Some(&body.action),
             Self::Entities(body) => Some(&body.action),
             Self::Erasure(body) => Some(&body.action),
+            Self::Gateway(body) => body.order.as_ref().map(|order| &order.action),
             Self::Genesis(_)
-            | Self::Gateway(_)
             | Self::RootOrder(_)
             | Self::Policy(_)
             | Self::Tally(_)
@@ -90,7 +90,7 @@ impl Body {
     /// It costs a signature, so it is for whoever did not see the request come: verifiers of bundles, and the audit.
     pub fn judge_asked(&self, opening: &Opening, origin: &Origin) -> Result<(), Refusal> {
         let (CommitmentKind::Request, Some(asker)) = (opening.kind, self.asker()) else { return Ok(()) };
-        let request = match (&asker.key, asker.auth.as_str() == BY_KEY) {
+        let request = match (&asker.key, asker.has_signed()) {
             (Some(key), true) => {
                 SignedRequest::decode(&opening.value)?.verify(&Ed25519Key::new(key.clone())?, origin)?
             }
@@ -104,6 +104,7 @@ impl Body {
         let same = request.salt == opening.salt
             && self.request().is_none_or(|answered| answered.key == request.key)
             && self.action().is_none_or(|decided| decided.digest == action)
+            && asker.is_named_by(&request)
             && self.is_answer_to(&request.ask)?;
         if same {
             return Ok(());
@@ -123,7 +124,8 @@ impl Body {
                 | Self::Approval(_)
                 | Self::Mandate(_)
                 | Self::Entities(_)
-                | Self::Erasure(_),
+                | Self::Erasure(_)
+                | Self::Gateway(_),
                 Ask::Order,
             ) => true,
             (_, Ask::Authorize(_) | Ask::Order | Ask::Shadow(_)) => false,
@@ -145,8 +147,8 @@ impl Body {
             Self::Entities(body) => Some(&body.by),
             Self::Advised(body) => Some(&body.principal),
             Self::Erasure(body) => Some(&body.by),
-            Self::Gateway(_)
-            | Self::Genesis(_)
+            Self::Gateway(body) => body.order.as_ref().map(|_| &body.by),
+            Self::Genesis(_)
             | Self::RootOrder(_)
             | Self::Tally(_)
             | Self::Spend(_)
@@ -155,6 +157,17 @@ impl Body {
             | Self::Report(_)
             | Self::Seal(_) => None,
         }
+    }
+}
+
+/// A gateway as it was ordered to be enrolled.
+fn enrolled(body: &Enrolment) -> Enrolled {
+    Enrolled {
+        key: body.key.clone(),
+        epoch: body.epoch,
+        groups: body.groups.clone(),
+        asserts: body.asserts.clone(),
+        gateway: body.gateway.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::entry::{
     AssertedPrincipal, Authors, Body, Control, ControlHead, EntitiesRef, Genesis, Limits, Positive, RootMembers, Target,
 };
 use crate::id::{DomainId, OrderId};
-use crate::key::{Ed25519Key, KeyPair};
+use crate::key::{Ed25519Key, Fingerprint, KeyPair};
 use crate::name::{Label, Name};
 use crate::refusal::{Code, Refusal};
 use crate::statement::{RootCommand, RootStatement};
@@ -21,6 +21,8 @@ pub struct ControlState {
     /// Index and entry hash of every control entry, ascending.
     chain: Vec<(LeafIndex, Hash)>,
     gateways: BTreeMap<Name, GatewayRecord>,
+    /// Whose a gateway's key is, or was.
+    gateway_keys: BTreeMap<Fingerprint, Name>,
     revoked: BTreeMap<Target, LeafIndex>,
     halted: Option<LeafIndex>,
     policy: Option<ActivePolicy>,
@@ -66,6 +68,13 @@ pub struct GatewayRecord {
     pub keys: BTreeMap<Positive, Ed25519Key>,
 }
 
+impl GatewayRecord {
+    /// The key of the current epoch.
+    pub fn key(&self) -> Option<&Ed25519Key> {
+        self.keys.get(&self.epoch)
+    }
+}
+
 impl ControlState {
     /// The state after genesis, the entry at index 0.
     pub fn begin(origin: Origin, genesis: Genesis, entry: Hash) -> Self {
@@ -75,6 +84,7 @@ impl ControlState {
             keys: genesis.keys.clone(),
             chain: vec![(LeafIndex::new(0), entry)],
             gateways: BTreeMap::new(),
+            gateway_keys: BTreeMap::new(),
             revoked: BTreeMap::new(),
             halted: None,
             policy: None,
@@ -150,6 +160,11 @@ impl ControlState {
         self.gateways.get(name)
     }
 
+    /// The gateway that has, or had, a key.
+    pub fn gateway_by_key(&self, key: &Fingerprint) -> Option<(&Name, &GatewayRecord)> {
+        self.gateways.get_key_value(self.gateway_keys.get(key)?)
+    }
+
     /// Every gateway.
     pub fn gateways(&self) -> impl Iterator<Item = (&Name, &GatewayRecord)> {
         self.gateways.iter()
@@ -208,6 +223,7 @@ impl ControlState {
                     asserts: enrolment.asserts.as_slice().to_vec(),
                     keys,
                 };
+                self.gateway_keys.insert(enrolment.key.key().fingerprint(), enrolment.gateway.clone());
                 self.gateways.insert(enrolment.gateway.clone(), record);
             }
             Body::Revocation(revocation) => {

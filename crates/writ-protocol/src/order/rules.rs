@@ -1,4 +1,5 @@
 mod advised;
+mod gateways;
 mod holds;
 mod mandates;
 
@@ -6,8 +7,8 @@ use super::revoked::{earlier, revoked};
 use super::{Accepted, Carrier, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
 use crate::entry::{
-    ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Enrolment, Entities, EntitiesRef,
-    Entry, EntryRef, EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
+    ActionRef, Activation, AsOf, AssertedPrincipal, Audience, Body, Cause, Denial, Entities, EntitiesRef, Entry,
+    EntryRef, EntryType, Erasure, Grant, Place, Policy, Principal, Revocation, Shadow, Target,
 };
 use crate::id::OrderId;
 use crate::key::{Fingerprint, Key};
@@ -121,6 +122,9 @@ impl<R: Records> Rules<'_, R> {
         if let Some(at) = self.no_longer_trusted(&by.asserted(), by.key.as_ref().map(Key::fingerprint)) {
             Err(refuse(Code::Revoked, format!("who orders it is revoked by entry {at}")))?;
         }
+        if by.auth.as_str() == Principal::BY_GATEWAY {
+            Err(refuse(Code::IdentityMismatch, "a gateway gives no orders in another's name"))?;
+        }
         if action.kind != ActionKind::Order {
             Err(Refusal::malformed("expected an order as the action, found an execution"))?;
         }
@@ -131,19 +135,6 @@ impl<R: Records> Rules<'_, R> {
     fn no_longer_trusted(&self, who: &AssertedPrincipal, key: Option<Fingerprint>) -> Option<LeafIndex> {
         let by_key = key.and_then(|key| self.control.revoked(&Target::Key(key)));
         earlier(self.control.revoked(&Target::Principal(who.clone())), by_key)
-    }
-
-    fn enrolment(&self, enrolment: &Enrolment) -> Result<(), OrderError<R::Error>> {
-        let name = &enrolment.gateway;
-        if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
-            Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked; enrol another name")))?;
-        }
-        let expected = self.control.gateway(name).map_or(1, |known| known.epoch.get().saturating_add(1));
-        if enrolment.epoch.get() != expected {
-            let found = enrolment.epoch.get();
-            Err(refuse(Code::WrongAudience, format!("epoch {found} of gateway `{name}`, expected {expected}")))?;
-        }
-        Ok(())
     }
 
     fn activation(&self, activation: &Activation) -> Result<(), OrderError<R::Error>> {
@@ -202,6 +193,8 @@ impl<R: Records> Rules<'_, R> {
         }
         self.new_id(grant.id.as_bytes())?;
         self.audience(&grant.audience)?;
+        self.spoken_for(&grant.principal)?;
+        self.for_the_speaker(&grant.principal, &grant.audience)?;
         self.limits(grant)?;
         self.policy(&grant.policy)?;
         self.cause(&grant.cause)?;
@@ -216,18 +209,6 @@ impl<R: Records> Rules<'_, R> {
             self.new_execution(&admitted.execution)?;
         }
         Ok(())
-    }
-
-    fn audience(&self, audience: &Audience) -> Result<(), Refusal> {
-        let Audience::Gateway { gateway, epoch } = audience else { return Ok(()) };
-        match self.control.gateway(gateway) {
-            None => Err(refuse(Code::UnknownAuthority, format!("gateway `{gateway}` is not enrolled"))),
-            Some(known) if known.epoch != *epoch => Err(refuse(
-                Code::WrongAudience,
-                format!("epoch {} of gateway `{gateway}`, the current one is {}", epoch.get(), known.epoch.get()),
-            )),
-            Some(_) => Ok(()),
-        }
     }
 
     fn limits(&self, grant: &Grant) -> Result<(), Refusal> {
@@ -377,6 +358,7 @@ impl<R: Records> Rules<'_, R> {
 
     fn denial(&self, denial: &Denial) -> Result<(), OrderError<R::Error>> {
         self.new_id(denial.id.as_bytes())?;
+        self.denied_to_a_gateway(denial)?;
         if let Some(mandate) = &denial.cause.mandate {
             self.recorded(mandate)?;
         }
@@ -389,6 +371,7 @@ impl<R: Records> Rules<'_, R> {
     /// What would have been decided names the state, the set and the lineage that it truly stood on. Nothing else is asked of it, since
     /// nothing comes of it: no halt, no revocation and no counter has a say.
     fn shadow(&self, shadow: &Shadow) -> Result<(), OrderError<R::Error>> {
+        self.spoken_for(&shadow.principal)?;
         self.as_of(&shadow.as_of)?;
         self.policy(&shadow.policy)?;
         self.cause(&shadow.cause)?;

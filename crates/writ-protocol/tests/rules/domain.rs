@@ -155,6 +155,7 @@ impl Domain {
             by: alice(),
             key: public(&format!("gateway in epoch {epoch}")),
             epoch: positive(epoch),
+            order: None,
             groups: Ascending::new([name("builders")]),
             asserts: Ascending::new([AssertedPrincipal { kind: name("Agent"), id: name("builder") }]),
             control: self.control.next(),

@@ -208,10 +208,17 @@ const CHANGING_NEXT: &[(&[Code], &str)] = &[
 ];
 
 /// The same for whoever gives another order.
-const ORDERING_NEXT: &[(&[Code], &str)] = &[(
-    &[Code::CommitmentMismatch],
-    "name what the entry commits to and was not erased before; `writ log show` shows the entry",
-)];
+const ORDERING_NEXT: &[(&[Code], &str)] = &[
+    (
+        &[Code::CommitmentMismatch],
+        "name what the entry commits to and was not erased before; `writ log show` shows the entry",
+    ),
+    (&[Code::WrongAudience], "somebody else has renewed it; `writ gateway list` has its epoch: give the order anew"),
+    (
+        &[Code::IdentityMismatch],
+        "see what the reason says; the order is given by whoever it is for, or with another key",
+    ),
+];
 
 fn ordering_next(code: Code) -> &'static str {
     let own = ORDERING_NEXT.iter().find(|(codes, _)| codes.contains(&code));

@@ -3,6 +3,7 @@ use crate::exchange::Reply;
 use hyper::StatusCode;
 use serde_json::json;
 use writ_protocol::Name;
+use writ_protocol::entry::Target;
 
 /// How the domain stands, for people and their monitors.
 pub(crate) fn status(node: &AuthorityNode) -> Reply {
@@ -12,7 +13,15 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
     let policy = authority.policy();
     let gateways = control.gateways().map(|(name, known)| {
         let groups: Vec<&str> = known.groups.iter().map(Name::as_str).collect();
-        json!({ "name": name.as_str(), "epoch": known.epoch.get(), "groups": groups })
+        let asserts: Vec<String> = known.asserts.iter().map(|who| format!("{}::{}", who.kind, who.id)).collect();
+        json!({
+            "name": name.as_str(),
+            "epoch": known.epoch.get(),
+            "groups": groups,
+            "asserts": asserts,
+            "key": known.key().map(|key| key.key().fingerprint().to_string()),
+            "revoked": control.revoked(&Target::Gateway(name.clone())).is_some(),
+        })
     });
     let head = published.checkpoint.checkpoint();
     let json = json!({

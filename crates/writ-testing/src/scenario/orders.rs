@@ -1,10 +1,10 @@
 use super::domain::{Domain, NO_PLACE, SEMANTICS, digest};
 use super::recorded::Recorded;
 use writ_ledger::{Draft, Proposal};
-use writ_protocol::action::{ActionKind, Command, CommitmentKind, Opening};
+use writ_protocol::action::{ActionKind, Command, CommitmentKind, Enrolled, Opening};
 use writ_protocol::entry::{
-    ActionRef, Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Gates, Halt, Positive,
-    Revocation, Tally, TallyFields, Target,
+    ActionRef, Activation, Ascending, Count, Enrolment, Erased, Erasure, ErasureFields, Gates, Halt, OrderRef,
+    Positive, Principal, Revocation, Tally, TallyFields, Target,
 };
 use writ_protocol::{Code, Ed25519Key, Label};
 use writ_tlog::sha256;
@@ -16,6 +16,7 @@ impl Domain {
             by: self.alice(),
             key: Ed25519Key::new(self.gateway_key(gateway, epoch).public()).unwrap(),
             epoch: Positive::new(epoch).unwrap(),
+            order: None,
             groups: Ascending::new([self.group()]),
             asserts: Ascending::new([self.builder_name()]),
             control: NO_PLACE,
@@ -28,6 +29,28 @@ impl Domain {
     /// Enrols a gateway (epoch 1) or renews it, as a ledger takes it.
     pub fn enrol(&self, gateway: usize, epoch: u64) -> Proposal {
         Proposal::new(Draft::Gateway(self.enrolment(gateway, epoch)))
+    }
+
+    /// The same by order, with what opens the order and its facts.
+    pub fn ordered_enrolment(&self, gateway: usize, epoch: u64) -> (Enrolment, Vec<Opening>) {
+        let enrolment = self.enrolment(gateway, epoch);
+        let Enrolment { key, epoch, groups, asserts, gateway, .. } = enrolment.clone();
+        let enrolled = Enrolled { key, epoch, groups, asserts, gateway };
+        let (action, facts) = (self.order(Command::Enrol(Box::new(enrolled))), self.facts());
+        let order = OrderRef {
+            id: self.order_id(),
+            facts: facts.commitment(),
+            action: ActionRef { kind: ActionKind::Order, digest: action.commitment() },
+            policy: self.policy(),
+            reason: Label::new("incident").unwrap(),
+        };
+        (Enrolment { order: Some(order), ..enrolment }, vec![action, facts])
+    }
+
+    /// In whose words a gateway asks: those of the builder, for whom it is enrolled.
+    pub fn spoken_for(&self, gateway: usize, epoch: u64) -> Principal {
+        let auth = Label::new(Principal::BY_GATEWAY).unwrap();
+        Principal { auth, key: Some(self.gateway_key(gateway, epoch).public()), ..self.builder() }
     }
 
     /// Puts the policy set of an epoch in force, with what opens it.

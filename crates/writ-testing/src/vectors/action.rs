@@ -5,15 +5,17 @@ use crate::scenario::{Domain, ORIGIN, digest};
 use serde_json::{Value, json};
 use writ_protocol::Code::{self, CommitmentMismatch, Malformed, UnsupportedVersion};
 use writ_protocol::action::{
-    Action, Command, CommitmentKind, Exec, ExecFields, Given, Held, Interpreter, Opening, Order, Stdin, Variables,
+    Action, Command, CommitmentKind, Enrolled, Exec, ExecFields, Given, Held, Interpreter, Opening, Order, Stdin,
+    Variables,
 };
 use writ_protocol::cbor::{Encode, Value as Item};
-use writ_protocol::entry::{Ascending, EntryRef, Erased, Target, Verdict};
+use writ_protocol::entry::{Ascending, Enrolment, EntryRef, Erased, Target, Verdict};
 use writ_protocol::{Fingerprint, Label, Name};
 use writ_tlog::Origin;
 
 pub(super) fn cases() -> Vec<Case> {
-    [actions(), action_faults(), path_faults(), orders(), order_faults(), erasures(), variables(), openings()].concat()
+    let orders = [orders(), order_faults(), erasures(), enrolments()].concat();
+    [actions(), action_faults(), path_faults(), orders, variables(), openings()].concat()
 }
 
 fn exec(argv: &[&[u8]], cwd: &[u8], stdin: Stdin) -> Vec<u8> {
@@ -188,6 +190,37 @@ fn erasures() -> Vec<Case> {
     ] {
         let action = Structure::of(&two).set("3/erased", value).bytes();
         maker.refuse(name, about, json!({ "hex": hex(&action) }), Malformed);
+    }
+    maker.done()
+}
+
+fn enrolments() -> Vec<Case> {
+    let mut maker = Maker::new("action", "action");
+    let Enrolment { key, epoch, groups, asserts, gateway, .. } = Domain::new(BASE_MS).enrolment(0, 2);
+    let enrolled = Enrolled { key, epoch, groups, asserts, gateway };
+    let whole = order(Command::Enrol(Box::new(enrolled.clone())));
+    let bare = Enrolled { groups: Ascending::new([]), asserts: Ascending::new([]), ..enrolled };
+    for (name, about, action) in [
+        ("order_enrol", "An order to renew a gateway.", &whole),
+        ("order_enrol_bare", "An order to enrol one for no group and nobody.", &order(Command::Enrol(Box::new(bare)))),
+    ] {
+        maker.accept(name, about, json!({ "hex": hex(action) }), json!({ "kind": "order" }));
+    }
+    let ml_dsa_44 = Domain::new(BASE_MS).ledger_keys().ml_dsa_44.public().as_bytes().to_vec();
+    let texts = array(["b", "a"].map(text));
+    for (name, about, field, value) in [
+        ("order_enrol_epoch_0", "There is no epoch 0.", "epoch", Item::Uint(0)),
+        ("order_enrol_ml_dsa", "A gateway signs with Ed25519.", "key", bytes(&ml_dsa_44)),
+        ("order_enrol_groups_unsorted", "Groups that do not ascend.", "groups", texts),
+        ("order_enrol_gateway_number", "A name as a number.", "gateway", Item::Uint(1)),
+    ] {
+        let action = Structure::of(&whole).set(&format!("3/{field}"), value).bytes();
+        maker.refuse(name, about, json!({ "hex": hex(&action) }), Malformed);
+    }
+    for field in ["key", "epoch", "groups", "asserts", "gateway", "reason"] {
+        let action = Structure::of(&whole).remove(&format!("3/{field}")).bytes();
+        let about = format!("An enrolment without `{field}`.");
+        maker.refuse(&format!("order_enrol_without_{field}"), &about, json!({ "hex": hex(&action) }), Malformed);
     }
     maker.done()
 }

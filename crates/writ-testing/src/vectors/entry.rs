@@ -110,6 +110,9 @@ fn orders(maker: &mut Maker, samples: &Samples) {
     plain.asserts = Ascending::new([]);
     let plain = samples.encoded(Proposal::new(Draft::Gateway(plain)));
     good(maker, "gateway_bare", "A gateway of no group that asserts nobody.", EntryType::Gateway, &plain);
+    let (ordered, openings) = Domain::new(BASE_MS).ordered_enrolment(0, 8);
+    let ordered = samples.encoded(Proposal::new(Draft::Gateway(ordered)).with_openings(openings));
+    good(maker, "gateway_ordered", "A gateway that is enrolled by order.", EntryType::Gateway, &ordered);
     let mut genesis = domain.genesis();
     genesis.root = RootMembers::new(1, vec![domain.root_keys()[0].key_pair()]).unwrap();
     let entry = writ_protocol::Entry { origin: domain.origin().clone(), body: Body::Genesis(genesis) };

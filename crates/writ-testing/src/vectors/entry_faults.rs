@@ -270,6 +270,10 @@ fn control(faults: &mut Faults) {
     );
     let by_id = array([asserted("User", "a"), asserted("Agent", "b")]);
     faults.set("gateway_asserts_by_id", "Asserted principals ascend by type first.", Gateway, "asserts", by_id);
+    let order = map([("reason", text("incident"))]);
+    faults.bad("gateway_order_of_nothing", "An order that was decided on nothing.", Gateway, Malformed, |entry| {
+        entry.add("4", "order", order)
+    });
     faults.set("target_unknown", "A target of a kind that there is not.", Revocation, "target/kind", text("cluster"));
     faults.set(
         "target_other_field",

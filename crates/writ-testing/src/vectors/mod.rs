@@ -12,6 +12,7 @@ mod bundle_asked;
 mod bundle_entities;
 mod bundle_erasure;
 mod bundle_faults;
+mod bundle_gateways;
 mod bundle_hold;
 mod bundle_labels;
 mod bundle_mandate;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Case> {
         action_advice::cases(),
         bundle_entities::cases(),
         bundle_erasure::cases(),
+        bundle_gateways::cases(),
         bundle_hold::cases(),
         bundle_withdrawn::cases(),
         bundle_asked::cases(),

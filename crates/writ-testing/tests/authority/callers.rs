@@ -127,16 +127,14 @@ fn nobody_asks_in_another_name() {
 }
 
 #[test]
-fn a_gateway_asks_in_nobodys_name() {
+fn a_gateway_of_the_nodes_own_machine_asks_in_nobodys_name() {
     let mut domain = GovernedDomain::new();
-    let builder = domain.member("builder").name();
-    let named = writ_protocol::entry::PrincipalRef { kind: builder.kind.clone(), id: builder.id.clone() };
-    // Its key is enrolled, and yet it is no principal's: whoever enforces cannot ask for others (Invariant 11).
-    for principal in [None, Some(named)] {
+    for principal in [None, Some(name_of(&domain, "builder")), Some(name_of(&domain, "alice"))] {
         let request = Request { principal, ..domain.asked_to_build() };
         let gateway = domain.domain.gateway_key(0, 1);
         let signed = request.sign(domain.domain.origin(), gateway.signing_key());
-        turned_away(&domain, || domain.sent(&signed), Code::Unauthenticated);
+        let (_, denial) = denied(&domain, domain.sent(&signed), Code::IdentityMismatch);
+        assert_eq!((denial.principal.kind.as_str(), denial.principal.id.as_str()), ("Gateway", "gateway-1"));
     }
     let record = domain.authority().published().control.gateway(&domain.domain.gateway_name(0)).cloned().unwrap();
     assert!(record.asserts.is_empty(), "a node enrols gateways that assert nobody");

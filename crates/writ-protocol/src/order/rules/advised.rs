@@ -14,6 +14,7 @@ impl<R: Records> Rules<'_, R> {
         if advised.decision.lets_through() {
             self.nothing_stands_against(advised)?;
         }
+        self.spoken_for(&advised.principal)?;
         self.as_of(&advised.as_of)?;
         self.policy(&advised.policy)?;
         self.cause(&advised.cause)?;

@@ -22,6 +22,7 @@ impl<R: Records> Rules<'_, R> {
         if let Some(at) = self.no_longer_trusted(&hold.principal.asserted(), key) {
             Err(refuse(Code::Revoked, format!("revoked by entry {at}")))?;
         }
+        self.spoken_for(&hold.principal)?;
         self.as_of(&hold.as_of)?;
         self.policy(&hold.policy)?;
         self.cause(&hold.cause)?;

@@ -27,7 +27,8 @@ impl<R: Records> Rules<'_, R> {
             | Command::Answer(..)
             | Command::Publish(_)
             | Command::Entities(_)
-            | Command::Erase(_) => false,
+            | Command::Erase(_)
+            | Command::Enrol(_) => false,
         });
         if !said {
             Err(refuse(Code::EvidenceInvalid, "what was signed is not what the mandate says"))?;

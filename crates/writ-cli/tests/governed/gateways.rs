@@ -1,0 +1,126 @@
+//! `writ gateway` from the outside: another machine, which has the trust root and a slot of its own, executes once a person has enrolled it.
+
+use super::site::{REFUSED, Site, json, refusal, stderr, stdout};
+use serde_json::Value as Json;
+use std::fs;
+use std::process::Output;
+
+const POLICY: &str = r#"
+@id("ada-enrols")
+permit (principal == User::"ada", action == Action::"enrol", resource)
+when { context.auth == "key" && context.gateway like "process/build-*" && ["process"].containsAll(context.groups) };
+"#;
+
+fn error(output: &Output) -> Json {
+    serde_json::from_str(stderr(output).trim()).unwrap()
+}
+
+/// The same domain as another machine sees it: over the network, with the trust root.
+struct Elsewhere<'s> {
+    site: &'s Site,
+    node: String,
+}
+
+impl Elsewhere<'_> {
+    fn writ(&self, arguments: &[&str]) -> Output {
+        let mut command = self.site.command(arguments);
+        command.env("WRIT_DOMAIN", self.site.path("build-7")).env("WRIT_NODE", &self.node).output().unwrap()
+    }
+
+    /// As the agent, whose key was brought here.
+    fn run(&self, argv: &[&str]) -> Output {
+        let seed = self.site.text("acme/keys/principals/Agent/builder.seed");
+        self.writ(&[&["--json", "run", "--as", "Agent::builder", "--key", &seed, "--"], argv].concat())
+    }
+
+    fn slot(&self, name: &str) -> String {
+        json(&self.writ(&["--json", "gateway", "new", name]))["key"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn another_machine_executes_once_it_is_enrolled_and_until_it_is_revoked() {
+    let mut site = Site::new();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
+    let up = site.start_with(&["--listen", "127.0.0.1:0"]);
+    let node = format!("http://{}", up["address"].as_str().unwrap());
+    fs::create_dir(site.path("build-7")).unwrap();
+    fs::copy(site.path("acme/trust-root"), site.path("build-7/trust-root")).unwrap();
+    let there = Elsewhere { site: &site, node };
+    let key = there.slot("process/build-7");
+    let refused = refusal(&there.run(&["ls"]));
+    assert_eq!(refused["code"], "missing_writ", "nobody has enrolled it: {refused}");
+    // Not by an agent, and not under another name.
+    let enrol = |name: &str, more: &[&str]| site.writ(&[&["--json", "gateway", "enrol", name, &key], more].concat());
+    for (name, who) in [("process/build-7", "Agent::builder"), ("mesh/1", "User::ada")] {
+        let refused = enrol(name, &["--as", who]);
+        assert_eq!((refused.status.code(), &error(&refused)["code"]), (Some(1), &"policy_denied".into()), "{name}");
+    }
+    let told = json(&enrol("process/build-7", &["--as", "User::ada", "--reason", "new-machine"]));
+    assert_eq!(
+        (told["command"].as_str(), told["target"].as_str()),
+        (Some("enrol"), Some("process/build-7 in epoch 1"))
+    );
+    let ran = there.run(&["ls"]);
+    assert_eq!((ran.status.code(), &error(&ran)["outcome"]), (Some(0), &"ran".into()), "{}", stdout(&ran));
+    let start = site.entries().into_iter().rfind(|entry| entry["type"] == "start").unwrap();
+    assert_eq!(start["body"]["statement"]["body"]["gateway"], "process/build-7", "{start}");
+    // The evidence of the order verifies elsewhere, with what was ordered opened, and the decision comes out the same.
+    let at = told["index"].to_string();
+    let file = site.text("enrolled.writ-bundle");
+    json(&site.writ(&["--json", "log", "bundle", &at, "--disclose", "-o", &file]));
+    json(&there.writ(&["--json", "verify", &file, "--trust", &site.text("build-7/trust-root")]));
+    assert_eq!(json(&site.writ(&["--json", "replay", &at]))["replay"], "same");
+    let listed = |site: &Site| {
+        let all = json(&site.writ(&["--json", "gateway", "list"]));
+        all.as_array().unwrap().iter().find(|one| one["name"] == "process/build-7").unwrap().clone()
+    };
+    assert_eq!((&listed(&site)["epoch"], &listed(&site)["groups"]), (&1.into(), &serde_json::json!(["process"])));
+    let revoked = site.writ(&["--json", "revoke", "--gateway", "process/build-7", "--as", "User::ada"]);
+    assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
+    assert_eq!(listed(&site)["revoked"], true);
+    let refused = there.run(&["ls"]);
+    assert_eq!((refused.status.code(), &refusal(&refused)["code"]), (Some(REFUSED), &"revoked".into()));
+    // Not even with another key.
+    let other = there.slot("process/build-8");
+    let again = ["--json", "gateway", "enrol", "process/build-7", &other, "--renew", "--as", "User::ada"];
+    assert_eq!(error(&site.writ(&again))["code"], "revoked");
+    assert_eq!(site.writ(&["audit", "--replay"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_gateway_is_renewed_on_purpose_and_what_is_wrong_is_said() {
+    let mut site = Site::new();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
+    site.start();
+    let slot = |name: &str| site.writ(&["--json", "gateway", "new", name]);
+    let key = |name: &str| json(&slot(name))["key"].as_str().unwrap().to_owned();
+    let (first, second) = (key("process/build-7"), key("process/build-8"));
+    assert_eq!(slot("process/build-7").status.code(), Some(2), "its key is not drawn anew");
+    let enrol = |name: &str, key: &str, more: &[&str]| {
+        site.writ(&[&["--json", "gateway", "enrol", name, key, "--as", "User::ada"], more].concat())
+    };
+    assert_eq!(enrol("process/build-7", &first, &["--renew"]).status.code(), Some(2), "there is none to renew");
+    json(&enrol("process/build-7", &first, &[]));
+    let taken = enrol("process/build-7", &second, &[]);
+    assert_eq!(taken.status.code(), Some(2));
+    assert!(stderr(&taken).contains("--renew"), "{}", stderr(&taken));
+    let same = error(&enrol("process/build-8", &first, &[]));
+    assert_eq!(same["code"], "identity_mismatch", "{same}");
+    assert!(same["why"].as_str().unwrap().contains("process/build-7"), "{same}");
+    let told = json(&enrol("process/build-7", &second, &["--renew", "--speaks-for", "Agent::builder"]));
+    assert_eq!(told["target"], "process/build-7 in epoch 2, for Agent::builder");
+    let shown = stdout(&site.writ(&["gateway", "list"]));
+    assert!(shown.contains("process/build-7  epoch 2  of process  for Agent::builder"), "{shown}");
+    for wrong in [
+        &["gateway", "new", "build-7"][..],
+        &["gateway", "new", "process/../up"],
+        &["gateway", "new", "process/.hidden"],
+        &["gateway", "enrol", "process/build-9", "not-a-key"],
+        &["gateway", "enrol", "process/build-9", &first[2..]],
+        &["gateway", "enrol", "process/build-9", &first, "--speaks-for", "builder"],
+        &["gateway", "enrol", "", &first],
+    ] {
+        assert_eq!(site.writ(&[wrong, &["--domain", &site.text("acme")]].concat()).status.code(), Some(2), "{wrong:?}");
+    }
+}
