@@ -65,8 +65,8 @@ fn run(seed: u64) -> Outcome {
 
 /// Schedules in which nothing happens show nothing.
 fn was_worth_it(report: &Report) {
-    let Report { schedules, grants, effects, orders, repeated, shadows, holds, approved, mandates, labelled, .. } =
-        report;
+    let Report { schedules, grants, effects, orders, repeated, .. } = report;
+    let Report { shadows, holds, approved, withdrawn, spoken, mandates, labelled, .. } = report;
     for (what, count) in [("grants", grants), ("effects", effects), ("orders", orders), ("repeated", repeated)] {
         assert!(*count > *schedules, "too few {what}: {count} in {schedules} schedules");
     }
@@ -74,6 +74,8 @@ fn was_worth_it(report: &Report) {
         ("in shadow", shadows, 4),
         ("holds", holds, 2),
         ("approved", approved, 20),
+        ("taken back", withdrawn, 50),
+        ("spoken for", spoken, 4),
         ("mandates", mandates, 2),
         ("labels", labelled, 2),
     ] {

@@ -16,7 +16,7 @@ use writ_tlog::{Algorithm, Hash, Origin, leaf_hash, sha256};
 /// The ledger of the scripted domain.
 pub const ORIGIN: &str = "writ.example/ledger/demo";
 /// Names of its gateways.
-const GATEWAYS: [&str; 2] = ["gateway-1", "gateway-2"];
+const GATEWAYS: [&str; 3] = ["gateway-1", "gateway-2", "speaker-1"];
 const ROOT_MEMBERS: usize = 3;
 const THRESHOLD: u64 = 2;
 /// The engine and wrapper of its policy sets.
@@ -169,7 +169,7 @@ impl Domain {
         PinnedLedger::new(self.origin.clone(), self.genesis_hash(), self.ledger.key_pair()).unwrap()
     }
 
-    /// The name of a gateway: 0 or 1.
+    /// The name of a gateway: 0 or 1, or 2 for one that asks in the names of others.
     pub fn gateway_name(&self, gateway: usize) -> Name {
         Name::new(GATEWAYS[gateway]).unwrap()
     }

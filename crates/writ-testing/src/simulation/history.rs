@@ -6,10 +6,10 @@ use crate::governed::Entered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use writ_protocol::entry::{
-    Approval, AssertedPrincipal, Audience, Body, Grant, Hold, Place, Principal, Target, Verdict,
+    Approval, AssertedPrincipal, Audience, Body, Enrolment, Grant, Hold, Place, Principal, Target, Verdict,
 };
 use writ_protocol::statement::{Claim, GatewayStatement, RootCommand, Signed};
-use writ_protocol::{ExecutionId, Label, Name};
+use writ_protocol::{ExecutionId, Fingerprint, Label, Name};
 use writ_tlog::{Hash, Origin};
 
 /// An invariant that a history breaks.
@@ -28,7 +28,7 @@ impl fmt::Display for Breach {
 }
 
 /// Everything that a history breaks: no grant and no spend follows what forbids it and no counter passes its limit (5), what waits is granted once
-/// enough have approved it, none of them who asked (13), labels are not lost and nothing escapes its mandate (8), each use has one effect at most (6), and what was acknowledged is there (9).
+/// enough have approved it, none of them who asked, and nobody is named by a gateway that may not (13), labels are not lost and nothing escapes its mandate (8), each use has one effect at most (6), and what was acknowledged is there (9).
 pub fn breaches(
     origin: &Origin,
     entries: &[Entered],
@@ -55,7 +55,9 @@ struct History<'a> {
     halted: bool,
     revoked: BTreeSet<Target>,
     policy: Option<(Hash, u64)>,
-    gateways: BTreeMap<Name, (u64, Vec<Name>)>,
+    gateways: BTreeMap<Name, Enrolment>,
+    /// Whose a gateway's key is.
+    gateway_keys: BTreeMap<Fingerprint, Name>,
     drawn: BTreeMap<Name, u64>,
     grants: BTreeMap<Hash, Grant>,
     /// The use for which each execution was spent.
@@ -84,6 +86,7 @@ impl<'a> History<'a> {
             revoked: BTreeSet::new(),
             policy: None,
             gateways: BTreeMap::new(),
+            gateway_keys: BTreeMap::new(),
             drawn: BTreeMap::new(),
             grants: BTreeMap::new(),
             spent: BTreeMap::new(),
@@ -102,10 +105,7 @@ impl<'a> History<'a> {
 
     fn read(&mut self, entered: &Entered) {
         match &entered.body {
-            Body::Gateway(enrolment) => {
-                let groups = enrolment.groups.as_slice().to_vec();
-                self.gateways.insert(enrolment.gateway.clone(), (enrolment.epoch.get(), groups));
-            }
+            Body::Gateway(enrolment) => self.enrolled(entered.index, enrolment),
             Body::Revocation(revocation) => {
                 self.revoked.insert(revocation.target.clone());
             }
@@ -161,7 +161,7 @@ impl<'a> History<'a> {
             self.breach(5, format!("grant {at} under epoch {} is not under the set in force", grant.policy.epoch));
         }
         if let Audience::Gateway { gateway, epoch } = &grant.audience
-            && self.gateways.get(gateway).is_none_or(|(current, _)| *current != epoch.get())
+            && self.gateways.get(gateway).is_none_or(|known| known.epoch != *epoch)
         {
             self.breach(5, format!("grant {at} is for gateway {gateway} in epoch {}", epoch.get()));
         }
@@ -179,11 +179,42 @@ impl<'a> History<'a> {
         if let Some(how) = self.mandates.escaped(grant) {
             self.breach(8, format!("grant {at}: {how}"));
         }
+        self.spoken_for(at, grant);
         self.carried(at, &entered.hash, grant);
         if let Some((execution, _)) = grant.admitted_execution() {
             self.spend(at, entered.hash, 1, execution);
         }
         self.grants.insert(entered.hash, grant.clone());
+    }
+
+    /// A gateway has one key and no other's, and each epoch follows the one before it.
+    fn enrolled(&mut self, at: u64, enrolment: &Enrolment) {
+        let before = self.gateways.get(&enrolment.gateway).map_or(0, |known| known.epoch.get());
+        let named = self.gateway_keys.insert(enrolment.key.key().fingerprint(), enrolment.gateway.clone());
+        if enrolment.epoch.get() != before + 1 || named.is_some_and(|named| named != enrolment.gateway) {
+            self.breach(13, format!("enrolment {at} is of another epoch, or with the key of another gateway"));
+        }
+        let targets = [Target::Gateway(enrolment.gateway.clone()), Target::Key(enrolment.key.key().fingerprint())];
+        if targets.iter().any(|target| self.revoked.contains(target)) {
+            self.breach(5, format!("enrolment {at} of what is revoked"));
+        }
+        self.gateways.insert(enrolment.gateway.clone(), enrolment.clone());
+    }
+
+    /// Who is named by a gateway is one for whom it is enrolled, and it executes that itself.
+    fn spoken_for(&mut self, at: u64, grant: &Grant) {
+        if grant.principal.auth.as_str() != Principal::BY_GATEWAY {
+            return;
+        }
+        let by = grant.principal.key.as_ref().and_then(|key| self.gateway_keys.get(&key.fingerprint()));
+        let speaks = by.and_then(|by| self.gateways.get(by)).is_some_and(|known| {
+            Some(known.key.key()) == grant.principal.key.as_ref()
+                && known.asserts.as_slice().contains(&grant.principal.asserted())
+                && matches!(&grant.audience, Audience::Gateway { gateway, .. } if *gateway == known.gateway)
+        });
+        if !speaks {
+            self.breach(13, format!("grant {at} to whom no gateway may name, or for another gateway"));
+        }
     }
 
     /// What was held is granted once, in time, to whoever asked for it, when as many as it needs have approved it and nobody has said no.
@@ -220,6 +251,13 @@ impl<'a> History<'a> {
             return;
         };
         let own = waited.hold.principal.asserted() == approval.by.asserted();
+        if approval.verdict == Verdict::Withdraw {
+            self.waiting.remove(&approval.hold.entry);
+            if !own {
+                self.breach(13, format!("approval {at} takes back what another has asked"));
+            }
+            return;
+        }
         waited.answers.push(approval.clone());
         if own {
             self.breach(13, format!("approval {at} by who has asked"));
@@ -302,11 +340,11 @@ impl<'a> History<'a> {
             self.breach(5, format!("spend {at} rests on what is revoked: {target:?}"));
         }
         let known = self.gateways.get(&statement.gateway);
-        let addressed = known.is_some_and(|(epoch, groups)| {
-            *epoch == statement.epoch.get()
+        let addressed = known.is_some_and(|Enrolment { epoch, groups, .. }| {
+            *epoch == statement.epoch
                 && match &grant.audience {
-                    Audience::Gateway { gateway, epoch: at } => *gateway == statement.gateway && at.get() == *epoch,
-                    Audience::Group(group) => groups.contains(group),
+                    Audience::Gateway { gateway, epoch: at } => *gateway == statement.gateway && at == epoch,
+                    Audience::Group(group) => groups.as_slice().contains(group),
                 }
         });
         if !addressed {

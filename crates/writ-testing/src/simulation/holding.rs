@@ -27,6 +27,7 @@ impl World {
             _ if self.waiting.is_empty() => self.ask_to_deploy(),
             0 => self.ask_to_deploy(),
             1..=4 => self.answer_a_hold(),
+            5 if self.chance.one_in(3) => self.take_back(),
             _ => self.come_back(),
         }
     }
@@ -61,6 +62,23 @@ impl World {
         let signed = self.members.named(by).sign(&request, self.domain.origin());
         if self.send(To::Order, &signed).is_none() || self.chance.one_in(4) {
             self.network.push((To::Order, signed));
+        }
+    }
+
+    /// Whoever waits takes it back; sometimes it is somebody else who says so.
+    fn take_back(&mut self) {
+        let waiting = self.latest();
+        let by = if self.chance.one_in(4) { self.agent() } else { waiting.asker.clone() };
+        let command =
+            Command::Answer(Verdict::Withdraw, Held { hold: waiting.hold, action: waiting.opening.commitment() });
+        let request = Request { time_ms: self.clock.now_ms(), ..self.domain.asked_order(command) };
+        let signed = self.members.named(&by).sign(&request, self.domain.origin());
+        let answer = self.send(To::Order, &signed);
+        if answer.is_none() || self.chance.one_in(4) {
+            self.network.push((To::Order, signed));
+        }
+        if let Some(Answer::Done(receipt)) = &answer {
+            self.report.withdrawn += u64::from(!receipt.repeated);
         }
     }
 

@@ -15,6 +15,7 @@ mod mandating;
 mod node;
 mod orders;
 mod report;
+mod speaking;
 mod world;
 
 pub use effects::Effects;

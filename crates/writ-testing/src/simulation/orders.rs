@@ -18,7 +18,7 @@ impl World {
     fn target(&mut self) -> Target {
         let agent = self.agent();
         match self.chance.below(20) {
-            0 => Target::Gateway(self.domain.gateway_name(1)),
+            0 => Target::Gateway(self.domain.gateway_name(1 + self.chance.place(2))),
             8..=11 if !self.mandates.is_empty() => {
                 let place = self.chance.place(self.mandates.len());
                 Target::Mandate(self.mandates[place].mandate.entry)

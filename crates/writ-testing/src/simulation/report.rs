@@ -24,6 +24,10 @@ pub struct Report {
     pub holds: u64,
     /// Of that, what was approved and granted.
     pub approved: u64,
+    /// Of that, what whoever asked has taken back.
+    pub withdrawn: u64,
+    /// Grants that a gateway has asked for in somebody's name.
+    pub spoken: u64,
     /// Mandates that were given.
     pub mandates: u64,
     /// Labels that executions came to carry.
@@ -56,6 +60,8 @@ impl Report {
         self.orders += other.orders;
         self.holds += other.holds;
         self.approved += other.approved;
+        self.withdrawn += other.withdrawn;
+        self.spoken += other.spoken;
         self.mandates += other.mandates;
         self.labelled += other.labelled;
         self.shadows += other.shadows;
@@ -85,6 +91,8 @@ impl fmt::Display for Report {
             shadows,
             holds,
             approved,
+            withdrawn,
+            spoken,
             mandates,
             labelled,
             ..
@@ -94,7 +102,8 @@ impl fmt::Display for Report {
             f,
             "{grants} grants, {effects} effects, {orders} orders, activations and renewals, {shadows} in shadow"
         )?;
-        writeln!(f, "{holds} holds, {approved} approved and granted, {mandates} mandates, {labelled} labels gained")?;
+        writeln!(f, "{holds} holds, {approved} approved and granted, {withdrawn} taken back")?;
+        writeln!(f, "{spoken} granted to who was spoken for, {mandates} mandates, {labelled} labels gained")?;
         let phases = |of: &BTreeMap<Phase, u64>| of.iter().map(|(at, n)| (at.as_str(), *n)).collect::<Vec<_>>();
         let named = |of: &BTreeMap<&'static str, u64>| of.iter().map(|(what, n)| (*what, *n)).collect::<Vec<_>>();
         let tables = [

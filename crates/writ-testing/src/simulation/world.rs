@@ -9,6 +9,7 @@ use super::mandated::Mandates;
 use super::mandating::Mandated;
 use super::node::Node;
 use super::report::Report;
+use super::speaking::SPEAKER;
 use crate::governed::{Entered, Member, Members, PolicyFiles, TestClock, entered, judged, wait};
 use crate::scenario::Domain;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +146,10 @@ impl World {
             world.node.acknowledge(&receipt, &mut world.report);
             world.gateways.push(Gateway::new(number));
         }
+        while world.node.authority().published().control.gateway(&world.domain.gateway_name(SPEAKER)).is_none() {
+            world.enrol_by("alice");
+        }
+        world.gateways.push(Gateway::new(SPEAKER));
         world
     }
 
@@ -154,7 +159,8 @@ impl World {
             self.node.arm(&mut self.chance);
         }
         let (what, act): (_, fn(&mut Self)) = match self.chance.below(100) {
-            0..=13 => ("somebody asks", Self::ask),
+            0..=10 => ("somebody asks", Self::ask),
+            11..=13 => ("a gateway speaks", Self::speak),
             14..=65 => ("a gateway moves", Self::move_gateway),
             66..=74 => ("a hold", Self::hold),
             75..=77 => ("a mandate", Self::give_a_mandate),
@@ -164,6 +170,7 @@ impl World {
             92 => ("a halt", Self::halt),
             93 | 94 => ("the root", Self::resume),
             95 | 96 => ("a policy set", Self::edit_policy),
+            97 if self.chance.one_in(2) => ("an enrolment", Self::enrol),
             97 => ("a renewal", Self::renew),
             98 => ("strangers are counted", Self::count),
             _ => ("the node falls", Self::strike),
@@ -260,9 +267,14 @@ impl World {
     /// Signed by one of the members; what it opens is remembered.
     pub(super) fn sign_as(&mut self, who: &str, request: &Request) -> Vec<u8> {
         let signed = self.members.named(who).sign(request, self.domain.origin());
-        let (_, opening) = request.action().unwrap();
-        self.asked.insert(signed.clone(), opening);
+        self.remember(&signed, request);
         signed
+    }
+
+    /// What a request opens.
+    pub(super) fn remember(&mut self, signed: &[u8], request: &Request) {
+        let (_, opening) = request.action().unwrap();
+        self.asked.insert(signed.to_vec(), opening);
     }
 
     /// What somebody wants to run; some of it is forbidden.
@@ -469,7 +481,9 @@ fn policies(members: &Members) -> Vec<Snapshot> {
         forbid (principal, action == Action::"exec", resource == Executable::"{DEPLOY}");
         @id("operators-answer")
         permit (principal in Group::"operators", action in [Action::"approve", Action::"reject"], resource)
-        when {{ context.auth == "key" && context.groups.contains("operators") }};"#
+        when {{ context.auth == "key" && context.groups.contains("operators") }};
+        @id("agents-withdraw") permit (principal in Group::"agents", action == Action::"withdraw", resource);
+        @id("administrators-enrol") permit (principal in Group::"administrators", action == Action::"enrol", resource);"#
     );
     let mandates = r#"
         @id("administrators-mandate") permit (principal in Group::"administrators", action == Action::"mandate", resource)

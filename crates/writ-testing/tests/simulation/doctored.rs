@@ -4,8 +4,8 @@ use crate::run;
 use std::sync::OnceLock;
 use writ_protocol::Body;
 use writ_protocol::entry::{
-    Approval, ApprovalFields, Ascending, AssertedPrincipal, Draw, Draws, EntryRef, Grant, GrantFields, Halt, Mandate,
-    MandateFields, Obligation, Positive, Revocation, Target, Verdict, Window,
+    Approval, ApprovalFields, Ascending, AssertedPrincipal, Audience, Draw, Draws, EntryRef, Grant, GrantFields, Halt,
+    Mandate, MandateFields, Obligation, Positive, Principal, Revocation, Target, Verdict, Window,
 };
 use writ_protocol::scope::{Scope, ScopeFields};
 use writ_protocol::{EntryType, Name};
@@ -160,6 +160,60 @@ fn an_approval_by_who_has_asked_breaks_invariant_13() {
     }
     outcome.entries.insert(at, own);
     assert_eq!(found(&outcome), [13]);
+}
+
+#[test]
+fn what_is_taken_back_by_another_or_granted_after_breaks_an_invariant() {
+    let (outcome, approvals, at) = approved();
+    let Body::Grant(grant) = &outcome.entries[at].body else { panic!("a grant") };
+    let withdrawn = |by: &Principal| {
+        let mut doctored = good_again(&outcome);
+        let mut withdrawal = outcome.entries[approvals[0]].clone();
+        if let Body::Approval(approval) = &withdrawal.body {
+            let (verdict, groups) = (Verdict::Withdraw, Ascending::new([]));
+            let fields = ApprovalFields { by: by.clone(), verdict, groups, ..(**approval).clone() };
+            withdrawal.body = Body::Approval(Approval::new(fields).unwrap());
+        }
+        doctored.entries.insert(at, withdrawal);
+        found(&doctored)
+    };
+    assert_eq!(withdrawn(&grant.principal), [5], "nothing waits any more, and it is granted");
+    let Body::Approval(approval) = &outcome.entries[approvals[0]].body else { panic!("an approval") };
+    assert_eq!(withdrawn(&approval.by), [13, 5], "by who was asked");
+}
+
+#[test]
+fn who_is_named_by_a_gateway_that_may_not_breaks_invariant_13() {
+    let place = |outcome: &Outcome| {
+        let spoken =
+            |body: &Body| matches!(body, Body::Grant(grant) if grant.principal.auth.as_str() == Principal::BY_GATEWAY);
+        outcome.entries.iter().position(|one| spoken(&one.body))
+    };
+    let outcome = (1..200).map(run).find(|outcome| place(outcome).is_some()).expect("a grant to who was spoken for");
+    assert_eq!(found(&outcome), [] as [u8; 0]);
+    let at = place(&outcome).unwrap();
+    let Body::Grant(grant) = &outcome.entries[at].body else { panic!("a grant") };
+    let changed = |change: &dyn Fn(&mut GrantFields)| {
+        let mut doctored = good_again(&outcome);
+        let mut fields = GrantFields::clone(grant);
+        change(&mut fields);
+        doctored.entries[at].body = Body::Grant(Grant::new(fields).unwrap());
+        found(&doctored)
+    };
+    assert!(changed(&|grant| grant.principal.id = Name::new("alice").unwrap()).contains(&13), "for another");
+    assert!(changed(&|grant| grant.principal.key = None).contains(&13), "by no key");
+    assert!(changed(&|grant| grant.audience = Audience::Group(Name::new("builders").unwrap())).contains(&13));
+    let mut doctored = good_again(&outcome);
+    for one in &mut doctored.entries {
+        if let Body::Gateway(enrolment) = &mut one.body {
+            enrolment.asserts = Ascending::new([]);
+        }
+    }
+    assert!(found(&doctored).contains(&13), "enrolled for nobody");
+    let again = outcome.entries[..at].iter().rfind(|one| matches!(one.body, Body::Gateway(_))).unwrap().clone();
+    let mut doctored = good_again(&outcome);
+    doctored.entries.insert(at, again);
+    assert!(found(&doctored).contains(&13), "an epoch that was there before");
 }
 
 #[test]
