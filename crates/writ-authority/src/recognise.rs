@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Principal};
 use writ_protocol::order::Carrier;
 use writ_protocol::statement::{Ask, Request, SignedRequest, Validity};
-use writ_protocol::{Code, Ed25519Key, Label, Refusal};
+use writ_protocol::{Code, Ed25519Key, Fingerprint, Label, Refusal};
 
 /// How old, or how far ahead, the time in a signed request may be.
 const SIGNED_WITHIN_MS: u64 = 60_000;
@@ -88,8 +88,8 @@ impl Asker {
 
 impl Authority {
     /// Who asks, and for what. It counts against their rate, so that nobody keeps the node busy.
-    pub(crate) fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
-        let (asker, request) = self.recognise(&self.policies.active(), caller, received)?;
+    pub(crate) async fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
+        let (asker, request) = self.recognise(caller, received).await?;
         let (bytes, now_ms) = (received.bytes().len(), self.now_ms());
         self.rates.take(&asker.name(), bytes, now_ms)?;
         let together = if matches!(request.ask, Ask::Order) { &self.ordered_together } else { &self.asked_together };
@@ -114,24 +114,19 @@ impl Authority {
     }
 
     /// Reads a request and finds out who makes it.
-    fn recognise(
-        &self,
-        active: &ActiveSet,
-        caller: &Caller<'_>,
-        received: Received<'_>,
-    ) -> Result<(Asker, Request), Refusal> {
+    async fn recognise(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
         let governed = match caller {
             Caller::Local(local) => self.trees.of(local)?,
             Caller::Connected(_) | Caller::Remote => None,
         };
         let (mut asker, request) = match received {
-            Received::Signed(bytes) => self.by_key(active, bytes)?,
+            Received::Signed(bytes) => self.by_key(bytes).await?,
             Received::WithToken(bytes, token) => {
-                let asker = self.by_token(active, caller, token)?;
+                let asker = self.by_token(&self.policies.active(), caller, token)?;
                 (asker, Request::read(bytes, self.ledger.origin())?)
             }
             Received::Bare(bytes) => {
-                let asker = self.by_connection(active, caller, governed.as_ref())?;
+                let asker = self.by_connection(&self.policies.active(), caller, governed.as_ref())?;
                 (asker, Request::read(bytes, self.ledger.origin())?)
             }
         };
@@ -176,22 +171,19 @@ impl Authority {
         Ok(asker)
     }
 
-    fn by_key(&self, active: &ActiveSet, bytes: &[u8]) -> Result<(Asker, Request), Refusal> {
+    async fn by_key(&self, bytes: &[u8]) -> Result<(Asker, Request), Refusal> {
         let signed = SignedRequest::decode(bytes)?;
         let fingerprint = signed.signer()?;
-        let unknown = || {
-            Refusal::new(Code::Unauthenticated, format!("{fingerprint} is the key of no principal in principals.json"))
-        };
-        let name = active.set.principal_by_key(&fingerprint).ok_or_else(unknown)?;
-        let keys = active.set.keys_of(name);
-        let key = keys.iter().find(|key| key.key().fingerprint() == fingerprint).ok_or_else(unknown)?;
-        self.rates.judge(name, self.now_ms())?;
-        let request = signed.verify(key, self.ledger.origin())?;
+        let (name, key) = whose(&self.policies.active(), &fingerprint)?;
+        self.rates.judge(&name, self.now_ms())?;
+        let request = self.verifier.verify(bytes, key, self.ledger.origin()).await?;
         self.in_time(&request)?;
         if let Some(validity) = signed.validity() {
             self.still_counts(validity)?;
         }
-        Ok((known(name, Proof::Signature, Some(key))?, request))
+        // Another set may be in force by now.
+        let (name, key) = whose(&self.policies.active(), &fingerprint)?;
+        Ok((known(&name, Proof::Signature, Some(&key))?, request))
     }
 
     /// A signed request that was overheard is of use for a moment only, and then for the same answer.
@@ -295,6 +287,16 @@ fn by_what_was_shown(active: &ActiveSet, shown: &Shown) -> Result<Asker, Refusal
             known(known_as.by_spiffe(id).ok_or_else(unknown)?, Proof::Spiffe, None)
         }
         Shown::Nothing(refusal) => Err(refusal.clone()),
+    }
+}
+
+/// Whose key it is in this set, and the key.
+fn whose(active: &ActiveSet, fingerprint: &Fingerprint) -> Result<(AssertedPrincipal, Ed25519Key), Refusal> {
+    let name = active.set.principal_by_key(fingerprint);
+    let key = name.and_then(|name| active.set.keys_of(name).iter().find(|key| key.key().fingerprint() == *fingerprint));
+    match (name, key) {
+        (Some(name), Some(key)) => Ok((name.clone(), key.clone())),
+        (_, _) => Err(unauthenticated(format!("{fingerprint} is the key of no principal in principals.json"))),
     }
 }
 
