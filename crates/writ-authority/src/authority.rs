@@ -10,6 +10,7 @@ use crate::policies::{ActiveSet, Policies, label};
 use crate::rate::{Rate, Rates, Together};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
+use crate::verifier::Verifier;
 use crate::waiting::KnownHolds;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +46,7 @@ pub struct Authority {
     pub(crate) ledger: Ledger,
     pub(crate) policies: Policies,
     pub(crate) trees: Trees,
+    pub(crate) verifier: Verifier,
     pub(crate) rates: Rates,
     pub(crate) asked_together: Together,
     pub(crate) ordered_together: Together,
@@ -106,6 +108,7 @@ impl Authority {
         Ok(Self {
             policies: Policies::new(active),
             trees: Trees::default(),
+            verifier: Verifier::start()?,
             rates: Rates::new(setting.rate),
             asked_together: Together::new(setting.rate_together, now_ms),
             ordered_together: Together::new(setting.rate_together, now_ms),

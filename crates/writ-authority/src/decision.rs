@@ -84,7 +84,7 @@ impl Authority {
     }
 
     async fn asked_for_a_writ(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
-        let (asker, request) = self.heard(caller, received)?;
+        let (asker, request) = self.heard(caller, received).await?;
         let Ask::Authorize(ask) = &request.ask else {
             return Err(Refusal::malformed("expected a request for a writ, found an order or a request in shadow"));
         };

@@ -42,7 +42,7 @@ impl Authority {
         received: Received<'_>,
         change: &[u8],
     ) -> Result<Answer, Refusal> {
-        let (asker, request) = self.heard(caller, received)?;
+        let (asker, request) = self.heard(caller, received).await?;
         // A change is read and hashed whoever orders it, so it counts by its size like any large request.
         self.rates.take(&asker.name(), change.len(), self.now_ms())?;
         if !matches!(request.ask, Ask::Order) {

@@ -36,6 +36,7 @@ mod shadow;
 mod tally;
 mod token;
 mod trees;
+mod verifier;
 mod waiting;
 
 pub use advice::{Counsel, Questions, Told as ToldAdvice, Until};

@@ -27,7 +27,7 @@ impl Authority {
     }
 
     async fn asked_for_an_order(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
-        let (asker, request) = self.heard(caller, received)?;
+        let (asker, request) = self.heard(caller, received).await?;
         if !matches!(request.ask, Ask::Order) {
             return Err(Refusal::malformed("expected an order, found another request"));
         }

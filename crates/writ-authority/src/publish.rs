@@ -42,7 +42,7 @@ impl Authority {
         received: Received<'_>,
         bundle: &[u8],
     ) -> Result<Answer, Refusal> {
-        let (asker, request) = self.heard(caller, received)?;
+        let (asker, request) = self.heard(caller, received).await?;
         // A bundle is read and hashed whoever has signed it, so it counts by its size like any large request.
         self.rates.take(&asker.name(), bundle.len(), self.now_ms())?;
         if !matches!(request.ask, Ask::Order) {

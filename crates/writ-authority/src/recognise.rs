@@ -7,7 +7,7 @@ use crate::token::Token;
 use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
 use writ_protocol::entry::{AssertedPrincipal, Audience, Principal, PrincipalRef};
-use writ_protocol::order::Carrier;
+use writ_protocol::order::{Carrier, ControlState, GatewayRecord};
 use writ_protocol::statement::{Ask, Authorize, Request, SignedRequest, Validity};
 use writ_protocol::{Code, Ed25519Key, Fingerprint, Label, Name, Refusal};
 
@@ -94,8 +94,8 @@ impl Asker {
 
 impl Authority {
     /// Who asks, and for what. It counts against their rate, so that nobody keeps the node busy.
-    pub(crate) fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
-        let (asker, request) = self.recognise(&self.policies.active(), caller, received)?;
+    pub(crate) async fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
+        let (asker, request) = self.recognise(caller, received).await?;
         let (bytes, now_ms) = (received.bytes().len(), self.now_ms());
         self.rates.take(&asker.name(), bytes, now_ms)?;
         let together = if matches!(request.ask, Ask::Order) { &self.ordered_together } else { &self.asked_together };
@@ -120,24 +120,19 @@ impl Authority {
     }
 
     /// Reads a request and finds out who makes it.
-    fn recognise(
-        &self,
-        active: &ActiveSet,
-        caller: &Caller<'_>,
-        received: Received<'_>,
-    ) -> Result<(Asker, Request), Refusal> {
+    async fn recognise(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
         let governed = match caller {
             Caller::Local(local) => self.trees.of(local)?,
             Caller::Connected(_) | Caller::Remote => None,
         };
         let (mut asker, request) = match received {
-            Received::Signed(bytes) => self.by_key(active, bytes)?,
+            Received::Signed(bytes) => self.by_key(bytes).await?,
             Received::WithToken(bytes, token) => {
-                let asker = self.by_token(active, caller, token)?;
+                let asker = self.by_token(&self.policies.active(), caller, token)?;
                 (asker, Request::read(bytes, self.ledger.origin())?)
             }
             Received::Bare(bytes) => {
-                let asker = self.by_connection(active, caller, governed.as_ref())?;
+                let asker = self.by_connection(&self.policies.active(), caller, governed.as_ref())?;
                 (asker, Request::read(bytes, self.ledger.origin())?)
             }
         };
@@ -182,60 +177,63 @@ impl Authority {
         Ok(asker)
     }
 
-    fn by_key(&self, active: &ActiveSet, bytes: &[u8]) -> Result<(Asker, Request), Refusal> {
+    async fn by_key(&self, bytes: &[u8]) -> Result<(Asker, Request), Refusal> {
         let signed = SignedRequest::decode(bytes)?;
         let fingerprint = signed.signer()?;
-        let unknown = || {
-            Refusal::new(Code::Unauthenticated, format!("{fingerprint} is the key of no principal in principals.json"))
+        let Some((name, key)) = whose(&self.policies.active(), &fingerprint) else {
+            return self.by_gateway(bytes, &signed, &fingerprint).await;
         };
-        let Some(name) = active.set.principal_by_key(&fingerprint) else {
-            return self.by_gateway(&fingerprint, &signed)?.ok_or_else(unknown);
-        };
-        let keys = active.set.keys_of(name);
-        let key = keys.iter().find(|key| key.key().fingerprint() == fingerprint).ok_or_else(unknown)?;
-        self.rates.judge(name, self.now_ms())?;
-        let request = self.verified(&signed, key)?;
-        Ok((known(name, Proof::Signature, Some(key))?, request))
+        self.rates.judge(&name, self.now_ms())?;
+        let request = self.verified(bytes, &signed, key).await?;
+        // Another set may be in force by now.
+        let (name, key) = whose(&self.policies.active(), &fingerprint).ok_or_else(|| nobodys(&fingerprint))?;
+        Ok((known(&name, Proof::Signature, Some(&key))?, request))
     }
 
-    /// Somebody in whose name a gateway asks; nothing, where the key is of none. For whom it may ask, and that it executes itself what it is granted,
-    /// are rules of order; whom it may not name has not asked, and it is the gateway that is refused.
-    fn by_gateway(
+    /// Somebody in whose name a gateway asks. For whom it may ask, and that it executes itself what it is granted, are rules of order; whom it may
+    /// not name has not asked, and it is the gateway that is refused.
+    async fn by_gateway(
         &self,
+        bytes: &[u8],
+        signed: &SignedRequest<'_>,
         fingerprint: &Fingerprint,
-        signed: &SignedRequest,
-    ) -> Result<Option<(Asker, Request)>, Refusal> {
-        let control = self.ledger.published().control;
-        let Some((gateway, known_as)) = control.gateway_by_key(fingerprint) else { return Ok(None) };
-        let Some(key) = known_as.key().filter(|key| key.key().fingerprint() == *fingerprint) else { return Ok(None) };
-        let itself = AssertedPrincipal { kind: Name::new(Principal::GATEWAY)?, id: gateway.clone() };
+    ) -> Result<(Asker, Request), Refusal> {
+        let speaker = || speaker(&self.ledger.published().control, fingerprint).ok_or_else(|| nobodys(fingerprint));
+        let (gateway, record) = speaker()?;
+        let itself = AssertedPrincipal { kind: Name::new(Principal::GATEWAY)?, id: gateway };
         self.rates.judge(&itself, self.now_ms())?;
-        let request = self.verified(signed, key)?;
-        let named = request.principal.as_ref();
-        let named = named.map(|PrincipalRef { kind, id }| AssertedPrincipal { kind: kind.clone(), id: id.clone() });
-        let Some(name) = named.filter(|name| known_as.asserts.contains(name)) else {
-            let mut asker = known(&itself, Proof::Gateway, Some(key))?;
-            let why = match &request.principal {
-                Some(PrincipalRef { kind, id }) => {
-                    format!("gateway `{gateway}` is not enrolled to ask for {kind}::{id}")
-                }
-                None => format!("gateway `{gateway}` asks, and does not say for whom"),
-            };
-            asker.fault = Some(Refusal::new(Code::IdentityMismatch, why));
-            return Ok(Some((asker, request)));
+        let key = record.key().cloned().ok_or_else(|| nobodys(fingerprint))?;
+        let request = self.verified(bytes, signed, key).await?;
+        // It may have been renewed meanwhile.
+        let (gateway, record) = speaker()?;
+        let asker = match named(&request) {
+            Some(name) if record.asserts.contains(&name) => {
+                let own = match &request.ask {
+                    Ask::Authorize(Authorize { audience: Audience::Gateway { gateway: named, .. }, .. }) => {
+                        *named == gateway
+                    }
+                    Ask::Authorize(_) => false,
+                    Ask::Shadow(_) | Ask::Order => true,
+                };
+                let why = "asks in another's name, and may do so for what it executes itself";
+                let fault = (!own).then(|| Refusal::new(Code::WrongAudience, format!("gateway `{gateway}` {why}")));
+                Asker { fault, ..known(&name, Proof::Gateway, record.key())? }
+            }
+            found => {
+                let why = match found {
+                    Some(name) => format!("gateway `{gateway}` is not enrolled to ask for {}::{}", name.kind, name.id),
+                    None => format!("gateway `{gateway}` asks, and does not say for whom"),
+                };
+                let fault = Some(Refusal::new(Code::IdentityMismatch, why));
+                Asker { fault, ..known(&itself, Proof::Gateway, record.key())? }
+            }
         };
-        let mut asker = known(&name, Proof::Gateway, Some(key))?;
-        if let Ask::Authorize(Authorize { audience, .. }) = &request.ask
-            && !matches!(audience, Audience::Gateway { gateway: named, .. } if named == gateway)
-        {
-            let why = format!("gateway `{gateway}` asks in another's name, and may do so for what it executes itself");
-            asker.fault = Some(Refusal::new(Code::WrongAudience, why));
-        }
-        Ok(Some((asker, request)))
+        Ok((asker, request))
     }
 
-    fn verified(&self, signed: &SignedRequest, key: &Ed25519Key) -> Result<Request, Refusal> {
-        let request = signed.verify(key, self.ledger.origin())?;
+    /// What a key has signed, for now.
+    async fn verified(&self, bytes: &[u8], signed: &SignedRequest<'_>, key: Ed25519Key) -> Result<Request, Refusal> {
+        let request = self.verifier.verify(bytes, key, self.ledger.origin()).await?;
         self.in_time(&request)?;
         if let Some(validity) = signed.validity() {
             self.still_counts(validity)?;
@@ -345,6 +343,30 @@ fn by_what_was_shown(active: &ActiveSet, shown: &Shown) -> Result<Asker, Refusal
         }
         Shown::Nothing(refusal) => Err(refusal.clone()),
     }
+}
+
+/// Whose key it is in this set, and the key.
+fn whose(active: &ActiveSet, fingerprint: &Fingerprint) -> Option<(AssertedPrincipal, Ed25519Key)> {
+    let name = active.set.principal_by_key(fingerprint)?;
+    let key = active.set.keys_of(name).iter().find(|key| key.key().fingerprint() == *fingerprint)?;
+    Some((name.clone(), key.clone()))
+}
+
+/// The gateway that has this key now.
+fn speaker(control: &ControlState, fingerprint: &Fingerprint) -> Option<(Name, GatewayRecord)> {
+    let (gateway, record) = control.gateway_by_key(fingerprint)?;
+    let is_current = record.key().is_some_and(|key| key.key().fingerprint() == *fingerprint);
+    is_current.then(|| (gateway.clone(), record.clone()))
+}
+
+fn nobodys(fingerprint: &Fingerprint) -> Refusal {
+    unauthenticated(format!("{fingerprint} is the key of no principal in principals.json"))
+}
+
+/// Whom a request names.
+fn named(request: &Request) -> Option<AssertedPrincipal> {
+    let PrincipalRef { kind, id } = request.principal.as_ref()?;
+    Some(AssertedPrincipal { kind: kind.clone(), id: id.clone() })
 }
 
 /// Where somebody who is known asks from, and what they inherit there.

@@ -54,7 +54,7 @@ impl Authority {
     }
 
     async fn asked_in_shadow(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<Answer, Refusal> {
-        let (asker, request) = self.heard(caller, received)?;
+        let (asker, request) = self.heard(caller, received).await?;
         let Ask::Shadow(ask) = &request.ask else {
             return Err(Refusal::malformed("expected a request in shadow, found one for a writ or an order"));
         };

@@ -105,7 +105,7 @@ impl<'a> Batch<'a> {
         Ok(Outcome::Appended { index: at, bytes: bytes.into() })
     }
 
-    /// Seals, signs and commits. What is returned is durable.
+    /// Seals, signs and commits. What is returned is durable; with it, what the store holds then, in bytes.
     ///
     /// The keys in force before this batch sign it; an order in it takes effect with the next.
     pub(crate) fn commit(
@@ -113,7 +113,7 @@ impl<'a> Batch<'a> {
         signer: &LedgerSigner,
         pinned: &PinnedKeys,
         time_ms: u64,
-    ) -> Result<Head, LedgerError> {
+    ) -> Result<(Head, u64), LedgerError> {
         (self.observe)(Phase::Seal);
         self.seal(time_ms)?;
         store_full_tiles(self.connection, &self.head.tree)?;
@@ -129,9 +129,11 @@ impl<'a> Batch<'a> {
             pinned.open(&note).map_err(|error| LedgerError::NotRecorded(format!("our own signature: {error}")))?;
         self.head.checkpoint = Arc::new(opened);
         store::keep_checkpoint(self.connection, checkpoint.size, &note)?;
+        // Asked within the transaction, which has its lock already.
+        let bytes = store::bytes_used(self.connection)?;
         (self.observe)(Phase::Commit);
         self.connection.execute_batch("COMMIT")?;
-        Ok(self.head)
+        Ok((self.head, bytes))
     }
 
     /// Invariant 2: where no more may be recorded, nothing more is permitted. Asked for each proposal, so that a batch goes beyond the bound by one at most.

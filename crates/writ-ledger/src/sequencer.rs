@@ -132,17 +132,14 @@ impl Sequencer {
             self.connection.execute_batch("ROLLBACK")?;
             return Ok(outcomes);
         }
-        let head = batch.commit(&self.signer, &self.pinned, now_ms)?;
+        let (head, bytes) = batch.commit(&self.signer, &self.pinned, now_ms)?;
         // Durable from here on. The mark moves before anything is published, so that whatever was acknowledged is at or below it.
         self.head = head;
         (self.observer)(Phase::Mark);
         self.mark.record(self.head.mark())?;
         (self.observer)(Phase::Publish);
-        let bytes = store::bytes_used(&self.connection);
-        let mut published = self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // The batch stands, whether or not its size can be told.
-        *published = Published::of(&self.head, bytes.unwrap_or(published.bytes));
-        drop(published);
+        let published = Published::of(&self.head, bytes);
+        *self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner) = published;
         if self.log_holds_erased {
             self.log_holds_erased = !self.empty_log()?;
         }

@@ -1,7 +1,7 @@
 //! One request and its answer, as those who answer see them.
 
 use crate::body::Share;
-use crate::json::{Fields, strict_json};
+use crate::json::{Fields, strict_json, write_json};
 use crate::peer::Peer;
 use crate::route::Route;
 use hyper::body::Bytes;
@@ -176,11 +176,8 @@ impl Reply {
 
     /// JSON.
     pub fn json(status: StatusCode, value: &Value) -> Self {
-        // Not by its `Display`, which takes many small steps, and with room for a writ; what is a `Value` already has a text.
         let mut text = Vec::with_capacity(JSON_ROOM_BYTES);
-        if serde_json::to_writer(&mut text, value).is_err() {
-            text.clear();
-        }
+        write_json(value, &mut text);
         Self::bytes(status, JSON, text)
     }
 

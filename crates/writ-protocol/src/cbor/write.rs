@@ -13,10 +13,18 @@ pub trait Encode {
     }
 }
 
+/// What nearly everything that is written fits into.
+const ROOM_BYTES: usize = 1024;
+
 /// Writes shortest heads; the caller keeps map keys in order (the `record!` macro and [`super::Value`] do).
-#[derive(Default)]
 pub struct Writer {
     bytes: Vec<u8>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { bytes: Vec::with_capacity(ROOM_BYTES) }
+    }
 }
 
 impl Writer {

@@ -4,9 +4,11 @@ mod fields;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use fields::Fields;
 pub use reading::{open_json, strict_json};
+pub(crate) use writing::write_json;
 
 use std::collections::BTreeMap;
 

@@ -39,15 +39,23 @@ impl Node {
         self.authority.as_ref().expect("the node runs")
     }
 
-    /// Opens what is there, and holds it against everything that was acknowledged (Invariant 9).
-    pub(super) fn start(&mut self, domain: &Domain, policy: &Snapshot) {
-        let mut authority = self.open(domain, policy);
+    /// Opens what is there, and holds it against everything that was acknowledged (Invariant 9). Says which set it found.
+    pub(super) fn start(&mut self, domain: &Domain, policies: &[Snapshot], mut folder: usize) -> usize {
+        let mut authority = self.open(domain, &policies[folder]);
+        if let Err(AuthorityError::Ledger(LedgerError::Refused(refusal))) = &authority
+            && refusal.code() == Code::Revoked
+        {
+            // A set that was revoked before it came into force never does; somebody puts back the one in force.
+            let active = Reader::open(&self.place().store).unwrap().view().unwrap().control.policy().unwrap().set;
+            folder = policies.iter().position(|set| set.digest() == active).unwrap();
+            authority = self.open(domain, &policies[folder]);
+        }
         if let Err(AuthorityError::Ledger(LedgerError::Refused(refusal))) = &authority
             && refusal.code() == Code::ClockUntrusted
         {
             // A node whose clock was set back does not begin a policy epoch; somebody sets it right.
             self.clock.set(self.clock.now_ms() + 120_000);
-            authority = self.open(domain, policy);
+            authority = self.open(domain, &policies[folder]);
         }
         self.authority = Some(authority.unwrap_or_else(|error| panic!("the node does not start: {error}")));
         let reader = Reader::open(&self.place().store).unwrap();
@@ -55,6 +63,7 @@ impl Node {
             let found = reader.entry(LeafIndex::new(*index)).unwrap().map(|stored| stored.hash);
             assert_eq!(found, Some(*hash), "Invariant 9: entry {index} was acknowledged");
         }
+        folder
     }
 
     fn open(&self, domain: &Domain, policy: &Snapshot) -> Result<Authority, AuthorityError> {

@@ -24,7 +24,7 @@ use writ_tlog::{Hash, Origin};
 
 const BASE_MS: u64 = 1_795_248_000_000;
 /// Moves of one schedule.
-const STEPS: u64 = 60;
+const STEPS: u64 = 66;
 const AGENTS: [&str; 5] = ["ann", "ben", "cleo", "dan", "eve"];
 /// One schedule in so many runs on a disk that loses its power; others are killed.
 const POWER_EACH: u64 = 20;
@@ -159,9 +159,9 @@ impl World {
             self.node.arm(&mut self.chance);
         }
         let (what, act): (_, fn(&mut Self)) = match self.chance.below(100) {
-            0..=10 => ("somebody asks", Self::ask),
-            11..=13 => ("a gateway speaks", Self::speak),
-            14..=65 => ("a gateway moves", Self::move_gateway),
+            0..=9 => ("somebody asks", Self::ask),
+            10..=12 => ("a gateway speaks", Self::speak),
+            13..=65 => ("a gateway moves", Self::move_gateway),
             66..=74 => ("a hold", Self::hold),
             75..=77 => ("a mandate", Self::give_a_mandate),
             78..=81 => ("a gateway is killed", Self::kill_gateway),
@@ -430,7 +430,7 @@ impl World {
 
     /// Starts the node with the policy folder as it is.
     pub(super) fn begin(&mut self) {
-        self.node.start(&self.domain, &self.policies[self.folder]);
+        self.folder = self.node.start(&self.domain, &self.policies, self.folder);
     }
 
     pub(super) fn note(&mut self, what: fmt::Arguments<'_>) {
