@@ -61,11 +61,44 @@ pub struct Authority {
     pub(crate) semantics: Semantics,
 }
 
+/// An authority that could decide, but for the policy set that has to be recorded before it is in force.
+pub struct Prepared {
+    authority: Authority,
+    activation: Option<Proposal>,
+}
+
+impl Prepared {
+    /// Records it.
+    pub fn begin(self) -> Result<Authority, AuthorityError> {
+        if let Some(activation) = self.activation {
+            self.authority.ledger.append(activation)?;
+        }
+        Ok(self.authority)
+    }
+}
+
+impl From<Authority> for Prepared {
+    /// One that has nothing to record.
+    fn from(authority: Authority) -> Self {
+        Self { authority, activation: None }
+    }
+}
+
 impl Authority {
     /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, or decides by other
     /// semantics, it is put there.
     /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
+        Self::prepare(ledger, store, snapshot, setting)?.begin()
+    }
+
+    /// The same, up to what is recorded.
+    pub fn prepare(
+        ledger: Ledger,
+        store: &Path,
+        snapshot: &Snapshot,
+        setting: Setting,
+    ) -> Result<Prepared, AuthorityError> {
         let control = ledger.published().control;
         let others = recorded_entities(&Reader::open(store)?, control.entities())?;
         let entities = control.entities().map(|active| active.entities.clone());
@@ -73,16 +106,16 @@ impl Authority {
         let semantics = label(setting.semantics)?;
         let now_ms = (setting.clock)();
         let active = control.policy().cloned();
-        let epoch = match &active {
-            Some(active) if active.set == *set.digest() && active.semantics == semantics => active.epoch,
+        let (epoch, activation) = match &active {
+            Some(active) if active.set == *set.digest() && active.semantics == semantics => (active.epoch, None),
             found => {
                 let epoch = following(found.as_ref());
                 let held = Held { gates, epoch, entities: entities.clone() };
-                ledger.append(activation(snapshot, &set, held, now_ms)?)?;
-                epoch
+                (epoch, Some(activation(snapshot, &set, held, now_ms)?))
             }
         };
-        Self::with(ledger, store, ActiveSet { set, epoch, entities }, now_ms, setting)
+        let authority = Self::with(ledger, store, ActiveSet { set, epoch, entities }, now_ms, setting)?;
+        Ok(Prepared { authority, activation })
     }
 
     /// Takes over a ledger and decides by the policy set that its control chain names, taken from the vault: what lies in any folder has no

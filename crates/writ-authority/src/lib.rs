@@ -40,7 +40,7 @@ mod waiting;
 
 pub use advice::{Counsel, Questions, Told as ToldAdvice, Until};
 pub use answer::{Answer, Denied, Held, Shadowed};
-pub use authority::{Authority, Setting};
+pub use authority::{Authority, Prepared, Setting};
 pub use backtest::{Backtest, Came, Changed, Reach, Shift, Verdict, backtest};
 pub use caller::{BearerToken, Caller, Local, Received, Shown};
 pub use certificate::Certificate;

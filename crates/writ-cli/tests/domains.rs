@@ -5,9 +5,11 @@ mod site;
 
 use serde_json::Value as Json;
 use site::{Site, stderr, stdout};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::process::Output;
 
 /// A site whose domain is `acme`, and beside it `other`.
@@ -130,6 +132,45 @@ fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
     let damaged = beside(&site);
     assert_eq!(damaged.status.code(), Some(3), "{}", stderr(&damaged));
     assert!(stderr(&damaged).contains(&site.text("other")), "{}", stderr(&damaged));
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_in_any_ledger() {
+    let mut site = two();
+    let also = also(&site);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let answered = UnixListener::bind(site.path("answered.sock")).unwrap();
+    fs::write(site.path("no.pem"), "no certificate").unwrap();
+    let attempts: [(&[&str], &str); 4] = [
+        (&["--listen", &address], "choose another address"),
+        (&["--listen", "192.0.2.1:0"], "expected a loopback address or TLS"),
+        (&["--listen", "127.0.0.1:0", "--tls-cert", "no.pem", "--tls-key", "no.pem"], "no.pem"),
+        (&["--socket", "answered.sock"], "another node answers"),
+    ];
+    for (arguments, expected) in attempts {
+        let refused = site.writ(&[&["up"], arguments].concat());
+        assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(expected), "{arguments:?}: {}", stderr(&refused));
+        assert_eq!(site.types(), ["genesis"], "{arguments:?}");
+    }
+    drop(answered);
+    // Nor does one domain begin because of what is wrong with another.
+    let refused = |expected: &str| {
+        let refused = site.writ(&["up", "--also", &also]);
+        assert_eq!(refused.status.code(), Some(3), "{expected}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(expected), "{expected}: {}", stderr(&refused));
+        assert_eq!(site.types(), ["genesis"], "{expected}");
+        assert!(!site.path("acme/run/node.sock").exists(), "{expected}: nobody is there");
+    };
+    fs::write(site.path("other/policy/broken.cedar"), "permit (principal").unwrap();
+    refused("broken.cedar");
+    fs::remove_file(site.path("other/policy/broken.cedar")).unwrap();
+    fs::set_permissions(site.path("other/run"), Permissions::from_mode(0o777)).unwrap();
+    refused("only its owner may write");
+    fs::set_permissions(site.path("other/run"), Permissions::from_mode(0o700)).unwrap();
+    site.start_with(&["--also", &also]);
+    assert_eq!(site.types()[..2], ["genesis", "policy"]);
 }
 
 /// What a governed program finds of a domain: its key, its policy folder, its socket.

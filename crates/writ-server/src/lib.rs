@@ -48,7 +48,7 @@ mod tls;
 mod webhook;
 
 pub use api::advice::questions_in;
-pub use authority_node::{AuthorityNode, NodeSetting, Quota};
+pub use authority_node::{AuthorityNode, NodeSetting, PreparedNode, Quota};
 pub use clients::{ClientCertificate, ClientCertificates, ClientTrust};
 pub use domains::DOMAINS_MAX;
 pub use error::ServeError;
