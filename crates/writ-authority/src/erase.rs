@@ -136,12 +136,20 @@ impl Authority {
                 ))
             }
             Body::Grant(grant) if read => {
+                // Asked before the executions: what is revoked by then begins nowhere afterwards, and a revocation is for good.
+                let control = self.ledger.published().control;
+                let is_revoked = self.reader().grant_revoked(&control, at, grant)?.is_some();
                 let executions = self.reader().executions_of(at)?;
-                if executions.iter().any(|one| !matches!(one.state, ExecutionState::Ended(_))) {
+                let goes_on = |state: ExecutionState| match state {
+                    ExecutionState::Spent => !is_revoked,
+                    ExecutionState::Started => true,
+                    ExecutionState::Ended(_) => false,
+                };
+                if executions.iter().any(|one| goes_on(one.state)) {
                     return Ok(Some("its execution has not ended"));
                 }
                 let used = u64::try_from(executions.len()).unwrap_or(u64::MAX) >= grant.uses.get();
-                let usable = !used && grant.window.until_ms() > self.now_ms();
+                let usable = !is_revoked && !used && grant.window.until_ms() > self.now_ms();
                 Ok(usable.then_some("it can still be executed; wait for the end of its window"))
             }
             Body::Policy(_)
