@@ -252,7 +252,16 @@ fn a_ledger_that_is_full_lets_nothing_more_run_and_a_halt_gets_in() {
     site.start_with(&["--also", &also(&site)]);
     site.kill_node();
     // Slots are enrolled and the policy is in force; from here on it is full.
-    site.start_with(&["--ledger-max", "1KiB", "--also", &also(&site)]);
+    let listen = ["--listen", "127.0.0.1:0", "--host", "acme.localhost"];
+    let up = site.start_with(&[&listen[..], &["--ledger-max", "1KiB", "--also", &also(&site)]].concat());
+    let address = up["address"].as_str().unwrap();
+    let full = asked(address, "acme.localhost", "/readyz");
+    assert!(
+        full.starts_with("HTTP/1.1 503 ") && full.contains("not ready: ledger_unavailable: the ledger is"),
+        "{full}"
+    );
+    // A domain that is full is no reason to take the others out of service.
+    assert!(asked(address, "localhost", "/readyz").starts_with("HTTP/1.1 200 "));
     let refused = site.refusal(&["--", "touch", "ran"]);
     assert_eq!(refused["code"], "ledger_unavailable", "{refused}");
     assert!(refused["why"].as_str().unwrap().contains("as large as it may be"), "{refused}");

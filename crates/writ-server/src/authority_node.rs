@@ -189,7 +189,7 @@ impl AuthorityNode {
         self.authority.published().checkpoint.checkpoint().size.get()
     }
 
-    /// What the store holds, in bytes.
+    /// What the store and its log hold, in bytes.
     pub(crate) fn ledger_bytes(&self) -> u64 {
         self.authority.published().bytes
     }

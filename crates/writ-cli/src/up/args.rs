@@ -64,7 +64,7 @@ pub(crate) struct Up {
     /// Requests a second that all principals of a domain may make together, and as many orders [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) domain_rate: Option<u64>,
-    /// Take nothing new once a domain's store holds so much; what ends, stops or answers something still goes in [default: no limit]
+    /// Take nothing new once a domain's store and its log hold so much; what ends, stops or answers something still goes in [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) ledger_max: Option<u64>,
     /// How the log on standard error is written

@@ -113,6 +113,40 @@ fn a_ledger_grows_to_its_bound_and_by_one_entry_at_most() {
     assert!(domain.judged().is_clean());
 }
 
+/// A reader in the middle of something keeps the log, which then grows beside a store that hardly does.
+#[test]
+fn a_log_that_somebody_reads_counts_and_is_emptied_once_they_have_gone() {
+    let mut domain = domain();
+    domain.open(&policies(&domain.members));
+    let bytes_max = domain.authority().published().bytes + 1024 * 1024;
+    domain.bytes_max = Some(bytes_max);
+    domain.open(&policies(&domain.members));
+    let reading = rusqlite::Connection::open(&domain.place.store).unwrap();
+    reading.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    let ask = || domain.asks("builder", &domain.asked_to_build());
+    let refused = (0..10_000).find_map(|_| match ask() {
+        Answer::Permit(_) => None,
+        other => Some(other),
+    });
+    let Some(Answer::TurnedAway(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.code(), Code::LedgerUnavailable);
+    assert_eq!(domain.authority().published().has_room(), Err(refusal));
+    let bytes = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
+    let log = domain.place.store.with_extension("db-wal");
+    let found = bytes(&domain.place.store) + bytes(&log);
+    assert!(found < bytes_max + 256 * 1024, "{found} of {bytes_max}");
+    assert!(bytes(&domain.place.store) < bytes_max / 2, "the store alone is not full");
+    // Whoever waits for it to be ready need not ask anything.
+    drop(reading);
+    let begun = std::time::Instant::now();
+    while domain.authority().published().has_room().is_err() {
+        assert!(begun.elapsed().as_secs() < 120, "it is never emptied");
+        std::thread::yield_now();
+    }
+    permitted(&domain, ask());
+    assert!(domain.judged().is_clean());
+}
+
 #[test]
 fn a_full_ledger_opens_and_not_with_another_policy() {
     let mut domain = domain();
