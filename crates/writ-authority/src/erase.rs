@@ -88,7 +88,8 @@ impl Authority {
     fn there(&self, at: LeafIndex, kind: Option<CommitmentKind>, one: &Erased) -> Result<(), AuthorityError> {
         let Some(kind) = kind else { return Ok(()) };
         if matches!(self.reader().kept(at, kind, &one.commitment)?, Kept::Nothing) {
-            let why = format!("the vault never had the {} of entry {at}; say which others, by `--kind`", kind.as_str());
+            let kind = kind.as_str();
+            let why = format!("the vault never had the {kind} of entry {at}; leave it out by naming the other kinds");
             return Err(Refusal::new(Code::CommitmentMismatch, why).into());
         }
         Ok(())

@@ -95,12 +95,25 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
     let mut places =
         vec![Place { domain: own, origin, host: args.host.clone(), socket, webhook: holds_webhook(args)? }];
     for (host, dir) in &args.also {
-        let domain = Domain::beside(dir)?;
+        let domain = Domain::beside(dir).map_err(|error| {
+            let CliError::Usage(_) = error else { return error };
+            let dir = dir.display();
+            let why = "give the folder of one, or make one with `writ init`";
+            CliError::Usage(format!("--also {host}={dir}: there is no domain in {dir}; {why}"))
+        })?;
         let (origin, socket) = (domain.origin()?, domain.socket(None));
+        let is_there = |other: &Place| same_folder(other.domain.dir(), dir);
+        if places.iter().any(is_there) {
+            let why =
+                format!("--also {host}={0}: {0} is served by this node already; name each domain once", dir.display());
+            return Err(CliError::Usage(why));
+        }
         // What is signed names its ledger, and nothing else would tell the one from the other.
         if places.iter().any(|other| other.origin == origin) {
-            let why =
-                format!("{}: another domain of this node has the ledger {origin}; each has its own", dir.display());
+            let why = format!(
+                "--also {host}={}: another domain of this node has the ledger {origin} too; to be told apart, each has its own",
+                dir.display()
+            );
             return Err(CliError::Usage(why));
         }
         places.push(Place { domain, origin, host: Some(host.clone()), socket, webhook: None });
@@ -109,13 +122,20 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
         return Err(failed(ServeError::TooManyDomains { max: DOMAINS_MAX, found: places.len() }));
     }
     if args.listen.is_some() && args.host.is_none() && !args.also.is_empty() {
-        let why = "with --listen and --also the domain itself needs a name too: --host HOST";
-        return Err(CliError::Usage(why.to_owned()));
+        let dir = args.place.domain.display();
+        let why = format!(
+            "with --listen, each domain of a node is asked for by a name, and {dir} has none yet: --host HOST, like acme.localhost"
+        );
+        return Err(CliError::Usage(why));
     }
     must_be_askable(&places, args)?;
     must_be_apart(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
     places.iter().try_for_each(|place| must_fit(&place.socket))?;
     Ok(places)
+}
+
+fn same_folder(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What the listener would refuse is said before anything is opened.

@@ -226,8 +226,10 @@ fn arguments_that_would_mislead_start_nothing() {
     let in_clear = format!("other.example={}", site.path("other").display());
     for (arguments, exit, expected) in [
         (vec!["--also", "other.localhost"], 2, "expected HOST=DIR"),
-        (vec!["--also", "127.0.0.1=other"], 2, "no host name"),
-        (vec!["--also", "other.localhost=nowhere"], 2, "there is no domain in"),
+        (vec!["--also", "other.localhost="], 2, "expected HOST=DIR"),
+        (vec!["--also", "127.0.0.1=other"], 2, "no host name; give one like acme.localhost, or with TLS"),
+        (vec!["--also", "other.localhost=nowhere"], 2, "no domain in nowhere; give the folder of one, or make one"),
+        (vec!["--also", "own.localhost=acme"], 2, "acme is served by this node already"),
         (vec!["--also", &twin], 2, "acme.example/ledger"),
         (vec!["--also", &inner], 2, "is inside"),
         (vec!["--also", &also, "--socket", "node.sock"], 2, "--socket"),

@@ -75,7 +75,10 @@ pub(crate) struct Up {
 }
 
 fn also(text: &str) -> Result<(Host, PathBuf), String> {
-    let (host, dir) = text.split_once('=').ok_or("expected HOST=DIR, like b.example=/srv/b")?;
+    let split = text.split_once('=').filter(|(_, dir)| !dir.is_empty());
+    let expected =
+        "expected HOST=DIR, the name by which that domain is asked for and its folder, like bolt.localhost=/srv/bolt";
+    let (host, dir) = split.ok_or(expected)?;
     Ok((Host::parse(host).map_err(|error| error.to_string())?, dir.into()))
 }
 
