@@ -32,7 +32,8 @@ pub struct Setting {
     pub clock: Box<dyn Fn() -> u64 + Send + Sync>,
     /// How much a principal may ask.
     pub rate: Rate,
-    /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt.
+    /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt, and
+    /// of what gateways begin as well.
     pub rate_together: Option<Rate>,
     /// Who proves what a policy set can never do. It need not be there until a set is published, or has guardrails.
     pub solver: SolverCommand,
@@ -48,6 +49,7 @@ pub struct Authority {
     pub(crate) rates: Rates,
     pub(crate) asked_together: Together,
     pub(crate) ordered_together: Together,
+    stated_together: Together,
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     pub(crate) issuer_keys: FetchedKeys,
@@ -142,6 +144,7 @@ impl Authority {
             rates: Rates::new(setting.rate),
             asked_together: Together::new(setting.rate_together, now_ms),
             ordered_together: Together::new(setting.rate_together, now_ms),
+            stated_together: Together::new(setting.rate_together, now_ms),
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
             issuer_keys: FetchedKeys::default(),
@@ -193,9 +196,19 @@ impl Authority {
 
     /// Records what a gateway says. A `started` that names its watcher makes what descends from it known as that execution.
     pub async fn state(&self, caller: &Caller<'_>, statement: &[u8], watcher: Option<u32>) -> Result<Receipt, Refusal> {
+        let claim = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.ledger.origin()));
+        let claim = claim.map(|claims| claims.claim);
+        let is_counted = claim.as_ref().is_ok_and(may_be_kept_out);
+        if is_counted {
+            self.stated_together.judge(self.now_ms())?;
+        }
         let receipt = self.record(Proposal::new(Draft::Statement(statement.to_vec()))).await;
         let receipt = receipt.map_err(|error| error.refusal())?;
-        let claim = Signed::decode(statement)?.gateway_claims(self.ledger.origin())?.claim;
+        // Once its signature has held: with what they forge, others take nothing from a gateway.
+        if is_counted && !receipt.repeated {
+            self.stated_together.charge(statement.len(), self.now_ms());
+        }
+        let claim = claim?;
         if let (Claim::Started { execution, .. }, Caller::Local(local), Some(watcher)) = (claim, caller, watcher)
             && !receipt.repeated
         {
@@ -301,6 +314,14 @@ impl Authority {
             Ok(result) => result,
             Err(_) => Err(LedgerError::Stopped("it ended while this was waiting".to_owned())),
         }
+    }
+}
+
+/// What begins something, or says that nothing has begun: without it nothing runs. What has begun goes on the record, however much there is of it.
+fn may_be_kept_out(claim: &Claim) -> bool {
+    match claim {
+        Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => true,
+        Claim::Started { .. } | Claim::Ended { .. } | Claim::Labelled { .. } => false,
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct Up {
     /// Requests a second that each principal may make [default: 2000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u64>,
-    /// Requests a second that all principals of a domain may make together, and as many orders [default: no limit]
+    /// Requests a second that all principals of a domain may make together, and as many orders, and as many uses and refusals that gateways state [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) domain_rate: Option<u64>,
     /// Take nothing new once a domain's store and its log hold so much; what ends, stops or answers something still goes in [default: no limit]

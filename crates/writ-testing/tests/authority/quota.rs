@@ -196,3 +196,41 @@ fn all_principals_of_a_domain_ask_so_often_together_and_a_halt_still_gets_in() {
     denied(&domain, ask(&domain.asked_to_build()), Code::Halted);
     assert!(domain.judged().is_clean());
 }
+
+/// What a gateway begins or turns away counts, and what has begun is never lost by it.
+#[test]
+fn gateways_begin_so_often_together_and_what_has_begun_goes_on_the_record() {
+    let mut domain = domain();
+    let (execution, asked) = admitted(&domain, "/usr/bin/make");
+    let (own, _) = permitted(&domain, domain.asks("builder", &asked));
+    let (writ, grant) = permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    domain.rate_together = Some(Rate { per_second: 1, burst: 2 });
+    domain.open(&policies(&domain.members));
+    let refused = || domain.states(0, Claim::Refused { code: Code::Expired, writ: None, action: None });
+    // Whoever forges one takes nothing of it.
+    let mut forged = domain.statement(0, Claim::Refused { code: Code::Expired, writ: None, action: None });
+    *forged.last_mut().unwrap() ^= 1;
+    for _ in 0..3 {
+        let answer =
+            writ_testing::governed::wait(domain.authority().state(&writ_authority::Caller::Remote, &forged, None));
+        assert_ne!(answer.unwrap_err().code(), Code::RateLimited);
+    }
+    refused().unwrap();
+    refused().unwrap();
+    let size = domain.size();
+    assert_eq!(refused().unwrap_err().code(), Code::RateLimited);
+    let (another, usage) = (domain.domain.execution_id(), grant.uses);
+    let spent = || Claim::Spent { writ: writ.hash(), index: writ.index.get(), execution: another, usage };
+    assert_eq!(domain.states(0, spent()).unwrap_err().code(), Code::RateLimited);
+    assert_eq!(domain.size(), size, "and nothing of it is recorded");
+    // What was admitted starts, says what it carries, and ends; requests and orders have their own.
+    started(&domain, &own, execution);
+    let labels = Ascending::new([Label::new("secret-read").unwrap()]);
+    domain.states(0, Claim::Labelled { writ: own.hash(), execution, labels }).unwrap();
+    domain.states(0, Claim::Ended { writ: own.hash(), execution, result: Ending::Exited(0) }).unwrap();
+    permitted(&domain, domain.asks("tester", &domain.asked_to_build()));
+    domain.clock.pass(1_000);
+    domain.states(0, spent()).unwrap();
+    done(&domain, domain.orders("alice", Command::Halt));
+    assert!(domain.judged().is_clean());
+}
