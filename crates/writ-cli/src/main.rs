@@ -21,6 +21,7 @@ mod lineage;
 mod log;
 mod mandates;
 mod orders;
+mod paint;
 mod policy;
 mod reach;
 mod refused;
