@@ -24,6 +24,8 @@ use writ_protocol::{Code, DenialId, Name, Refusal, RequestKey};
 /// How often a question is decided again because what its answer stood on changed before it was recorded.
 const DECISIONS_MAX: usize = 8;
 
+/// Of whatever is not as the question has it.
+const NOT_AS_KNOWN: &str = "what the question names or says does not agree with what the domain knows; whoever may read the ledger sees where, with `writ replay`";
 /// With these the order of the ledger says no to what policy permits.
 const STOOD_AGAINST: [Code; 2] = [Code::Halted, Code::Revoked];
 /// And with these that something has changed since it was decided.
@@ -338,18 +340,21 @@ fn ruling_of(active: &ActiveSet, answer: &Answered) -> Ruling {
             ruling
         }
         Answered::Evaluated(Decision::Permit(permit)) => {
-            let none = Deny { code: Code::PolicyDenied, reasons: permit.reasons.clone(), errors: Vec::new() };
+            let none =
+                Deny { code: Code::PolicyDenied, reasons: permit.reasons.clone(), errors: Vec::new(), tells: false };
             Ruling::of_policy(active, &none)
         }
         Answered::Found(_) => Ruling::of(&Refusal::new(Code::PolicyDenied, "")),
     }
 }
 
-/// A message of the engine can quote what an entity holds: whoever asks is told which policy failed, and whoever may read the store sees why
-/// with `writ replay` (decision 0023).
+/// A message of the engine can quote what an entity holds, and one of ours tells which entity is not there, or which of its attributes is another
+/// one: whoever asks is told which policy failed, and what is wrong with the question itself; whoever may read the store sees why with
+/// `writ replay` (decision 0023).
 fn for_asker(deny: &Deny) -> Deny {
     let told = |(policy, why): &(Option<Name>, String)| match policy {
         Some(policy) => (Some(policy.clone()), "it failed on what it read".to_owned()),
+        None if deny.tells => (None, NOT_AS_KNOWN.to_owned()),
         None => (None, why.clone()),
     };
     Deny { errors: deny.errors.iter().map(told).collect(), ..deny.clone() }

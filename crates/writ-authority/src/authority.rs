@@ -33,7 +33,8 @@ pub struct Setting {
     pub clock: Box<dyn Fn() -> u64 + Send + Sync>,
     /// How much a principal may ask.
     pub rate: Rate,
-    /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt.
+    /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt, and
+    /// of what gateways begin as well.
     pub rate_together: Option<Rate>,
     /// Who proves what a policy set can never do. It need not be there until a set is published, or has guardrails.
     pub solver: SolverCommand,
@@ -50,6 +51,7 @@ pub struct Authority {
     pub(crate) rates: Rates,
     pub(crate) asked_together: Together,
     pub(crate) ordered_together: Together,
+    stated_together: Together,
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     pub(crate) issuer_keys: FetchedKeys,
@@ -63,11 +65,44 @@ pub struct Authority {
     pub(crate) semantics: Semantics,
 }
 
+/// An authority that could decide, but for the policy set that has to be recorded before it is in force.
+pub struct Prepared {
+    authority: Authority,
+    activation: Option<Proposal>,
+}
+
+impl Prepared {
+    /// Records it.
+    pub fn begin(self) -> Result<Authority, AuthorityError> {
+        if let Some(activation) = self.activation {
+            self.authority.ledger.append(activation)?;
+        }
+        Ok(self.authority)
+    }
+}
+
+impl From<Authority> for Prepared {
+    /// One that has nothing to record.
+    fn from(authority: Authority) -> Self {
+        Self { authority, activation: None }
+    }
+}
+
 impl Authority {
     /// Takes over a ledger, with the policy set that shall be in force: if it is another one than the control chain names, or decides by other
     /// semantics, it is put there.
     /// For a domain whose root has pinned policy authors, [`Authority::resume`] is the way.
     pub fn open(ledger: Ledger, store: &Path, snapshot: &Snapshot, setting: Setting) -> Result<Self, AuthorityError> {
+        Self::prepare(ledger, store, snapshot, setting)?.begin()
+    }
+
+    /// The same, up to what is recorded.
+    pub fn prepare(
+        ledger: Ledger,
+        store: &Path,
+        snapshot: &Snapshot,
+        setting: Setting,
+    ) -> Result<Prepared, AuthorityError> {
         let control = ledger.published().control;
         let others = recorded_entities(&Reader::open(store)?, control.entities())?;
         let entities = control.entities().map(|active| active.entities.clone());
@@ -75,16 +110,16 @@ impl Authority {
         let semantics = label(setting.semantics)?;
         let now_ms = (setting.clock)();
         let active = control.policy().cloned();
-        let epoch = match &active {
-            Some(active) if active.set == *set.digest() && active.semantics == semantics => active.epoch,
+        let (epoch, activation) = match &active {
+            Some(active) if active.set == *set.digest() && active.semantics == semantics => (active.epoch, None),
             found => {
                 let epoch = following(found.as_ref());
                 let held = Held { gates, epoch, entities: entities.clone() };
-                ledger.append(activation(snapshot, &set, held, now_ms)?)?;
-                epoch
+                (epoch, Some(activation(snapshot, &set, held, now_ms)?))
             }
         };
-        Self::with(ledger, store, ActiveSet { set, epoch, entities }, now_ms, setting)
+        let authority = Self::with(ledger, store, ActiveSet { set, epoch, entities }, now_ms, setting)?;
+        Ok(Prepared { authority, activation })
     }
 
     /// Takes over a ledger and decides by the policy set that its control chain names, taken from the vault: what lies in any folder has no
@@ -112,6 +147,7 @@ impl Authority {
             rates: Rates::new(setting.rate),
             asked_together: Together::new(setting.rate_together, now_ms),
             ordered_together: Together::new(setting.rate_together, now_ms),
+            stated_together: Together::new(setting.rate_together, now_ms),
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
             issuer_keys: FetchedKeys::default(),
@@ -164,9 +200,19 @@ impl Authority {
 
     /// Records what a gateway says. A `started` that names its watcher makes what descends from it known as that execution.
     pub async fn state(&self, caller: &Caller<'_>, statement: &[u8], watcher: Option<u32>) -> Result<Receipt, Refusal> {
+        let claim = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.ledger.origin()));
+        let claim = claim.map(|claims| claims.claim);
+        let is_counted = claim.as_ref().is_ok_and(may_be_kept_out);
+        if is_counted {
+            self.stated_together.judge(self.now_ms())?;
+        }
         let receipt = self.record(Proposal::new(Draft::Statement(statement.to_vec()))).await;
         let receipt = receipt.map_err(|error| error.refusal())?;
-        let claim = Signed::decode(statement)?.gateway_claims(self.ledger.origin())?.claim;
+        // Once its signature has held: with what they forge, others take nothing from a gateway.
+        if is_counted && !receipt.repeated {
+            self.stated_together.charge(statement.len(), self.now_ms());
+        }
+        let claim = claim?;
         if let (Claim::Started { execution, .. }, Caller::Local(local), Some(watcher)) = (claim, caller, watcher)
             && !receipt.repeated
         {
@@ -272,6 +318,14 @@ impl Authority {
             Ok(result) => result,
             Err(_) => Err(LedgerError::Stopped("it ended while this was waiting".to_owned())),
         }
+    }
+}
+
+/// What begins something, or says that nothing has begun: without it nothing runs. What has begun goes on the record, however much there is of it.
+fn may_be_kept_out(claim: &Claim) -> bool {
+    match claim {
+        Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => true,
+        Claim::Started { .. } | Claim::Ended { .. } | Claim::Labelled { .. } => false,
     }
 }
 

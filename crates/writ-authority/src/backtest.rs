@@ -414,7 +414,7 @@ fn answered(set: &PolicySet, who: &Principal, action: &Action, facts: &Facts, in
     if recognised {
         return decide(set, action, facts);
     }
-    Decision::Deny(Deny { code: Code::Unauthenticated, reasons: Vec::new(), errors: Vec::new() })
+    Decision::Deny(Deny { code: Code::Unauthenticated, reasons: Vec::new(), errors: Vec::new(), tells: false })
 }
 
 /// Of a question about somebody, whom it is about and what they would do to what.

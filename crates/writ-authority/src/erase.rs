@@ -88,7 +88,8 @@ impl Authority {
     fn there(&self, at: LeafIndex, kind: Option<CommitmentKind>, one: &Erased) -> Result<(), AuthorityError> {
         let Some(kind) = kind else { return Ok(()) };
         if matches!(self.reader().kept(at, kind, &one.commitment)?, Kept::Nothing) {
-            let why = format!("the vault never had the {} of entry {at}; say which others, by `--kind`", kind.as_str());
+            let kind = kind.as_str();
+            let why = format!("the vault never had the {kind} of entry {at}; leave it out by naming the other kinds");
             return Err(Refusal::new(Code::CommitmentMismatch, why).into());
         }
         Ok(())
@@ -136,12 +137,20 @@ impl Authority {
                 ))
             }
             Body::Grant(grant) if read => {
+                // Asked before the executions: what is revoked by then begins nowhere afterwards, and a revocation is for good.
+                let control = self.ledger.published().control;
+                let is_revoked = self.reader().grant_revoked(&control, at, grant)?.is_some();
                 let executions = self.reader().executions_of(at)?;
-                if executions.iter().any(|one| !matches!(one.state, ExecutionState::Ended(_))) {
+                let goes_on = |state: ExecutionState| match state {
+                    ExecutionState::Spent => !is_revoked,
+                    ExecutionState::Started => true,
+                    ExecutionState::Ended(_) => false,
+                };
+                if executions.iter().any(|one| goes_on(one.state)) {
                     return Ok(Some("its execution has not ended"));
                 }
                 let used = u64::try_from(executions.len()).unwrap_or(u64::MAX) >= grant.uses.get();
-                let usable = !used && grant.window.until_ms() > self.now_ms();
+                let usable = !is_revoked && !used && grant.window.until_ms() > self.now_ms();
                 Ok(usable.then_some("it can still be executed; wait for the end of its window"))
             }
             Body::Policy(_)

@@ -72,6 +72,14 @@ pub struct Looked {
     pub accepted: Vec<String>,
 }
 
+/// The policy set in force by the control chain in a store, wherever its node runs.
+pub fn set_in_force(store: &Path) -> Result<PolicySet, AuthorityError> {
+    let reader = Reader::open(store)?;
+    let control = reader.view()?.control;
+    let active = control.policy().cloned().ok_or(AuthorityError::NoSet)?;
+    recorded(&reader, &active, control.entities())
+}
+
 impl History {
     /// The names by which findings are accepted.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -97,11 +105,7 @@ impl History {
 
     /// The same for a set that is to replace the one in force by the control chain in `store`, wherever it runs.
     pub fn ask_store(store: &Path, candidate: &PolicySet) -> Result<Self, AuthorityError> {
-        let reader = Reader::open(store)?;
-        let control = reader.view()?.control;
-        let active = control.policy().cloned().ok_or(AuthorityError::NoSet)?;
-        let replaced = recorded(&reader, &active, control.entities())?;
-        Self::ask(store, candidate, &replaced, LOOKED_BACK)
+        Self::ask(store, candidate, &set_in_force(store)?, LOOKED_BACK)
     }
 
     /// What was found.

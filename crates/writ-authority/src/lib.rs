@@ -41,7 +41,7 @@ mod waiting;
 
 pub use advice::{Counsel, Questions, Told as ToldAdvice, Until};
 pub use answer::{Answer, Denied, Held, Shadowed};
-pub use authority::{Authority, Setting};
+pub use authority::{Authority, Prepared, Setting};
 pub use backtest::{Backtest, Came, Changed, Reach, Shift, Verdict, backtest};
 pub use caller::{BearerToken, Caller, Local, Received, Shown};
 pub use certificate::Certificate;
@@ -49,7 +49,7 @@ pub use disclosure::Basis;
 pub use entities::entities_in_force;
 pub use error::AuthorityError;
 pub use folder::read_policy_folder;
-pub use history::{History, LOOKED_BACK, Looked};
+pub use history::{History, LOOKED_BACK, Looked, set_in_force};
 pub use hold::{OPEN_HOLDS_MAX, Waiting};
 pub use issuer_keys::{ATTEMPTS_MS, FRESH_MS, KEPT_MS};
 pub use learn::{From as LearnFrom, LEARNED, Learned, learn};

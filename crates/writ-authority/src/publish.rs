@@ -254,7 +254,9 @@ impl Refused {
     /// The same for whoever hands the same bundle in again.
     fn again(self) -> Ruling {
         let seconds = REFUSED_FOR_MS / 1_000;
-        let why = format!("{}; that was found less than {seconds} s ago, and is not looked at again before", self.why);
+        let after = if self.why.contains('\n') { "\n" } else { "; " };
+        let why =
+            format!("{}{after}that was found less than {seconds} s ago, and is not looked at again before", self.why);
         Self { why, ..self }.ruling()
     }
 }
@@ -262,6 +264,10 @@ impl Refused {
 fn why(gate: Gate, findings: &[PolicyError]) -> String {
     let told: Vec<String> = findings.iter().take(TOLD_MAX).map(ToString::to_string).collect();
     let more = findings.len().saturating_sub(TOLD_MAX);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("the gate `{gate}` is not passed: {}{more}", told.join("; "))
+    let each: String = match told.as_slice() {
+        [one] => format!(" {one}"),
+        several => several.iter().map(|one| format!("\n{one}")).collect(),
+    };
+    let more = if more > 0 { format!("\nand {more} more") } else { String::new() };
+    format!("the gate `{gate}` is not passed:{each}{more}")
 }

@@ -59,6 +59,11 @@ impl Bucket {
         }
     }
 
+    /// Leaves nothing.
+    pub(crate) fn empty(&mut self) {
+        self.thousandths = 0;
+    }
+
     /// Whether there is less than one left.
     pub fn is_spent(&mut self, rate: Rate, now_ms: u64) -> bool {
         self.refill(rate, now_ms);
@@ -103,12 +108,29 @@ impl Together {
     pub(crate) fn take(&self, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
         let Some(rate) = self.rate else { return Ok(()) };
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        if bucket.take(rate, rate.counted(bytes), now_ms) {
-            return Ok(());
-        }
-        let why = format!("the domain has more than {} requests a second; ask again later", rate.per_second);
-        Err(Refusal::new(Code::RateLimited, why))
+        if bucket.take(rate, rate.counted(bytes), now_ms) { Ok(()) } else { Err(exceeded_together(rate)) }
     }
+
+    /// Refuses where nothing is left, and takes nothing.
+    pub(crate) fn judge(&self, now_ms: u64) -> Result<(), Refusal> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        if bucket.is_spent(rate, now_ms) { Err(exceeded_together(rate)) } else { Ok(()) }
+    }
+
+    /// Takes what something of so many bytes counts that was let through before: all that is left, where that is less.
+    pub(crate) fn charge(&self, bytes: usize, now_ms: u64) {
+        let Some(rate) = self.rate else { return };
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        if !bucket.take(rate, rate.counted(bytes), now_ms) {
+            bucket.empty();
+        }
+    }
+}
+
+fn exceeded_together(rate: Rate) -> Refusal {
+    let why = format!("the domain has more than {} requests a second; ask again later", rate.per_second);
+    Refusal::new(Code::RateLimited, why)
 }
 
 impl Rates {

@@ -41,7 +41,7 @@ pub(crate) fn under_mandate(under: Option<&Under>, decision: Decision, action: &
     match (&decision, under.allows(action, facts)) {
         (Decision::Permit(_) | Decision::Hold(_), Err(refusal)) => {
             let errors = vec![(None, refusal.why().to_owned())];
-            Decision::Deny(Deny { code: refusal.code(), reasons: Vec::new(), errors })
+            Decision::Deny(Deny { code: refusal.code(), reasons: Vec::new(), errors, tells: false })
         }
         (Decision::Permit(_) | Decision::Hold(_), Ok(())) | (Decision::Deny(_), _) => decision,
     }

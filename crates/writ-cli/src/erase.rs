@@ -6,9 +6,10 @@ use crate::error::CliError;
 use crate::orders::Office;
 use crate::who::connect;
 use clap::Args as ClapArgs;
-use writ_protocol::Bundle;
 use writ_protocol::action::{Command, CommitmentKind};
-use writ_protocol::entry::{Ascending, Erased};
+use writ_protocol::entry::{Activation, Ascending, Enrolment, Erased};
+use writ_protocol::{Body, Bundle};
+use writ_tlog::Hash;
 
 const ERASE_HELP: &str = "An erasure is for good. The entries stay, and everything that was proved of them; what they commit to can be read by nobody any more, \
 and a decision that rests on it cannot be derived again. What is still needed is refused (still_needed): the policy set and the entities in force, what \
@@ -55,18 +56,45 @@ fn values(args: &Args, domain: &Domain, index: u64) -> Result<Vec<Erased>, CliEr
     let story = Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
     let found = story.entries.iter().find(|one| one.index.get() == index);
     let held = found.map(|one| one.entry.body.commitments()).unwrap_or_default();
-    let meant = |kind: &CommitmentKind| args.kind.is_empty() || args.kind.contains(kind);
+    let has_request = found.is_none_or(|one| was_asked_for(&one.entry.body));
+    let meant = |kind: &CommitmentKind| match args.kind.as_slice() {
+        [] => has_request || *kind != CommitmentKind::Request,
+        named => named.contains(kind),
+    };
     let named: Vec<Erased> = held
         .iter()
         .filter(|(kind, _)| meant(kind))
         .map(|(_, commitment)| Erased { index, commitment: *commitment })
         .collect();
     if named.is_empty() {
-        let kinds: Vec<&str> = held.iter().map(|(kind, _)| kind.as_str()).collect();
-        let has = if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") };
-        return Err(CliError::Usage(format!("entry {index} commits to {has}, so there is nothing to erase of that")));
+        return Err(CliError::Usage(nothing_to_erase(index, &held, &args.kind, has_request)));
     }
     Ok(named)
+}
+
+/// What the node does by itself, such as putting a policy folder in force, has the commitment of a request that nobody has made: no vault has it.
+fn was_asked_for(body: &Body) -> bool {
+    let (Body::Policy(Activation { by, .. }) | Body::Gateway(Enrolment { by, .. })) = body else { return true };
+    by.auth.as_str() != "operator"
+}
+
+fn nothing_to_erase(
+    index: u64,
+    held: &[(CommitmentKind, Hash)],
+    named: &[CommitmentKind],
+    has_request: bool,
+) -> String {
+    let listed = |kinds: Vec<&str>| kinds.join(", ");
+    let kept = held.iter().map(|(kind, _)| *kind).filter(|kind| has_request || *kind != CommitmentKind::Request);
+    let kept: Vec<&str> = kept.map(CommitmentKind::as_str).collect();
+    if kept.is_empty() {
+        return format!("entry {index} has no values behind it, so there is nothing to erase");
+    }
+    let named = listed(named.iter().map(|kind| kind.as_str()).collect());
+    format!(
+        "entry {index} has no {named} behind it, but {}; name one of these with --kind, or none for all",
+        listed(kept)
+    )
 }
 
 /// What an order erases, in words.

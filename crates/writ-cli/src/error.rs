@@ -64,7 +64,8 @@ impl CliError {
                 eprintln!("refused: {}: {}", refusal.code(), harmless(refusal.why()));
             }
             (false, Self::Denied(denial, detail)) => {
-                eprintln!("refused: {}: {}", denial.code, harmless(&denial.why));
+                // Several findings have a line each.
+                eprintln!("refused: {}: {}", denial.code, harmless(&denial.why).replace('\n', "\n  "));
                 for line in crate::refused::explained(denial, *detail) {
                     eprintln!("{}", harmless(&line));
                 }

@@ -148,7 +148,7 @@ pub(crate) fn answer(args: &Answer, verdict: Verdict, as_json: bool) -> Result<(
     let domain = Domain::of(&args.reach.place)?;
     let shown = Shown::of(&args.reach, &domain, args.index, args.bundle.as_deref())?;
     let Some((action, _)) = &shown.action else {
-        let why = "what would run is not in the bundle, and nobody answers what they have not seen";
+        let why = format!("what would run {}; nobody answers what they have not seen", shown.absent());
         return Err(CliError::Refused(Refusal::new(Code::EvidenceIncomplete, why)));
     };
     // Computed here, from the bytes that are shown; the verification has compared it with the hold's.
@@ -174,19 +174,32 @@ fn brief(claimed: &str) -> String {
 struct Shown {
     story: Story,
     hold: Hold,
-    /// What opens its action, and the action; nothing where values were not disclosed.
+    /// What opens its action, and the action; nothing where values were not disclosed, or are there no more.
     action: Option<(Opening, Action)>,
+    values: Values,
+}
+
+/// Whence the values behind the commitments are.
+enum Values {
+    /// The node gave all that it has.
+    Given,
+    /// It gave none.
+    Withheld,
+    /// From a bundle, made by somebody with or without them.
+    InFile,
 }
 
 impl Shown {
     fn of(reach: &Reach, domain: &Domain, index: u64, file: Option<&std::path::Path>) -> Result<Self, CliError> {
-        let bytes = match file {
-            Some(file) => read(file, BUNDLE_BYTES_MAX)?,
+        let (bytes, values) = match file {
+            Some(file) => (read(file, BUNDLE_BYTES_MAX)?, Values::InFile),
             None => {
                 let client = connect(reach, domain)?;
                 // Whoever may not see the values gets the hold without them.
-                let bundle = client.bundle(index, true).or_else(|_| client.bundle(index, false));
-                bundle.map_err(|error| CliError::Refused(error.refusal()))?.to_vec()
+                let given = client.bundle(index, true).map(|bundle| (bundle, Values::Given));
+                let bundle = given.or_else(|_| client.bundle(index, false).map(|bundle| (bundle, Values::Withheld)));
+                let (bundle, values) = bundle.map_err(|error| CliError::Refused(error.refusal()))?;
+                (bundle.to_vec(), values)
             }
         };
         let story = Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
@@ -197,7 +210,16 @@ impl Shown {
         };
         let action = story.openings.iter().find(|opening| opening.kind == CommitmentKind::Action);
         let action = action.map(|opening| Ok((opening.clone(), Action::decode(&opening.value)?))).transpose();
-        Ok(Self { action: action.map_err(CliError::Refused)?, hold, story })
+        Ok(Self { action: action.map_err(CliError::Refused)?, hold, story, values })
+    }
+
+    /// Why a value of the hold is not here.
+    fn absent(&self) -> &'static str {
+        match self.values {
+            Values::Given => "was erased, and nobody can be shown it any more",
+            Values::Withheld => "is for the node's own user; see `writ help approve`",
+            Values::InFile => "is not in the bundle; `writ log bundle --disclose` puts it there, unless it was erased",
+        }
     }
 
     fn confirmed(&self, verdict: Verdict) -> Result<(), CliError> {
@@ -275,11 +297,10 @@ impl Shown {
                 line(format_args!("  {verb:<9} by {}::{}, entry {}", answer.by.kind, answer.by.id, one.index))?;
             }
         }
-        let facts = self.facts();
-        if facts.is_empty() {
-            line("  where     not shown: what it was decided on is not in the bundle")?;
+        if !self.story.openings.iter().any(|opening| opening.kind == CommitmentKind::Facts) {
+            line(format_args!("  where     not shown: it {}", self.absent()))?;
         }
-        for (name, value) in facts {
+        for (name, value) in self.facts() {
             line(format_args!("  {:<9} {}", if name == "surroundings" { "where" } else { &name }, brief(&value)))?;
         }
         self.tell_action()
@@ -288,7 +309,7 @@ impl Shown {
     /// What would run, last: it stands above the question, whatever else whoever asks has filled the screen with.
     fn tell_action(&self) -> Result<(), CliError> {
         let Some((opening, action)) = &self.action else {
-            return line("  action    not shown: values are for the node's own user; see `writ help approve`");
+            return line(format_args!("  action    not shown: it {}", self.absent()));
         };
         let (first, rest): (Vec<_>, Vec<_>) = would_run(action).into_iter().partition(|(name, _)| *name == "command");
         for (name, value) in rest.into_iter().chain(first) {

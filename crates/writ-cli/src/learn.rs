@@ -4,6 +4,7 @@ use crate::backtest::failed;
 use crate::domain::Domain;
 use crate::error::{CliError, harmless, json_line, line, painted_line};
 use crate::keys::{SECRET_FILE, SECRET_FOLDER, must_be_new, write_new};
+use crate::paint::Paint;
 use crate::policy::args;
 use crate::render::{counted, hex};
 use serde_json::json;
@@ -63,9 +64,10 @@ fn write(folder: &Path, snapshot: &Snapshot) -> Result<(), CliError> {
 }
 
 fn told(learned: &Learned, active: &Snapshot, output: Option<&Path>) -> Result<(), CliError> {
+    let paint = Paint::of_stdout(false);
     for change in differences(active, &learned.candidate) {
         // Tabs are part of what `patch` compares.
-        painted_line(&change.split('\t').map(harmless).collect::<Vec<_>>().join("\t"))?;
+        painted_line(&paint.difference(&change.split('\t').map(harmless).collect::<Vec<_>>().join("\t")))?;
     }
     let proposal = &learned.proposal;
     line(format_args!(

@@ -22,6 +22,7 @@ mod lineage;
 mod log;
 mod mandates;
 mod orders;
+mod paint;
 mod policy;
 mod reach;
 mod refused;

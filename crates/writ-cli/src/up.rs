@@ -17,8 +17,8 @@ use std::sync::Arc;
 use writ_protocol::{Ed25519Key, Key, Name};
 use writ_server::{
     AuthorityNode, ClientCertificates, ClientTrust, DOMAINS_MAX, Governed, HoldsWebhook, Host, KeyFetcher, Level,
-    LocalSocket, Log, LogFormat, Network, NodeSetting, Quota, Rate, Said, ServeError, TlsConfig, serve_authorities,
-    stop_signal,
+    LocalSocket, Log, LogFormat, Network, NodeSetting, PreparedNode, Quota, Rate, Said, ServeError, TlsConfig,
+    serve_authorities, stop_signal,
 };
 use writ_tlog::Origin;
 
@@ -30,23 +30,22 @@ pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
     let log_format = if args.log == LogStyle::Json { LogFormat::Json } else { LogFormat::Text };
     let tls = tls(args)?;
     nothing_runs_that_sees_more(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
-    let opened = places.into_iter().map(|place| Opened::new(place, args)).collect::<Result<Vec<_>, _>>()?;
-    note(&opened.iter().map(|one| &one.place.domain).collect::<Vec<_>>())?;
     let log = Log::new(log_format, std::io::stderr()).map_err(|error| CliError::Failed(format!("the log: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::Failed(format!("no event loop: {error}")))?;
+    // A start that fails leaves nothing in any ledger: all of them are open, and there are places to listen, before anything is recorded.
+    let ready = places.into_iter().map(|place| Ready::new(place, args)).collect::<Result<Vec<_>, _>>()?;
+    let (sockets, network) = runtime.block_on(listeners(&ready, args, tls))?;
+    let opened = ready.into_iter().map(|one| one.begin(args)).collect::<Result<Vec<_>, _>>()?;
+    note(&opened.iter().map(|one| &one.place.domain).collect::<Vec<_>>())?;
     let logs: Vec<Log> = opened.iter().map(|one| one.log(&log, opened.len())).collect();
     let served = runtime.block_on(async {
         let stop = stop_signal().map_err(|error| CliError::Failed(format!("signals: {error}")))?;
         let mut domains = Vec::new();
-        for (one, log) in opened.iter().zip(&logs) {
-            let socket = Some(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(failed)?);
-            domains.push(Governed { node: one.node.clone(), host: one.place.host.clone(), socket, log: log.clone() });
+        for ((one, log), socket) in opened.iter().zip(&logs).zip(sockets) {
+            let (node, host) = (one.node.clone(), one.place.host.clone());
+            domains.push(Governed { node, host, socket: Some(socket), log: log.clone() });
         }
-        let network = match args.listen {
-            Some(address) => Some(Network::bind(address, tls).await.map_err(failed)?),
-            None => None,
-        };
         told(&opened, network.as_ref().and_then(Network::address), args.slots, as_json)?;
         for (one, log) in opened.iter().zip(&logs) {
             log.line(Level::Info, "up", &[("entries", Said::Number(one.node.size()))]);
@@ -57,6 +56,23 @@ pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
         log.line(Level::Info, "down", &[("entries", Said::Number(one.node.size()))]);
     }
     served
+}
+
+/// Bound once the ledgers are open: of two that start at a time, the one that has the ledger has the socket. Nobody is answered yet.
+async fn listeners(
+    ready: &[Ready],
+    args: &Up,
+    tls: Option<TlsConfig>,
+) -> Result<(Vec<LocalSocket>, Option<Network>), CliError> {
+    let mut sockets = Vec::new();
+    for one in ready {
+        sockets.push(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(failed)?);
+    }
+    let network = match args.listen {
+        Some(address) => Some(Network::bind(address, tls).await.map_err(failed)?),
+        None => None,
+    };
+    Ok((sockets, network))
 }
 
 fn failed(error: ServeError) -> CliError {
@@ -79,12 +95,25 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
     let mut places =
         vec![Place { domain: own, origin, host: args.host.clone(), socket, webhook: holds_webhook(args)? }];
     for (host, dir) in &args.also {
-        let domain = Domain::beside(dir)?;
+        let domain = Domain::beside(dir).map_err(|error| {
+            let CliError::Usage(_) = error else { return error };
+            let dir = dir.display();
+            let why = "give the folder of one, or make one with `writ init`";
+            CliError::Usage(format!("--also {host}={dir}: there is no domain in {dir}; {why}"))
+        })?;
         let (origin, socket) = (domain.origin()?, domain.socket(None));
+        let is_there = |other: &Place| same_folder(other.domain.dir(), dir);
+        if places.iter().any(is_there) {
+            let why =
+                format!("--also {host}={0}: {0} is served by this node already; name each domain once", dir.display());
+            return Err(CliError::Usage(why));
+        }
         // What is signed names its ledger, and nothing else would tell the one from the other.
         if places.iter().any(|other| other.origin == origin) {
-            let why =
-                format!("{}: another domain of this node has the ledger {origin}; each has its own", dir.display());
+            let why = format!(
+                "--also {host}={}: another domain of this node has the ledger {origin} too; to be told apart, each has its own",
+                dir.display()
+            );
             return Err(CliError::Usage(why));
         }
         places.push(Place { domain, origin, host: Some(host.clone()), socket, webhook: None });
@@ -93,13 +122,20 @@ fn places(args: &Up) -> Result<Vec<Place>, CliError> {
         return Err(failed(ServeError::TooManyDomains { max: DOMAINS_MAX, found: places.len() }));
     }
     if args.listen.is_some() && args.host.is_none() && !args.also.is_empty() {
-        let why = "with --listen and --also the domain itself needs a name too: --host HOST";
-        return Err(CliError::Usage(why.to_owned()));
+        let dir = args.place.domain.display();
+        let why = format!(
+            "with --listen, each domain of a node is asked for by a name, and {dir} has none yet: --host HOST, like acme.localhost"
+        );
+        return Err(CliError::Usage(why));
     }
     must_be_askable(&places, args)?;
     must_be_apart(&places.iter().map(|place| &place.domain).collect::<Vec<_>>())?;
     places.iter().try_for_each(|place| must_fit(&place.socket))?;
     Ok(places)
+}
+
+fn same_folder(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What the listener would refuse is said before anything is opened.
@@ -117,21 +153,19 @@ fn must_be_askable(places: &[Place], args: &Up) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A domain whose ledger is open.
-struct Opened {
+/// A domain whose ledger is open and whose policies are sound, with nothing recorded yet.
+struct Ready {
     place: Place,
-    node: Arc<AuthorityNode>,
-    enrolled: u16,
+    node: PreparedNode,
+    /// What messages about it begin with, where there are several.
+    named: String,
 }
 
-impl Opened {
+impl Ready {
     /// One that does not open stops the start, and with it all: whoever starts the node is there, and learns which it is.
     fn new(mut place: Place, args: &Up) -> Result<Self, CliError> {
-        let is_alone = args.also.is_empty();
-        let dir = place.domain.dir().to_owned();
-        let told = |error: &dyn std::fmt::Display| {
-            CliError::Failed(if is_alone { error.to_string() } else { format!("{}: {error}", dir.display()) })
-        };
+        let named = if args.also.is_empty() { String::new() } else { format!("{}: ", place.domain.dir().display()) };
+        let told = |error: &dyn std::fmt::Display| CliError::Failed(format!("{named}{error}"));
         let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| told(&error))?;
         let quota = Quota { rate_together: args.domain_rate.map(Rate::of), ledger_bytes_max: args.ledger_max };
         let setting = NodeSetting {
@@ -144,11 +178,27 @@ impl Opened {
             fetcher,
             holds_webhook: place.webhook.take(),
         };
-        let node = AuthorityNode::open(setting, now_ms).map_err(|error| told(&error))?;
-        let enrolled = enrol_slots(&node, &place.domain.slots(), args.slots)?;
-        Ok(Self { place, node: Arc::new(node), enrolled })
+        let node = AuthorityNode::prepare(setting, now_ms).map_err(|error| told(&error))?;
+        Ok(Self { place, node, named })
     }
 
+    /// Records what the start has to: the policy set, and the slots.
+    fn begin(self, args: &Up) -> Result<Opened, CliError> {
+        let Self { place, node, named } = self;
+        let node = node.begin().map_err(|error| CliError::Failed(format!("{named}{error}")))?;
+        let enrolled = enrol_slots(&node, &place.domain.slots(), args.slots)?;
+        Ok(Opened { place, node: Arc::new(node), enrolled })
+    }
+}
+
+/// A domain that can be served.
+struct Opened {
+    place: Place,
+    node: Arc<AuthorityNode>,
+    enrolled: u16,
+}
+
+impl Opened {
     /// With several, each line says whose it is.
     fn log(&self, log: &Log, domains: usize) -> Log {
         if domains > 1 { log.of(self.place.origin.as_str()) } else { log.clone() }

@@ -5,9 +5,11 @@ mod site;
 
 use serde_json::Value as Json;
 use site::{Site, stderr, stdout};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::process::Output;
 
 /// A site whose domain is `acme`, and beside it `other`.
@@ -132,6 +134,45 @@ fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
     assert!(stderr(&damaged).contains(&site.text("other")), "{}", stderr(&damaged));
 }
 
+#[test]
+fn a_start_that_fails_leaves_nothing_in_any_ledger() {
+    let mut site = two();
+    let also = also(&site);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let answered = UnixListener::bind(site.path("answered.sock")).unwrap();
+    fs::write(site.path("no.pem"), "no certificate").unwrap();
+    let attempts: [(&[&str], &str); 4] = [
+        (&["--listen", &address], "choose another address"),
+        (&["--listen", "192.0.2.1:0"], "expected a loopback address or TLS"),
+        (&["--listen", "127.0.0.1:0", "--tls-cert", "no.pem", "--tls-key", "no.pem"], "no.pem"),
+        (&["--socket", "answered.sock"], "another node answers"),
+    ];
+    for (arguments, expected) in attempts {
+        let refused = site.writ(&[&["up"], arguments].concat());
+        assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(expected), "{arguments:?}: {}", stderr(&refused));
+        assert_eq!(site.types(), ["genesis"], "{arguments:?}");
+    }
+    drop(answered);
+    // Nor does one domain begin because of what is wrong with another.
+    let refused = |expected: &str| {
+        let refused = site.writ(&["up", "--also", &also]);
+        assert_eq!(refused.status.code(), Some(3), "{expected}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(expected), "{expected}: {}", stderr(&refused));
+        assert_eq!(site.types(), ["genesis"], "{expected}");
+        assert!(!site.path("acme/run/node.sock").exists(), "{expected}: nobody is there");
+    };
+    fs::write(site.path("other/policy/broken.cedar"), "permit (principal").unwrap();
+    refused("broken.cedar");
+    fs::remove_file(site.path("other/policy/broken.cedar")).unwrap();
+    fs::set_permissions(site.path("other/run"), Permissions::from_mode(0o777)).unwrap();
+    refused("only its owner may write");
+    fs::set_permissions(site.path("other/run"), Permissions::from_mode(0o700)).unwrap();
+    site.start_with(&["--also", &also]);
+    assert_eq!(site.types()[..2], ["genesis", "policy"]);
+}
+
 /// What a governed program finds of a domain: its key, its policy folder, its socket.
 const LOOK: &str = r#"
 import os, socket, sys
@@ -185,8 +226,10 @@ fn arguments_that_would_mislead_start_nothing() {
     let in_clear = format!("other.example={}", site.path("other").display());
     for (arguments, exit, expected) in [
         (vec!["--also", "other.localhost"], 2, "expected HOST=DIR"),
-        (vec!["--also", "127.0.0.1=other"], 2, "no host name"),
-        (vec!["--also", "other.localhost=nowhere"], 2, "there is no domain in"),
+        (vec!["--also", "other.localhost="], 2, "expected HOST=DIR"),
+        (vec!["--also", "127.0.0.1=other"], 2, "no host name; give one like acme.localhost, or with TLS"),
+        (vec!["--also", "other.localhost=nowhere"], 2, "no domain in nowhere; give the folder of one, or make one"),
+        (vec!["--also", "own.localhost=acme"], 2, "acme is served by this node already"),
         (vec!["--also", &twin], 2, "acme.example/ledger"),
         (vec!["--also", &inner], 2, "is inside"),
         (vec!["--also", &also, "--socket", "node.sock"], 2, "--socket"),
@@ -211,7 +254,16 @@ fn a_ledger_that_is_full_lets_nothing_more_run_and_a_halt_gets_in() {
     site.start_with(&["--also", &also(&site)]);
     site.kill_node();
     // Slots are enrolled and the policy is in force; from here on it is full.
-    site.start_with(&["--ledger-max", "1KiB", "--also", &also(&site)]);
+    let listen = ["--listen", "127.0.0.1:0", "--host", "acme.localhost"];
+    let up = site.start_with(&[&listen[..], &["--ledger-max", "1KiB", "--also", &also(&site)]].concat());
+    let address = up["address"].as_str().unwrap();
+    let full = asked(address, "acme.localhost", "/readyz");
+    assert!(
+        full.starts_with("HTTP/1.1 503 ") && full.contains("not ready: ledger_unavailable: the ledger is"),
+        "{full}"
+    );
+    // A domain that is full is no reason to take the others out of service.
+    assert!(asked(address, "localhost", "/readyz").starts_with("HTTP/1.1 200 "));
     let refused = site.refusal(&["--", "touch", "ran"]);
     assert_eq!(refused["code"], "ledger_unavailable", "{refused}");
     assert!(refused["why"].as_str().unwrap().contains("as large as it may be"), "{refused}");

@@ -7,6 +7,7 @@ use crate::head::Head;
 use crate::keys::LedgerSigner;
 use crate::phase::{Observer, Phase};
 use crate::records::{StoredRecords, project};
+use crate::room::Room;
 use crate::store::{self, sql};
 use crate::vault;
 use rusqlite::{Connection, OptionalExtension};
@@ -31,8 +32,8 @@ pub(crate) struct Batch<'a> {
     connection: &'a Connection,
     head: Head,
     first: LeafIndex,
-    /// How large the store may become before it takes nothing new.
-    bytes_max: Option<u64>,
+    /// How large the store may become before it takes nothing new, if it is asked.
+    room: Option<&'a Room>,
     observe: &'a Observer,
 }
 
@@ -51,12 +52,12 @@ impl<'a> Batch<'a> {
             return Err(LedgerError::Fenced { found, ours: generation });
         }
         let first = LeafIndex::new(head.tree.size().get());
-        Ok(Self { connection, head: head.clone(), first, bytes_max: None, observe })
+        Ok(Self { connection, head: head.clone(), first, room: None, observe })
     }
 
     /// With a bound to what the store holds.
-    pub(crate) fn within(self, bytes_max: Option<u64>) -> Self {
-        Self { bytes_max, ..self }
+    pub(crate) fn within(self, room: &'a Room) -> Self {
+        Self { room: Some(room), ..self }
     }
 
     /// Whether nothing new has been written.
@@ -68,7 +69,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn add(&mut self, proposal: Proposal) -> Result<Outcome, LedgerError> {
         let Proposal { draft, openings, reads } = proposal;
         let origin = self.head.control.origin().clone();
-        let needs_room = self.bytes_max.is_some() && !draft.goes_in_when_full(&origin);
+        let room = self.room.filter(|room| room.bytes_max().is_some() && !draft.goes_in_when_full(&origin));
         let body = match draft.into_body(self.head.control.next(), &origin) {
             Ok(body) => body,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
@@ -78,7 +79,10 @@ impl<'a> Batch<'a> {
             Answered::Otherwise(refusal) => return Ok(Outcome::Refused(refusal)),
             Answered::Not => {}
         }
-        if needs_room && let Some(refusal) = self.full()? {
+        // Asked for each proposal: what a batch writes goes beyond the bound by one entry at most, and what its log takes meanwhile.
+        if let Some(room) = room
+            && let Err(refusal) = room.judge(self.connection)?
+        {
             return Ok(Outcome::Refused(refusal));
         }
         // Invariant 5: what the decision read is asked again here, after everything that was sequenced before it.
@@ -105,7 +109,7 @@ impl<'a> Batch<'a> {
         Ok(Outcome::Appended { index: at, bytes: bytes.into() })
     }
 
-    /// Seals, signs and commits. What is returned is durable; with it, what the store holds then, in bytes.
+    /// Seals, signs and commits. What is returned is durable; with it, what the store's file takes then, in bytes.
     ///
     /// The keys in force before this batch sign it; an order in it takes effect with the next.
     pub(crate) fn commit(
@@ -130,22 +134,10 @@ impl<'a> Batch<'a> {
         self.head.checkpoint = Arc::new(opened);
         store::keep_checkpoint(self.connection, checkpoint.size, &note)?;
         // Asked within the transaction, which has its lock already.
-        let bytes = store::bytes_used(self.connection)?;
+        let bytes = Room::file_bytes(self.connection)?;
         (self.observe)(Phase::Commit);
         self.connection.execute_batch("COMMIT")?;
         Ok((self.head, bytes))
-    }
-
-    /// Invariant 2: where no more may be recorded, nothing more is permitted. Asked for each proposal, so that a batch goes beyond the bound by one at most.
-    fn full(&self) -> Result<Option<Refusal>, LedgerError> {
-        let Some(bytes_max) = self.bytes_max else { return Ok(None) };
-        if store::bytes_used(self.connection)? < bytes_max {
-            return Ok(None);
-        }
-        let why = format!(
-            "the ledger is as large as it may be ({bytes_max} bytes), and takes only what ends, stops or answers something; ask the operator of the node"
-        );
-        Ok(Some(Refusal::new(Code::LedgerUnavailable, why)))
     }
 
     fn judge(&self, at: LeafIndex, entry: &Entry) -> Result<Accepted, OrderError<LedgerError>> {

@@ -10,6 +10,7 @@ use crate::phase::{Observer, Phase};
 use crate::place::{Place, require_store};
 use crate::receipt::Receipt;
 use crate::records::{StoredRecords, project};
+use crate::room::Room;
 use crate::schema;
 use crate::sequencer::{Clock, Message, Published, Sequencer};
 use crate::store::{self, sql};
@@ -98,7 +99,8 @@ impl Ledger {
         head.signed_by(&signer)?;
         let pinned = pinned_keys(&origin, &signer.key_pair()?)?;
         let generation = take_over(&connection)?;
-        let published = Arc::new(RwLock::new(Published::of(&head, store::bytes_used(&connection)?)));
+        let room = Room::of(&place.store, options.bytes_max);
+        let published = Arc::new(RwLock::new(Published::of(&head, room.bytes(&connection)?, &room)));
         let sequencer = Sequencer {
             connection,
             head,
@@ -108,7 +110,7 @@ impl Ledger {
             mark,
             clock: options.clock,
             observer: options.observer,
-            bytes_max: options.bytes_max,
+            room,
             published: published.clone(),
             stopped: Arc::default(),
             // A node that was killed may have left them there.

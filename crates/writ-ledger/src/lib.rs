@@ -21,6 +21,7 @@ mod place;
 mod reader;
 mod receipt;
 mod records;
+mod room;
 mod schema;
 mod sequencer;
 mod store;

@@ -4,7 +4,7 @@ use crate::error::LedgerError;
 use crate::reader::Reader;
 use crate::store::{sql, unsql};
 use writ_protocol::entry::{Body, Grant, Place};
-use writ_protocol::order::{Carrier, Execution};
+use writ_protocol::order::{Carrier, ControlState, Execution, revoked};
 use writ_protocol::statement::{Claim, Signed};
 use writ_protocol::{ExecutionId, Label};
 use writ_tlog::{Hash, LeafIndex};
@@ -121,6 +121,17 @@ impl Reader {
 
     fn children(&self, at: LeafIndex) -> Result<Vec<LeafIndex>, LedgerError> {
         self.indices("SELECT idx FROM caused WHERE parent_idx = ?1 ORDER BY idx", at.get())
+    }
+
+    /// The entry that revokes a grant or something it rests on, as far as a control state says.
+    pub fn grant_revoked(
+        &self,
+        control: &ControlState,
+        at: LeafIndex,
+        grant: &Grant,
+    ) -> Result<Option<LeafIndex>, LedgerError> {
+        let writ = self.require(at)?.hash;
+        revoked(control, &self.records(), Some(&writ), grant)
     }
 
     /// The executions that a grant has begun.

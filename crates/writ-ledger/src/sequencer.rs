@@ -9,11 +9,12 @@ use crate::mark::MarkFile;
 use crate::phase::{Observer, Phase};
 use crate::place::Lock;
 use crate::receipt::Receipt;
+use crate::room::{self, Room};
 use crate::schema;
 use crate::store::{self, StoredNodes};
 use rusqlite::Connection;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, RwLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use writ_protocol::order::ControlState;
 use writ_protocol::{Code, Refusal};
@@ -26,6 +27,8 @@ const BATCH_VAULT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often, and how long, it is waited for those who were there in the batch before.
 const MOMENTS_MAX: usize = 8;
 const MOMENT: Duration = Duration::from_micros(50);
+/// How often it is looked whether the log of a full store can be emptied.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// How far the clock may be behind the last seal before nothing is recorded any more.
 const CLOCK_BEHIND_MS_MAX: u64 = 5_000;
 
@@ -46,13 +49,21 @@ pub struct Published {
     pub checkpoint: Arc<VerifiedCheckpoint>,
     /// What the control chain says there.
     pub control: Arc<ControlState>,
-    /// What the store holds there, in bytes of its file.
+    /// What the store holds there, in bytes of its file and of its log.
     pub bytes: u64,
+    /// Beyond how many of them it takes nothing new, if there is a bound.
+    pub bytes_max: Option<u64>,
 }
 
 impl Published {
-    pub(crate) fn of(head: &Head, bytes: u64) -> Self {
-        Self { checkpoint: head.checkpoint.clone(), control: head.control.clone(), bytes }
+    pub(crate) fn of(head: &Head, bytes: u64, room: &Room) -> Self {
+        let (checkpoint, control) = (head.checkpoint.clone(), head.control.clone());
+        Self { checkpoint, control, bytes, bytes_max: room.bytes_max() }
+    }
+
+    /// Whether something new would be taken; the refusal says why not.
+    pub fn has_room(&self) -> Result<(), Refusal> {
+        self.bytes_max.map_or(Ok(()), |bytes_max| room::judge(self.bytes, bytes_max))
     }
 }
 
@@ -67,7 +78,7 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Box<Clock>,
     pub(crate) observer: Box<Observer>,
     /// How large the store may become before it takes nothing new.
-    pub(crate) bytes_max: Option<u64>,
+    pub(crate) room: Room,
     pub(crate) published: Arc<RwLock<Published>>,
     /// Why it stopped, once it has. Known before anybody is told of the failure: whoever asks then is not told that all is well.
     pub(crate) stopped: Arc<RwLock<Option<String>>>,
@@ -83,19 +94,27 @@ impl Sequencer {
         let mut expected = 1;
         loop {
             (self.observer)(Phase::Idle);
-            let Ok(first) = queue.recv() else { break };
+            let first = self.next(queue).map_err(|stopped| refuse_the_rest(queue, stopped))?;
+            let Some(first) = first else { break };
             let messages = gather(first, queue, expected);
             // Somebody alone is never made to wait, and a crowd that has gone is soon forgotten.
             expected = messages.len() * 3 / 4;
-            if let Err(stopped) = self.batch(messages) {
-                let why = stopped.to_string();
-                while let Ok(message) = queue.try_recv() {
-                    (message.reply)(Err(LedgerError::Stopped(why.clone())));
-                }
-                return Err(stopped);
-            }
+            self.batch(messages).map_err(|stopped| refuse_the_rest(queue, stopped))?;
         }
         self.mark.sync()
+    }
+
+    /// Waits for the next proposal. Where the log takes the room that is left, whoever reads it may have ended meanwhile: nobody has to ask in
+    /// vain before there is room again.
+    fn next(&mut self, queue: &Receiver<Message>) -> Result<Option<Message>, LedgerError> {
+        while self.is_full_by_its_log() {
+            match queue.recv_timeout(FULL_PAUSE) {
+                Ok(message) => return Ok(Some(message)),
+                Err(RecvTimeoutError::Timeout) => self.shrink()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+        Ok(queue.recv().ok())
     }
 
     /// Records one batch and answers it. An `Err` means that this node must not go on.
@@ -112,7 +131,7 @@ impl Sequencer {
                 let answers: Vec<LedgerError> = replies.iter().map(|_| as_answer(&error)).collect();
                 let recovered = self.recover(error);
                 if let Err(stops) = &recovered {
-                    *self.stopped.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(stops.to_string());
+                    *self.stopped.write().unwrap_or_else(PoisonError::into_inner) = Some(stops.to_string());
                 }
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     reply(Err(answer));
@@ -124,8 +143,10 @@ impl Sequencer {
 
     fn record(&mut self, proposals: Vec<Proposal>) -> Result<Vec<Outcome>, LedgerError> {
         let now_ms = self.trusted_time()?;
-        let mut batch =
-            Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?.within(self.bytes_max);
+        if self.is_full_by_its_log() {
+            self.shrink()?;
+        }
+        let mut batch = Batch::begin(&self.connection, &self.head, self.generation, &self.observer)?.within(&self.room);
         self.log_holds_erased |= proposals.iter().any(|proposal| matches!(proposal.draft, Draft::Erasure(_)));
         let outcomes = proposals.into_iter().map(|proposal| batch.add(proposal)).collect::<Result<Vec<_>, _>>()?;
         if batch.is_empty() {
@@ -138,12 +159,33 @@ impl Sequencer {
         (self.observer)(Phase::Mark);
         self.mark.record(self.head.mark())?;
         (self.observer)(Phase::Publish);
-        let published = Published::of(&self.head, bytes);
-        *self.published.write().unwrap_or_else(std::sync::PoisonError::into_inner) = published;
-        if self.log_holds_erased {
-            self.log_holds_erased = !self.empty_log()?;
+        self.publish(Ok(bytes));
+        if self.log_holds_erased || self.is_full_by_its_log() {
+            self.shrink()?;
         }
         Ok(outcomes)
+    }
+
+    /// What is durable now is what everybody may read, with what the file of the store takes.
+    fn publish(&self, file_bytes: Result<u64, LedgerError>) {
+        let bytes = file_bytes.and_then(|bytes| Ok(bytes.saturating_add(self.room.log_bytes()?)));
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        // The batch stands, whether or not its size can be told.
+        *published = Published::of(&self.head, bytes.unwrap_or(published.bytes), &self.room);
+    }
+
+    fn is_full_by_its_log(&self) -> bool {
+        let bytes = self.published.read().unwrap_or_else(PoisonError::into_inner).bytes;
+        self.room.is_reached(bytes) && self.room.log_bytes().is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Empties the log, if nobody reads it, and tells what the store takes then.
+    fn shrink(&mut self) -> Result<(), LedgerError> {
+        if self.empty_log()? {
+            self.log_holds_erased = false;
+        }
+        self.publish(Room::file_bytes(&self.connection));
+        Ok(())
     }
 
     /// What was erased is still in SQLite's write-ahead log until that is emptied; a reader in the middle of something prevents it, and then the
@@ -237,6 +279,15 @@ fn as_answer(error: &LedgerError) -> LedgerError {
         return LedgerError::Refused(refusal.clone());
     }
     LedgerError::NotRecorded(error.to_string())
+}
+
+/// Whoever waits still is told why nothing is recorded any more.
+fn refuse_the_rest(queue: &Receiver<Message>, stopped: LedgerError) -> LedgerError {
+    let why = stopped.to_string();
+    while let Ok(message) = queue.try_recv() {
+        (message.reply)(Err(LedgerError::Stopped(why.clone())));
+    }
+    stopped
 }
 
 /// What becomes one batch: all that waits, and while more is on its way to be expected, what comes within moments. A batch costs two

@@ -128,15 +128,6 @@ pub(crate) fn size(connection: &Connection) -> Result<TreeSize, LedgerError> {
     }))
 }
 
-/// What the store holds, in bytes of its file: pages that an erasure has freed are used again, and count no more.
-pub(crate) fn bytes_used(connection: &Connection) -> Result<u64, LedgerError> {
-    let ask = |what: &str| -> Result<u64, LedgerError> {
-        unsql(connection.prepare_cached(what)?.query_row([], |row| row.get(0))?)
-    };
-    let pages = ask("PRAGMA page_count")?.saturating_sub(ask("PRAGMA freelist_count")?);
-    Ok(pages.saturating_mul(ask("PRAGMA page_size")?))
-}
-
 /// The newest checkpoint: its size and its note.
 pub(crate) fn newest_checkpoint(connection: &Connection) -> Result<Option<(TreeSize, Vec<u8>)>, LedgerError> {
     let mut query = connection.prepare_cached("SELECT tile, size, note FROM checkpoint ORDER BY tile DESC LIMIT 1")?;

@@ -77,7 +77,7 @@ fn asking(set: &PolicySet, question: &Advice, facts: &Facts) -> Result<Question,
 }
 
 pub(crate) fn denied(obstacle: Obstacle) -> Deny {
-    Deny { code: obstacle.code, reasons: Vec::new(), errors: vec![(None, obstacle.why)] }
+    Deny { code: obstacle.code, reasons: Vec::new(), tells: obstacle.tells, errors: vec![(None, obstacle.why)] }
 }
 
 /// What a permit demands of an execution, nobody keeps here: there is no execution, and nothing is drawn.
@@ -152,7 +152,7 @@ impl Put {
         let (context, mut named) = context(set, question, facts, asked)?;
         made.values().for_each(|entity| named_by_entity(entity, &mut named));
         if let Some(missing) = named.iter().find(|uid| !set.store.contains(uid) && !made.contains_key(uid)) {
-            return Err(Obstacle::error(format!("`{missing}` is named, and is no entity of this domain")));
+            return Err(Obstacle::of_entities(format!("`{missing}` is named, and is no entity of this domain")));
         }
         if made.is_empty() && named.is_empty() {
             let asked = [&asked.principal, &asked.verb, &asked.resource];
@@ -196,7 +196,7 @@ fn reachable(
         ahead.extend(named.into_iter().filter(|uid| seen.insert(uid.clone())));
         found.push(entity.into_owned());
         if found.len() > REACHED_MAX {
-            return Err(Obstacle::error(format!("more than {REACHED_MAX} entities are reached from here")));
+            return Err(Obstacle::of_entities(format!("more than {REACHED_MAX} entities are reached from here")));
         }
     }
     Entities::from_entities(found, None).map_err(|error| Obstacle::error(error.to_string()))
@@ -217,7 +217,7 @@ fn entity(set: &PolicySet, party: &Party, uid: &EntityUid) -> Result<Option<Enti
     let known = set.store.get(uid).map_err(unreadable)?;
     let known = known.as_deref();
     if known.is_none() && !set.declared.comes_with_requests(kind) {
-        return Err(Obstacle::error(format!("`{uid}` is no entity of this domain")));
+        return Err(Obstacle::of_entities(format!("`{uid}` is no entity of this domain")));
     }
     let declared = set.declared.of_type(kind);
     let said: Map<String, Value> = declared_members(&party.properties, |name| declared.has(name));
@@ -229,12 +229,15 @@ fn entity(set: &PolicySet, party: &Party, uid: &EntityUid) -> Result<Option<Enti
     if let Some(attributes) = whole.get_mut("attrs").and_then(Value::as_object_mut) {
         attributes.extend(said.clone());
     }
-    let made = Entity::from_json_value(whole, Some(set.store.schema()))
-        .map_err(|error| Obstacle::error(format!("the properties of `{uid}` do not fit the schema: {error}")))?;
+    let made = Entity::from_json_value(whole, Some(set.store.schema())).map_err(|error| {
+        let why = format!("the properties of `{uid}` do not fit the schema: {error}");
+        // Of one that comes with the question alone, there is nothing to tell.
+        if known.is_some() { Obstacle::of_entities(why) } else { Obstacle::error(why) }
+    })?;
     for (name, value) in known.iter().flat_map(|known| known.attrs()).filter(|(name, _)| said.contains_key(*name)) {
         if !matches!((value, made.attr(name)), (Ok(known), Some(Ok(said))) if known == said) {
             let why = format!("the property `{name}` of `{uid}` is not what the domain knows it to be");
-            return Err(Obstacle::error(why));
+            return Err(Obstacle::of_entities(why));
         }
     }
     Ok(Some(made))

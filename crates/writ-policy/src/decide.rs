@@ -64,6 +64,7 @@ fn judge(set: &PolicySet, action: &Action, facts: &Facts) -> Result<Permit, Deny
     let question = Question::new(set, action, facts).map_err(|obstacle| Deny {
         code: obstacle.code,
         reasons: Vec::new(),
+        tells: obstacle.tells,
         errors: vec![(None, obstacle.why)],
     })?;
     permitted(set, action, &question, facts)
@@ -128,7 +129,7 @@ fn judge_response(response: &Response, semantics: Semantics) -> Result<Vec<Name>
             }
         }
         (cedar_policy::Decision::Deny, true) => {
-            Err(Deny { code: Code::PolicyDenied, reasons: first(reasons), errors: Vec::new() })
+            Err(Deny { code: Code::PolicyDenied, reasons: first(reasons), errors: Vec::new(), tells: false })
         }
         (decision, false) => {
             let reasons = match decision {
@@ -136,7 +137,7 @@ fn judge_response(response: &Response, semantics: Semantics) -> Result<Vec<Name>
                 cedar_policy::Decision::Deny => first(reasons),
             };
             let errors = errors.into_iter().take(DECISION_REASONS_MAX).collect();
-            Err(Deny { code: Code::EvaluationError, reasons, errors })
+            Err(Deny { code: Code::EvaluationError, reasons, errors, tells: false })
         }
     }
 }
@@ -147,5 +148,5 @@ fn name(id: &PolicyId) -> Result<Name, String> {
 }
 
 fn failed(why: String) -> Deny {
-    Deny { code: Code::EvaluationError, reasons: Vec::new(), errors: vec![(None, short(&why))] }
+    Deny { code: Code::EvaluationError, reasons: Vec::new(), errors: vec![(None, short(&why))], tells: false }
 }

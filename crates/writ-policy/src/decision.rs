@@ -54,6 +54,8 @@ pub struct Deny {
     pub reasons: Vec<Name>,
     /// What could not be evaluated, ascending; by policy where it was one.
     pub errors: Vec<(Option<Name>, String)>,
+    /// Whether they tell of an entity whether it is there, or what it holds: for whoever may read the store.
+    pub tells: bool,
 }
 
 impl Decision {
@@ -100,7 +102,7 @@ impl Encode for Decision {
                 writer.field("reasons", reasons);
                 writer.field("within_ms", within_ms);
             }
-            Self::Deny(Deny { code, reasons, errors }) => {
+            Self::Deny(Deny { code, reasons, errors, tells: _ }) => {
                 writer.text("deny");
                 writer.map(3);
                 writer.field("code", code);

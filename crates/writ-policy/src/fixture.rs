@@ -136,7 +136,7 @@ impl Fixture {
         let (outcome, reasons, errors) = match decision {
             Decision::Permit(Permit { reasons, .. }) => (Outcome::Permit, reasons, Vec::new()),
             Decision::Hold(Hold { reasons, .. }) => (Outcome::Hold, reasons, Vec::new()),
-            Decision::Deny(Deny { code, reasons, errors }) => (Outcome::Deny(code), reasons, errors),
+            Decision::Deny(Deny { code, reasons, errors, tells: _ }) => (Outcome::Deny(code), reasons, errors),
         };
         let same_reasons = self.expected.reasons.as_ref().is_none_or(|expected| expected.iter().eq(&reasons));
         let expected = told(self.expected.outcome, self.expected.reasons.iter().flatten());

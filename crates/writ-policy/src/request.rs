@@ -25,11 +25,18 @@ use writ_tlog::Hash;
 pub(crate) struct Obstacle {
     pub(crate) code: Code,
     pub(crate) why: String,
+    /// Whether that tells what the domain knows.
+    pub(crate) tells: bool,
 }
 
 impl Obstacle {
     pub(crate) fn error(why: impl AsRef<str>) -> Self {
-        Self { code: Code::EvaluationError, why: short(why.as_ref()) }
+        Self { code: Code::EvaluationError, why: short(why.as_ref()), tells: false }
+    }
+
+    /// One that tells of an entity whether it is there, or what it holds.
+    pub(crate) fn of_entities(why: impl AsRef<str>) -> Self {
+        Self { tells: true, ..Self::error(why) }
     }
 }
 
@@ -176,7 +183,7 @@ fn judge_pin(set: &PolicySet, executable: &EntityUid, measured: &Hash) -> Result
         Some(pinned) if pinned == measured => Ok(true),
         Some(pinned) => {
             let why = format!("`{executable}` is pinned to {pinned:?}, measured was {measured}");
-            Err(Obstacle { code: Code::IntegrityFailure, why: short(&why) })
+            Err(Obstacle { code: Code::IntegrityFailure, why: short(&why), tells: false })
         }
     }
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Unproved {
     /// There is no solver to ask.
-    #[error("no solver: {} does not run: {source}", path.display())]
+    #[error("no solver: {} does not run: {source}; install cvc5 1.3.1 or later, or say where it is (--solver, WRIT_SOLVER; for the node, to `writ up`)", path.display())]
     NoSolver {
         /// What was to be run.
         path: PathBuf,
@@ -13,7 +13,7 @@ pub enum Unproved {
         source: std::io::Error,
     },
     /// The one there is knows too little.
-    #[error("the solver is too old: {} is cvc5 {found}, and 1.3.1 or later is needed", path.display())]
+    #[error("the solver is too old: {} is cvc5 {found}, and 1.3.1 or later is needed; install that, or say where it is (--solver, WRIT_SOLVER; for the node, to `writ up`)", path.display())]
     SolverOld {
         /// What was run.
         path: PathBuf,

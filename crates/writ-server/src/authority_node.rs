@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use writ_authority::{
-    ActiveSet, Authority, AuthorityError, Rate, Semantics, Setting, SolverCommand, read_policy_folder,
+    ActiveSet, Authority, AuthorityError, Prepared, Rate, Semantics, Setting, SolverCommand, read_policy_folder,
 };
 use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
 use writ_protocol::{Ed25519Key, Name};
@@ -76,6 +76,19 @@ pub struct AuthorityNode {
     ledger_bytes_max: Option<u64>,
 }
 
+/// A node whose ledger is open and whose policy set is sound. Nothing of its start is recorded yet, and dropping it records nothing.
+pub struct PreparedNode {
+    authority: Prepared,
+    made: Box<dyn FnOnce(Authority) -> AuthorityNode>,
+}
+
+impl PreparedNode {
+    /// Puts the policy set in force, if another one is.
+    pub fn begin(self) -> Result<AuthorityNode, AuthorityError> {
+        Ok((self.made)(self.authority.begin()?))
+    }
+}
+
 impl AuthorityNode {
     /// Opens the ledger. Where policy authors are pinned, what the control chain names is in force. Else the policy folder is read and put in
     /// force; one that is not sound opens nothing.
@@ -83,6 +96,14 @@ impl AuthorityNode {
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
     ) -> Result<Self, AuthorityError> {
+        Self::prepare(setting, clock)?.begin()
+    }
+
+    /// The same, up to what is recorded.
+    pub fn prepare(
+        setting: NodeSetting,
+        clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
+    ) -> Result<PreparedNode, AuthorityError> {
         let NodeSetting { place, signer, policy, rate, quota, solver, fetcher, holds_webhook } = setting;
         let (tell, grown) = watch::channel(());
         let options = Options::new(clock.clone()).observed(move |phase| {
@@ -95,22 +116,20 @@ impl AuthorityNode {
         let rate_together = quota.rate_together;
         let setting = Setting { clock: Box::new(clock), rate, rate_together, solver, semantics: Semantics::CURRENT };
         let authority = if ledger.published().control.authors().is_some() {
-            Authority::resume(ledger, &place.store, setting)?
+            Authority::resume(ledger, &place.store, setting)?.into()
         } else {
-            Authority::open(ledger, &place.store, &read_policy_folder(&policy)?, setting)?
+            Authority::prepare(ledger, &place.store, &read_policy_folder(&policy)?, setting)?
         };
         let readers = Arc::new(Readers::open(&place.store)?);
-        let policy_refused = Mutex::new(None);
-        let control = tokio::sync::Mutex::new(None);
-        Ok(Self {
+        let made = move |authority| Self {
             authority,
             readers,
             store: place.store,
             policy,
             grown,
-            policy_refused,
+            policy_refused: Mutex::new(None),
             cannot_publish: Mutex::new(None),
-            control,
+            control: tokio::sync::Mutex::new(None),
             hold_pages: Pages::default(),
             large: Semaphore::new(1),
             publishing: Semaphore::new(1),
@@ -118,7 +137,8 @@ impl AuthorityNode {
             fetcher,
             holds_webhook,
             ledger_bytes_max: quota.ledger_bytes_max,
-        })
+        };
+        Ok(PreparedNode { authority, made: Box::new(made) })
     }
 
     /// Enrols a gateway: for the operator who starts the node. Returns the index of the entry.
@@ -169,7 +189,7 @@ impl AuthorityNode {
         self.authority.published().checkpoint.checkpoint().size.get()
     }
 
-    /// What the store holds, in bytes.
+    /// What the store and its log hold, in bytes.
     pub(crate) fn ledger_bytes(&self) -> u64 {
         self.authority.published().bytes
     }

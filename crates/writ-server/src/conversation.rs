@@ -300,7 +300,7 @@ impl Turn {
         let node = &self.shared.node;
         Ok(match route {
             "/metrics" => Reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", node.metrics.page()),
-            "/readyz" => match (node.ready)() {
+            "/readyz" => match (node.ready)().and_then(|()| (node.room)()) {
                 Ok(()) => Reply::text(StatusCode::OK, "ready\n"),
                 // Not counted among the refusals: nothing was asked for.
                 Err(refusal) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {refusal}\n")),

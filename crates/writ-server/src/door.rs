@@ -183,7 +183,7 @@ impl Entrance {
                 }
             },
             Arrival::Remote(_, address) => {
-                (Peer::Remote { address: *address, tls: tls.is_some(), certificate: None }, 1)
+                (Peer::Remote { address: *address, tls: tls.is_some(), certificate: None, server_name: None }, 1)
             }
         };
         node.metrics.accepted.count(kind);
@@ -216,7 +216,7 @@ async fn remote(
     line: impl FnOnce(Option<String>) -> Line,
 ) {
     let Some(tls) = tls else {
-        let peer = Peer::Remote { address, tls: false, certificate: None };
+        let peer = Peer::Remote { address, tls: false, certificate: None, server_name: None };
         return converse(stream, Arc::new(peer), seat, line(None)).await;
     };
     // A handshake that fails is the client's doing, and nothing to tell the operator: it could fill a disk.
@@ -230,7 +230,7 @@ async fn remote(
         let shown = stream.get_ref().1;
         // What was shown is looked at once here, and holds for every request of the connection.
         let (certificate, server_name) = (tls.certificate(shown), shown.server_name().map(str::to_owned));
-        let peer = Peer::Remote { address, tls: true, certificate };
+        let peer = Peer::Remote { address, tls: true, certificate, server_name: server_name.clone() };
         converse(stream, Arc::new(peer), seat, line(server_name)).await;
     }
 }

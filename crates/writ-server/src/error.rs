@@ -60,7 +60,7 @@ pub enum ServeError {
         why: String,
     },
     /// What was given as the name of a host is none.
-    #[error("{0:?} is no host name; give one like acme.example, without a port")]
+    #[error("{0:?} is no host name; give one like acme.localhost, or with TLS acme.example, without scheme and port")]
     Host(String),
     /// Two domains have one name.
     #[error("{0:?} is the name of two domains; give each its own")]
@@ -69,7 +69,9 @@ pub enum ServeError {
     #[error("a domain has no host name; with several, or where names count, each needs one")]
     NoHost,
     /// In clear, a page in a browser could have such a name lead here.
-    #[error("over a connection in clear nobody can ask for {0:?}; use TLS, or a name below .localhost")]
+    #[error(
+        "over a connection in clear nobody can ask for {0:?}; use TLS (--tls-cert, --tls-key), or a name below .localhost, like {first}.localhost", first = first_label(.0)
+    )]
     PlainHost(String),
     /// More would leave each with too little.
     #[error("a node serves {max} domains at most, found {found}; start another node for the others")]
@@ -88,4 +90,8 @@ pub enum ServeError {
     /// Certificate and key do not fit.
     #[error("the certificate and the key cannot be used for TLS: {0}; give the key that belongs to the certificate")]
     Tls(rustls::Error),
+}
+
+fn first_label(host: &str) -> &str {
+    host.split('.').next().unwrap_or(host)
 }

@@ -99,12 +99,13 @@ fn upkeep(node: &Arc<AuthorityNode>, log: &Log, on: &Handle) -> Vec<JoinHandle<(
 }
 
 fn served(node: &Arc<AuthorityNode>, log: Log, limits: NodeLimits, answers_on: Option<Handle>) -> Node {
-    let (asked, scraped, counting) = (node.clone(), node.clone(), node.clone());
+    let (asked, has_room, scraped, counting) = (node.clone(), node.clone(), node.clone(), node.clone());
     Node {
         store: node.store().to_owned(),
         routes: NODE_ROUTES,
         handler: handler(node.clone()),
         ready: Box::new(move || asked.authority().ready().map_err(|error| error.refusal())),
+        room: Box::new(move || has_room.authority().published().has_room()),
         turned_away: Box::new(move |code| counting.authority().count_turned_away(code)),
         metrics: Arc::new(Node::metrics(NODE_ROUTES).at_scrape(move || gauges(&scraped))),
         log,
@@ -218,7 +219,11 @@ fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     vec![
         Gauge { name: "writ_ledger_entries", help: "Entries published.", value: node.size() },
-        Gauge { name: "writ_ledger_bytes", help: "What the store holds, in bytes.", value: node.ledger_bytes() },
+        Gauge {
+            name: "writ_ledger_bytes",
+            help: "What the store and its log hold, in bytes.",
+            value: node.ledger_bytes(),
+        },
         Gauge {
             name: "writ_ledger_bytes_max",
             help: "Beyond how many of them it takes nothing new; 0 where there is no bound.",

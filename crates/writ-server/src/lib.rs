@@ -48,7 +48,7 @@ mod tls;
 mod webhook;
 
 pub use api::advice::questions_in;
-pub use authority_node::{AuthorityNode, NodeSetting, Quota};
+pub use authority_node::{AuthorityNode, NodeSetting, PreparedNode, Quota};
 pub use clients::{ClientCertificate, ClientCertificates, ClientTrust};
 pub use domains::DOMAINS_MAX;
 pub use error::ServeError;
@@ -78,5 +78,5 @@ pub use writ_authority::{
     Accepted, AuthorityError, Backtest, Came, Changed, EntitySnapshot, Gate, GateResult, Gated, History, LearnFrom,
     Learned, Looked, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics,
     Shift, Snapshot, SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, entities_in_force, entity_to_json,
-    gate_with, learn, prove, read_entities, read_policy_folder, replay, retell, schema_text,
+    gate_with, learn, prove, read_entities, read_policy_folder, replay, retell, schema_text, set_in_force,
 };

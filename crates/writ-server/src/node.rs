@@ -125,6 +125,8 @@ pub struct Node {
     pub handler: Handler,
     /// Asked at `/readyz`, from the event loop, so it must be quick.
     pub ready: Readiness,
+    /// Whether there is room for more; asked there too. It says nothing of the process: one domain that is full must not take others out of service.
+    pub room: Readiness,
     /// Counts, for the record, what is refused to those of whom nothing is known; quick, since a flood calls it for each of its requests.
     pub turned_away: Box<dyn Fn(Code) + Send + Sync>,
     /// Shown at `/metrics`; made by [`Node::metrics`].
@@ -316,6 +318,7 @@ fn nobodys(nodes: Vec<Arc<Node>>, limits: NodeLimits, log: Log) -> Node {
             let why = "a domain of this node cannot record; its own answer says why";
             if unready { Err(Refusal::new(Code::LedgerUnavailable, why)) } else { Ok(()) }
         }),
+        room: Box::new(|| Ok(())),
         // Nobody's ledger counts it; the metrics do.
         turned_away: Box::new(|_| {}),
         metrics: Arc::new(Node::metrics(&[])),

@@ -1,4 +1,6 @@
 use crate::clients::ClientCertificate;
+use crate::host::Host;
+use hyper::http::uri::Authority;
 use nix::sys::socket::{getsockopt, sockopt::PeerPidfd};
 use std::fmt;
 use std::io;
@@ -7,7 +9,7 @@ use std::os::fd::OwnedFd;
 use tokio::net::UnixStream;
 use writ_authority::{Descent, Shown};
 
-/// Who is at the other end of a connection, as far as the system says. Nothing that a client sent is in it.
+/// Who is at the other end of a connection, as far as the system says. Nothing that a request says is in it.
 #[derive(Debug)]
 pub enum Peer {
     /// A process of this machine, as it was when it connected.
@@ -31,6 +33,8 @@ pub enum Peer {
         tls: bool,
         /// The certificate that it has shown, if it has.
         certificate: Option<ClientCertificate>,
+        /// Whom its handshake has named (SNI); nobody where it has asked for an address.
+        server_name: Option<String>,
     },
 }
 
@@ -51,6 +55,20 @@ impl Peer {
     /// Whether nobody between could have read or changed it.
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self, Self::Remote { tls: true, .. })
+    }
+
+    /// Whether this names whom the connection was made to: over TLS whom its handshake has named, or an address where it has named nobody. In
+    /// clear, what a request names was looked at before.
+    pub(crate) fn was_made_to(&self, named: &Authority) -> bool {
+        match self {
+            Self::Local { .. } | Self::Remote { tls: false, .. } => true,
+            Self::Remote { tls: true, server_name: Some(shown), .. } => {
+                Host::parse(shown).is_ok_and(|host| host.is_meant_by(named.as_str()))
+            }
+            Self::Remote { tls: true, server_name: None, .. } => {
+                named.host().trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            }
+        }
     }
 
     /// What the connection shows of its other end, if it shows anything.
@@ -117,6 +135,26 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_goes_by_the_name_of_its_handshake_or_an_address() {
+        let remote = |tls, server_name: Option<&str>| Peer::Remote {
+            address: "127.0.0.1:1".parse().unwrap(),
+            tls,
+            certificate: None,
+            server_name: server_name.map(str::to_owned),
+        };
+        let goes_by = |peer: &Peer, named: &str| peer.was_made_to(&named.parse().unwrap());
+        let named = remote(true, Some("node.example"));
+        assert!(goes_by(&named, "node.example") && goes_by(&named, "NODE.example:8443"));
+        for other in ["other.example", "node.example.other.example", "127.0.0.1", "x@node.example"] {
+            assert!(!goes_by(&named, other), "{other}");
+        }
+        let unnamed = remote(true, None);
+        assert!(goes_by(&unnamed, "192.0.2.7:8443") && goes_by(&unnamed, "[2001:db8::7]:8443"));
+        assert!(!goes_by(&unnamed, "node.example"));
+        assert!(goes_by(&remote(false, None), "localhost:8733"));
+    }
 
     #[test]
     fn addresses_of_one_network_are_one_crowd() {

@@ -4,9 +4,9 @@ use super::found::Found;
 use super::stage::Stage;
 use super::stop;
 use crate::error::{CliError, harmless, json_line, line, painted_line};
+use crate::paint::{Colour, Paint};
 use crate::render::counted;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::path::Path;
 use writ_protocol::Code;
 
@@ -74,7 +74,7 @@ struct Kinds {
 /// The lines so far.
 pub(super) struct Table {
     as_json: bool,
-    coloured: bool,
+    paint: Paint,
     kinds: Kinds,
     section: &'static str,
     lines: usize,
@@ -84,10 +84,8 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(as_json: bool) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
-        let coloured = !as_json && !plain && !dumb && std::io::stdout().is_terminal();
-        Self { as_json, coloured, kinds: Kinds::default(), section: "", lines: 0, wrong: Vec::new() }
+        let paint = Paint::of_stdout(as_json);
+        Self { as_json, paint, kinds: Kinds::default(), section: "", lines: 0, wrong: Vec::new() }
     }
 
     /// What the columns are, and where their words are explained.
@@ -183,8 +181,8 @@ impl Table {
 
     /// A word, and on a terminal a colour that says the same.
     fn verdict(&self, right: bool) -> String {
-        let (word, colour) = if right { ("ok   ", 32) } else { ("WRONG", 31) };
-        if self.coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
+        let (word, colour) = if right { ("ok   ", Colour::Green) } else { ("WRONG", Colour::Red) };
+        self.paint.text(colour, word)
     }
 
     fn judge(&mut self, name: &str, wrong: Option<String>) {

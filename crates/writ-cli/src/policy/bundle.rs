@@ -18,7 +18,7 @@ use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
 use writ_protocol::{
     Code, Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
 };
-use writ_server::{GateResult, History, Looked, Snapshot, read_policy_folder};
+use writ_server::{GateResult, History, Looked, PolicySet, Snapshot, read_policy_folder, set_in_force};
 use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
 
 /// What an author is told where there is no store.
@@ -156,7 +156,8 @@ fn signed_bundle(
         return Ok(PolicyBundle::assemble(&signed, bundle.files()));
     }
     let snapshot = read_policy_folder(source).map_err(|error| CliError::Found(error.to_string()))?;
-    must_pass(&snapshot, domain, source)?;
+    let set = must_pass(&snapshot, domain, source)?;
+    must_be_there(&signing.accepts, &set, domain, source)?;
     let files = listed(&snapshot)?;
     let (epoch, replaces) = place(signing, reach, domain)?;
     let time_ms = now_ms();
@@ -194,6 +195,29 @@ fn accepts(all: &[String]) -> Result<Ascending<Name>, CliError> {
     Ok(Ascending::new(each.collect::<Result<Vec<_>, _>>()?))
 }
 
+/// A policy or guardrail that is accepted by its id stands in the set, or in the one in force that it stood in: else nothing is accepted. Where the
+/// store is not at hand, nobody here knows what is gone.
+fn must_be_there(accepts: &[String], set: &PolicySet, domain: &Domain, source: &Path) -> Result<(), CliError> {
+    let named = |set: &PolicySet, one: &str| match one.split_once(':') {
+        Some(("policy", id)) => set.ids().any(|known| known.as_str() == id),
+        Some(("guardrail", id)) => set.guardrails().iter().any(|(known, _)| AsRef::<str>::as_ref(known.id()) == id),
+        // The others are no ids, and have been looked at.
+        Some(_) | None => true,
+    };
+    let unknown: Vec<&String> = accepts.iter().filter(|one| !named(set, one)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let Ok(in_force) = set_in_force(&domain.store()) else { return Ok(()) };
+    match unknown.into_iter().find(|one| !named(&in_force, one)) {
+        Some(one) => Err(CliError::Usage(format!(
+            "--accept {one}: neither {} nor the set in force has it; look at the id, `writ policy check --prove --against SET` names what to accept",
+            source.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// What the ledger says of a bundle, where its store is at hand: nobody signs what the node would refuse. Where it is not, the node asks.
 fn accepted_history(bytes: &[u8], domain: &Domain, source: &Path) -> Result<Option<History>, CliError> {
     let bundle = bundle_for(bytes, &domain.origin()?)?;
@@ -214,10 +238,10 @@ fn asked(history: &History) -> String {
 }
 
 /// Nobody signs what the node would refuse.
-fn must_pass(snapshot: &Snapshot, domain: &Domain, source: &Path) -> Result<(), CliError> {
+fn must_pass(snapshot: &Snapshot, domain: &Domain, source: &Path) -> Result<PolicySet, CliError> {
     let gated = compiled_snapshot(snapshot, super::beside(domain)?.as_ref());
-    if gated.set().is_some() {
-        return Ok(());
+    if let Some(set) = gated.set() {
+        return Ok(set.clone());
     }
     for finding in gated.findings() {
         line(finding)?;

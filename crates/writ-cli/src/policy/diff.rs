@@ -2,7 +2,8 @@
 
 use super::args;
 use super::source::files_of;
-use crate::error::{CliError, json_line, line};
+use crate::error::{CliError, harmless, json_line, line, painted_line};
+use crate::paint::{Colour, Paint};
 use crate::render::counted;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &args::Diff, as_json: bool) -> Result<(), CliError> {
         json_line(&json!({ "same": same, "policies": policies, "files": files }))?;
     } else {
         for (id, change) in &changes {
-            tell(id, change)?;
+            tell(id, change, Paint::of_stdout(as_json))?;
         }
         for (file, what) in &files {
             line(format_args!("{what:<8} {file}"))?;
@@ -65,14 +66,14 @@ fn change<'a>(id: &Name, before: &'a PolicySet, after: &'a PolicySet) -> Option<
     }
 }
 
-fn tell(id: &Name, change: &Change<'_>) -> Result<(), CliError> {
+fn tell(id: &Name, change: &Change<'_>, paint: Paint) -> Result<(), CliError> {
     let (what, lines) = match change {
         Change::Added(set) => ("added", marked('+', set, id)),
         Change::Removed(set) => ("removed", marked('-', set, id)),
         Change::Changed(before, after) => ("changed", compared(before, after, id)),
     };
-    line(format_args!("{what:<8} {id}"))?;
-    lines.iter().try_for_each(|text| line(format_args!("  {text}")))
+    painted_line(&format!("{} {id}", paint.text(Colour::Bold, &format!("{what:<8}"))))?;
+    lines.iter().try_for_each(|text| painted_line(&format!("  {}", paint.difference(&harmless(text)))))
 }
 
 fn marked(mark: char, set: &PolicySet, id: &Name) -> Vec<String> {

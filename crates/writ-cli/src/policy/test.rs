@@ -2,7 +2,8 @@
 
 use super::args;
 use super::{Compiled, beside_at, compiled, folder_of};
-use crate::error::{CliError, json_line, line};
+use crate::error::{CliError, harmless, json_line, line, painted_line};
+use crate::paint::{Colour, Paint};
 use crate::render::counted;
 use serde_json::{Value, json};
 use writ_protocol::Name;
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &args::Test, as_json: bool) -> Result<(), CliError> {
         unread.iter().try_for_each(line)?;
         let set = gated.compiled();
         for one in gated.tested.iter().filter(|one| !args.quiet || one.failure.is_some()) {
-            tell(one, set)?;
+            tell(one, set, Paint::of_stdout(as_json))?;
         }
     }
     if !unread.is_empty() {
@@ -37,12 +38,14 @@ pub(crate) fn run(args: &args::Test, as_json: bool) -> Result<(), CliError> {
     line(format_args!("{}: {}, all as they should be", folder.display(), counted(total, "fixture", "fixtures")))
 }
 
-fn tell(one: &Tested, set: Option<&PolicySet>) -> Result<(), CliError> {
+fn tell(one: &Tested, set: Option<&PolicySet>, paint: Paint) -> Result<(), CliError> {
     let fixture = &one.fixture;
+    let named = harmless(&format!("{}:{}  {}", fixture.file, fixture.line, fixture.name));
     if one.failure.is_none() {
-        return line(format_args!("ok    {}:{}  {}: {}", fixture.file, fixture.line, fixture.name, one.found));
+        let ok = paint.text(Colour::Green, "ok  ");
+        return painted_line(&format!("{ok}  {named}: {}", harmless(&one.found.to_string())));
     }
-    line(format_args!("FAIL  {}:{}  {}", fixture.file, fixture.line, fixture.name))?;
+    painted_line(&format!("{}  {named}", paint.text(Colour::Red, "FAIL")))?;
     line(format_args!("      expected  {}", one.expected))?;
     line(format_args!("      found     {}", one.found))?;
     one.reasons.iter().try_for_each(|reason| tell_clause(reason, set))

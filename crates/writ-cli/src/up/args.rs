@@ -61,10 +61,10 @@ pub(crate) struct Up {
     /// Requests a second that each principal may make [default: 2000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u64>,
-    /// Requests a second that all principals of a domain may make together, and as many orders [default: no limit]
+    /// Requests a second that all principals of a domain may make together, and as many orders, and as many uses and refusals that gateways state [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) domain_rate: Option<u64>,
-    /// Take nothing new once a domain's store holds so much; what ends, stops or answers something still goes in [default: no limit]
+    /// Take nothing new once a domain's store and its log hold so much; what ends, stops or answers something still goes in [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) ledger_max: Option<u64>,
     /// How the log on standard error is written
@@ -75,7 +75,10 @@ pub(crate) struct Up {
 }
 
 fn also(text: &str) -> Result<(Host, PathBuf), String> {
-    let (host, dir) = text.split_once('=').ok_or("expected HOST=DIR, like b.example=/srv/b")?;
+    let split = text.split_once('=').filter(|(_, dir)| !dir.is_empty());
+    let expected =
+        "expected HOST=DIR, the name by which that domain is asked for and its folder, like bolt.localhost=/srv/bolt";
+    let (host, dir) = split.ok_or(expected)?;
     Ok((Host::parse(host).map_err(|error| error.to_string())?, dir.into()))
 }
 

@@ -1,6 +1,6 @@
 //! `writ erase` from the outside: nobody may at first, then what policy says, for good, and the evidence still verifies.
 
-use super::site::{Site, json, stderr, stdout};
+use super::site::{Site, json, stderr, stdout, wait};
 use serde_json::Value as Json;
 use std::fs;
 use writ_ledger::{Kept, Reader};
@@ -78,10 +78,19 @@ fn what_is_needed_or_not_there_is_refused_with_a_next_step() {
     assert_eq!(refused["code"], "still_needed", "{refused}");
     assert!(refused["why"].as_str().unwrap().contains("publish another set first"), "{refused}");
     assert!(refused["next"].is_string(), "{refused}");
-    // Genesis commits to nothing, and there is no such entry.
-    let nothing = site.writ(&["erase", "0"]);
-    assert_eq!(nothing.status.code(), Some(2), "{}", stderr(&nothing));
-    assert!(stderr(&nothing).contains("entry 0 commits to nothing"), "{}", stderr(&nothing));
+    // Nothing is behind genesis, nor behind what the node did by itself.
+    let text = [policy.as_str(), "--kind", "text"];
+    for (named, expected) in
+        [(&["0"][..], "entry 0 has no values behind it"), (&text, "has no text behind it, but policy")]
+    {
+        let nothing = site.writ(&[&["erase"], named].concat());
+        assert_eq!(nothing.status.code(), Some(2), "{}", stderr(&nothing));
+        assert!(stderr(&nothing).contains(expected), "{}", stderr(&nothing));
+    }
+    // A set of a folder that is in force no more goes without a word on which kind: nobody's request was ever behind it.
+    fs::write(site.path("acme/policy/erase.cedar"), everything.replace("erase\")", "all-erase\")")).unwrap();
+    wait("the other set to be in force", || site.status()["policy"]["epoch"] == 2);
+    assert_eq!(json(&site.writ(&["--json", "erase", &policy]))["target"], format!("1 value of entry {policy}"));
     assert_eq!(error(&site.writ(&["--json", "erase", "9999"]))["code"], "missing_writ");
     for wrong in [&["erase"][..], &["erase", "1", "--kind", "everything"], &["erase", "x"]] {
         assert_eq!(site.writ(wrong).status.code(), Some(2), "{wrong:?}");

@@ -283,3 +283,24 @@ fn what_whoever_asked_withdraws_does_not_run() {
     assert!(shown.contains(&format!("hold {index} withdrawn by User::")), "{shown}");
     assert_eq!(site.writ(&["withdraw", "0"]).status.code(), Some(2));
 }
+
+/// Whoever looks at what was erased is not sent for it.
+#[test]
+fn a_hold_whose_values_were_erased_says_so() {
+    let site = site();
+    let everything = "@id(\"erase\") permit (principal, action == Action::\"erase\", resource);";
+    fs::write(site.path("acme/policy/erase.cedar"), everything).unwrap();
+    wait("the policy to be in force", || site.status()["policy"]["epoch"] == 2);
+    let index = held(&site, "made").to_string();
+    let without = site.text("without.writ-bundle");
+    done(&site.writ(&["--json", "log", "bundle", &index, "-o", &without]));
+    let shown = stdout(&site.writ(&["holds", &index, "--bundle", &without]));
+    assert!(shown.contains("is not in the bundle; `writ log bundle --disclose`"), "{shown}");
+    done(&site.writ(&["--json", "withdraw", &index, "--as", "User::ada"]));
+    done(&site.writ(&["--json", "erase", &index, "--kind", "action", "--kind", "request", "--as", "User::ada"]));
+    let shown = stdout(&site.writ(&["holds", &index]));
+    assert!(shown.contains("action    not shown: it was erased"), "{shown}");
+    assert!(!shown.contains("where     not shown"), "its facts are there: {shown}");
+    let refused = answers(&site, "approve", index.parse().unwrap(), "User::grace");
+    assert!(stderr(&refused).contains("what would run was erased"), "{}", stderr(&refused));
+}

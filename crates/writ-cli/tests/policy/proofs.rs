@@ -1,7 +1,7 @@
 //! What only a solver sees is refused when a set is published, is recorded, and leaves the set in force as it was.
 
 use super::{digest_of, error, folder, forbid, history, in_force, publish, publish_accepting, signed_site};
-use crate::site::{Site, json, stdout};
+use crate::site::{Site, json, stderr, stdout};
 use serde_json::Value as Json;
 use std::fs;
 
@@ -63,6 +63,24 @@ fn a_wider_set_is_refused_with_a_request_that_shows_it_until_its_authors_accept_
     assert!(stdout(&looked).contains("`nothing` makes the set wider"), "{}", stdout(&looked));
     // Accepting another policy, or entities, is not accepting this one.
     refused(&site, "more", &["policy:date", "entities"], &wider[..2]);
+    // What is accepted by a wrong id is told before anything is signed.
+    for unknown in ["policy:nothign", "policy:nothing,guardrail:nothing"] {
+        let told = publish_accepting(&site, "more", unknown);
+        assert_eq!(told.status.code(), Some(2), "{unknown}");
+        assert!(error(&told)["error"].to_string().contains("nor the set in force has it"), "{}", error(&told));
+    }
+    // Each finding has a line.
+    folder(&site, "much", WIDER);
+    let entities = site.path("much/entities.json");
+    let mut known: Vec<Json> = serde_json::from_slice(&fs::read(&entities).unwrap()).unwrap();
+    known.push(serde_json::json!({ "uid": { "type": "Group", "id": "others" }, "attrs": {}, "parents": [] }));
+    fs::write(&entities, serde_json::to_vec(&known).unwrap()).unwrap();
+    let told = stderr(&site.writ(&["policy", "publish", "much", "--author", "a1.seed", "--author", "a2.seed"]));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "refused: gate_failed: the gate `no_wider` is not passed:", "{told}");
+    for part in ["  more.cedar:1:1: `nothing` makes the set wider", "  entities.json:1:1: entities or principals"] {
+        assert!(lines.iter().any(|line| line.starts_with(part)), "{told}");
+    }
     let published = json(&publish_accepting(&site, "more", "policy:nothing,policy:date,history:newly_permitted"));
     assert_eq!(published["epoch"], 3);
     assert_eq!(in_force(&site), (3, digest_of(&site, &site.path("more"))));
@@ -121,7 +139,7 @@ fn a_guardrail_stays_until_its_authors_let_it_go() {
     // The same name for something else is another guardrail; another file or annotation is not.
     folder(&site, "smaller", "");
     never(&no_preload.replace("contains(\"LD_PRELOAD\")", "contains(\"LD_PRELOAD\") && context.depth > 0"), "smaller");
-    refused(&site, "smaller", &["guardrail:other"], &gone);
+    refused(&site, "smaller", &["entities"], &gone);
     folder(&site, "annotated", &forbid("deploy"));
     never(&format!("@description(\"for good\")\n{no_preload}"), "annotated");
     json(&publish(&site, "annotated"));
@@ -210,7 +228,7 @@ fn a_node_that_could_publish_nothing_says_so_before_anybody_tries() {
         site.start_with(&["--solver", program]);
         crate::site::wait("the node to look for it", || site.status()["cannot_publish"].is_string());
         let told = site.status()["cannot_publish"].as_str().unwrap().to_owned();
-        assert!(told.contains(why), "{told}");
+        assert!(told.contains(why) && told.contains("or say where it is (--solver, WRIT_SOLVER"), "{told}");
         let status = stdout(&site.writ(&["status"]));
         assert!(status.contains(&format!("publishing  NOT possible: {told}")), "{status}");
         let doctor = site.writ(&["doctor"]);

@@ -158,3 +158,34 @@ fn the_whole_schema_is_printed_for_editors() {
     let text = stdout(&whole);
     assert!(text.contains("action exec appliesTo") && text.contains("entity Service;"), "{text}");
 }
+
+/// Somebody at a terminal sees colours, unless they want none; nobody else does.
+#[test]
+fn differences_and_fixtures_have_colours_at_a_terminal_alone() {
+    let site = Site::new();
+    assert_eq!(site.writ(&["policy", "new", "other"]).status.code(), Some(0));
+    fs::write(site.path("other/more.cedar"), "@id(\"more\") forbid (principal, action, resource);\n").unwrap();
+    let terminal = "import pty, sys; pty.spawn(sys.argv[1:])";
+    let shown = |arguments: &[&str], no_color: &str| {
+        let mut python = site.command::<&str>(&[]);
+        let envs: Vec<_> =
+            python.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        python = std::process::Command::new("python3");
+        python.env_clear().envs(envs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        python.env("TERM", "xterm").env("NO_COLOR", no_color).current_dir(site.home.path());
+        python.args(["-c", terminal, env!("CARGO_BIN_EXE_writ")]).args(arguments);
+        stdout(&python.stdin(std::process::Stdio::null()).output().unwrap())
+    };
+    assert_eq!(site.writ(&["policy", "new", "first"]).status.code(), Some(0));
+    for (arguments, painted) in [
+        (&["policy", "diff", "acme/policy", "other"][..], "\x1b[32m+ @id(\"more\")"),
+        (&["policy", "test", "other"], "\x1b[31mFAIL\x1b[0m"),
+        (&["policy", "test", "first"], "\x1b[32mok  \x1b[0m"),
+    ] {
+        let found = shown(arguments, "");
+        assert!(found.contains(painted), "{found}");
+        let plain = shown(arguments, "1");
+        assert!(!plain.contains('\x1b') && plain.lines().count() == found.lines().count(), "{plain}");
+        assert!(!stdout(&site.writ(arguments)).contains('\x1b'));
+    }
+}

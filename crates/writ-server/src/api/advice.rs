@@ -45,12 +45,14 @@ pub(crate) fn status_of_protocol(status: StatusCode) -> StatusCode {
     }
 }
 
-/// Where the operations are, at the name by which this was asked.
+/// Where the operations are, at the name to which the connection was made: whoever is told a base looks for decisions there.
 pub(crate) fn metadata(exchange: &Exchange) -> Reply {
-    let named = exchange.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let Some(host) = named.and_then(|named| named.parse::<Host>().ok()).filter(|host| !host.as_str().contains('@'))
-    else {
-        return refused(&Refusal::malformed("expected a `Host`, which is whose configuration this is"), false);
+    let mut named = exchange.headers.get_all(HOST).iter();
+    let (first, another) = (named.next().and_then(|host| host.to_str().ok()), named.next());
+    let host = first.filter(|_| another.is_none()).and_then(|named| named.parse::<Host>().ok());
+    let Some(host) = host.filter(|host| !host.as_str().contains('@') && exchange.peer.was_made_to(host)) else {
+        let why = "expected one `Host`, the name to which the connection was made: it is whose configuration this is";
+        return refused(&Refusal::malformed(why), false);
     };
     let scheme = if exchange.peer.is_encrypted() { "https" } else { "http" };
     let base = format!("{scheme}://{host}");

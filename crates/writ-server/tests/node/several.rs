@@ -73,6 +73,7 @@ fn hosted(
         ready: Box::new(move || {
             if is_ready { Ok(()) } else { Err(Refusal::new(Code::LedgerUnavailable, "the secret disk of b is full")) }
         }),
+        room: Box::new(|| Ok(())),
         turned_away: Box::new(move |code| counting.lock().unwrap().push(code)),
         metrics: Arc::new(Node::metrics(ROUTES)),
         log: log.of(name),

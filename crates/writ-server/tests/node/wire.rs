@@ -168,6 +168,7 @@ pub(crate) fn serve_with(kept: &Kept, limits: NodeLimits, tls: Option<TlsConfig>
         routes: ROUTES,
         handler: Handler::new(move |exchange| answering.clone().answer(exchange)),
         ready: Box::new(|| Err(Refusal::new(Code::LedgerUnavailable, "not yet"))),
+        room: Box::new(|| Ok(())),
         turned_away: Box::new(move |code| counting.lock().unwrap().push(code)),
         metrics: Arc::new(Node::metrics(ROUTES)),
         log: Log::new(LogFormat::Json, lines.clone()).unwrap(),

@@ -2,9 +2,9 @@
 
 use crate::answers::{denied, done, permitted, turned_away};
 use writ_authority::{Caller, Outcome, Received, retell};
-use writ_ledger::{Draft, Kept, Proposal, Reader};
+use writ_ledger::{Draft, Kept, Proposal, Reader, Receipt};
 use writ_protocol::action::{Command, CommitmentKind};
-use writ_protocol::entry::{Ascending, Erased, Erasure, ErasureFields};
+use writ_protocol::entry::{Ascending, AssertedPrincipal, Erased, Erasure, ErasureFields, Grant, Target};
 use writ_protocol::statement::{Claim, Ending, Request};
 use writ_protocol::{Body, Code, ExecutionId};
 use writ_testing::governed::{GovernedDomain, PolicyFiles, wait};
@@ -174,6 +174,45 @@ fn a_writ_that_nobody_has_used_is_needed_until_its_window_ends() {
     denied(&domain, domain.orders("alice", command()), Code::StillNeeded);
     domain.clock.pass(1);
     done(&domain, domain.orders("alice", command()));
+}
+
+/// A revocation is for good, and a start under what is revoked is refused: then nothing of it begins any more.
+#[test]
+fn what_was_revoked_before_it_began_is_not_needed() {
+    let mut domain = domain();
+    let granted = || permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    let order = |grant: &Grant, index| {
+        let held = values(&Body::Grant(grant.clone()), index, &[CommitmentKind::Action, CommitmentKind::Request]);
+        domain.orders("alice", erase(&held))
+    };
+    let (unused, grant) = granted();
+    denied(&domain, order(&grant, unused.index), Code::StillNeeded);
+    domain.revoke(Target::Writ(unused.hash()));
+    done(&domain, order(&grant, unused.index));
+    // Spent, and not begun.
+    let (spent, of_spent) = granted();
+    let begun = |writ: &Receipt, grant: &Grant, number| {
+        let execution = ExecutionId::new(domain.clock.now_ms(), [number; 10]);
+        let (index, usage) = (writ.index.get(), grant.uses);
+        domain.states(0, Claim::Spent { writ: writ.hash(), index, execution, usage }).unwrap();
+        let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
+        let start = Claim::Started { writ: writ.hash(), execution, action, surroundings };
+        (execution, start)
+    };
+    let (_, start) = begun(&spent, &of_spent, 1);
+    denied(&domain, order(&of_spent, spent.index), Code::StillNeeded);
+    // One that runs counts, whatever is revoked.
+    let (running, of_running) = granted();
+    let (execution, started) = begun(&running, &of_running, 2);
+    domain.states(0, started).unwrap();
+    let builder = AssertedPrincipal { kind: grant.principal.kind.clone(), id: grant.principal.id.clone() };
+    domain.revoke(Target::Principal(builder));
+    done(&domain, order(&of_spent, spent.index));
+    assert_eq!(domain.states(0, start).unwrap_err().code(), Code::Revoked, "it cannot begin any more");
+    denied(&domain, order(&of_running, running.index), Code::StillNeeded);
+    domain.states(0, Claim::Ended { writ: running.hash(), execution, result: Ending::Exited(0) }).unwrap();
+    done(&domain, order(&of_running, running.index));
+    assert!(domain.judged().is_clean());
 }
 
 #[test]

@@ -113,6 +113,40 @@ fn a_ledger_grows_to_its_bound_and_by_one_entry_at_most() {
     assert!(domain.judged().is_clean());
 }
 
+/// A reader in the middle of something keeps the log, which then grows beside a store that hardly does.
+#[test]
+fn a_log_that_somebody_reads_counts_and_is_emptied_once_they_have_gone() {
+    let mut domain = domain();
+    domain.open(&policies(&domain.members));
+    let bytes_max = domain.authority().published().bytes + 1024 * 1024;
+    domain.bytes_max = Some(bytes_max);
+    domain.open(&policies(&domain.members));
+    let reading = rusqlite::Connection::open(&domain.place.store).unwrap();
+    reading.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    let ask = || domain.asks("builder", &domain.asked_to_build());
+    let refused = (0..10_000).find_map(|_| match ask() {
+        Answer::Permit(_) => None,
+        other => Some(other),
+    });
+    let Some(Answer::TurnedAway(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.code(), Code::LedgerUnavailable);
+    assert_eq!(domain.authority().published().has_room(), Err(refusal));
+    let bytes = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
+    let log = domain.place.store.with_extension("db-wal");
+    let found = bytes(&domain.place.store) + bytes(&log);
+    assert!(found < bytes_max + 256 * 1024, "{found} of {bytes_max}");
+    assert!(bytes(&domain.place.store) < bytes_max / 2, "the store alone is not full");
+    // Whoever waits for it to be ready need not ask anything.
+    drop(reading);
+    let begun = std::time::Instant::now();
+    while domain.authority().published().has_room().is_err() {
+        assert!(begun.elapsed().as_secs() < 120, "it is never emptied");
+        std::thread::yield_now();
+    }
+    permitted(&domain, ask());
+    assert!(domain.judged().is_clean());
+}
+
 #[test]
 fn a_full_ledger_opens_and_not_with_another_policy() {
     let mut domain = domain();
@@ -160,5 +194,43 @@ fn all_principals_of_a_domain_ask_so_often_together_and_a_halt_still_gets_in() {
     turned_away(&domain, || domain.orders("alice", Command::Halt), Code::RateLimited);
     domain.clock.pass(1_000);
     denied(&domain, ask(&domain.asked_to_build()), Code::Halted);
+    assert!(domain.judged().is_clean());
+}
+
+/// What a gateway begins or turns away counts, and what has begun is never lost by it.
+#[test]
+fn gateways_begin_so_often_together_and_what_has_begun_goes_on_the_record() {
+    let mut domain = domain();
+    let (execution, asked) = admitted(&domain, "/usr/bin/make");
+    let (own, _) = permitted(&domain, domain.asks("builder", &asked));
+    let (writ, grant) = permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    domain.rate_together = Some(Rate { per_second: 1, burst: 2 });
+    domain.open(&policies(&domain.members));
+    let refused = || domain.states(0, Claim::Refused { code: Code::Expired, writ: None, action: None });
+    // Whoever forges one takes nothing of it.
+    let mut forged = domain.statement(0, Claim::Refused { code: Code::Expired, writ: None, action: None });
+    *forged.last_mut().unwrap() ^= 1;
+    for _ in 0..3 {
+        let answer =
+            writ_testing::governed::wait(domain.authority().state(&writ_authority::Caller::Remote, &forged, None));
+        assert_ne!(answer.unwrap_err().code(), Code::RateLimited);
+    }
+    refused().unwrap();
+    refused().unwrap();
+    let size = domain.size();
+    assert_eq!(refused().unwrap_err().code(), Code::RateLimited);
+    let (another, usage) = (domain.domain.execution_id(), grant.uses);
+    let spent = || Claim::Spent { writ: writ.hash(), index: writ.index.get(), execution: another, usage };
+    assert_eq!(domain.states(0, spent()).unwrap_err().code(), Code::RateLimited);
+    assert_eq!(domain.size(), size, "and nothing of it is recorded");
+    // What was admitted starts, says what it carries, and ends; requests and orders have their own.
+    started(&domain, &own, execution);
+    let labels = Ascending::new([Label::new("secret-read").unwrap()]);
+    domain.states(0, Claim::Labelled { writ: own.hash(), execution, labels }).unwrap();
+    domain.states(0, Claim::Ended { writ: own.hash(), execution, result: Ending::Exited(0) }).unwrap();
+    permitted(&domain, domain.asks("tester", &domain.asked_to_build()));
+    domain.clock.pass(1_000);
+    domain.states(0, spent()).unwrap();
+    done(&domain, domain.orders("alice", Command::Halt));
     assert!(domain.judged().is_clean());
 }

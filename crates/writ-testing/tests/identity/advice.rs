@@ -444,10 +444,43 @@ fn certification_discovery() {
     ] {
         assert_eq!(found[name], format!("{base}{path}"));
     }
-    for host in ["a b", "user@localhost", "localhost/x"] {
+    // Nor does it say what a request makes up: the handshake has named localhost.
+    for host in ["a b", "user@localhost", "localhost/x", "pdp.example", "127.0.0.1", "localhost\r\nHost: localhost"] {
         let odd = get.replace("localhost:7777", host);
         assert_eq!(pdp.send(&odd, None).status, 400, "{host}");
     }
+    pdp.ends_clean();
+}
+
+/// Whoever may ask learns what is wrong with a question, and not what the domain has of whom it names.
+#[test]
+fn a_reason_tells_nothing_of_what_is_in_the_set() {
+    let pdp = Pdp::certified();
+    let reason = |subject: Value, resource: Value| {
+        let answer = pdp.ok("/access/v1/evaluation", &asked(subject, verb("read"), resource));
+        assert_eq!((&answer["decision"], &answer["context"]["code"]), (&json!(false), &json!("evaluation_error")));
+        answer["context"]["reason"].as_str().unwrap().to_owned()
+    };
+    let with = |mut party: Value, properties: Value| {
+        party["properties"] = properties;
+        party
+    };
+    let nobody = reason(user("nobody"), record("record-1"));
+    let told = [
+        reason(user("alice"), record("record-7")),
+        reason(with(user("bob"), json!({ "role": "clerk" })), record("record-1")),
+        reason(with(user("alice"), json!({ "role": 7 })), record("record-1")),
+        reason(user("alice"), with(record("record-1"), json!({ "status": "archived" }))),
+    ];
+    for one in &told {
+        assert_eq!(one, &nobody);
+    }
+    for secret in ["nobody", "alice", "role", "status", "record-7", "entity"] {
+        assert!(!nobody.contains(secret), "{nobody}");
+    }
+    // What is wrong with the question itself is said.
+    let answer = pdp.ok("/access/v1/evaluation", &asked(user("alice"), verb("fly"), record("record-1")));
+    assert!(answer["context"]["reason"].as_str().unwrap().contains("`fly` is no action"), "{answer}");
     pdp.ends_clean();
 }
 
