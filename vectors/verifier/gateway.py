@@ -1,7 +1,7 @@
 """spec/ledger.md, rule 4, of gateways: enrolments, and in whose name an enrolled gateway asks."""
 
 from .keys import fingerprint
-from .refusals import Refused
+from .refusals import Refused, malformed
 from .state import State, who
 
 
@@ -15,6 +15,9 @@ def of_key(state: State, key: bytes | None) -> str | None:
 
 def judge_enrolment(state: State, body: dict) -> None:
     """A key speaks for one gateway, and each epoch follows the one before it."""
+    judge_orderer(body["by"])
+    if any(one["type"] == "Gateway" for one in body["asserts"]):
+        raise malformed("a gateway that may name a gateway")
     if ("gateway", body["gateway"]) in state.revocations:
         raise Refused("revoked", "a gateway of a revoked name")
     if ("key", fingerprint(body["key"])) in state.revocations:
@@ -54,3 +57,16 @@ def judge_own(state: State, principal: dict, audience: dict) -> None:
     gateway = speaks(state, principal)
     if gateway is not None and audience.get("gateway") != gateway:
         raise Refused("wrong_audience", "a gateway asks in another's name for what it does not execute itself")
+
+
+def judge_denied(state: State, principal: dict) -> None:
+    """A denial is to whom the gateway has named, or to itself."""
+    gateway = speaks(state, principal)
+    if gateway is not None and principal["type"] == "Gateway" and principal["id"] != gateway:
+        raise Refused("identity_mismatch", "a denial to another gateway than has asked")
+
+
+def judge_orderer(by: dict) -> None:
+    """An order is its giver's own word."""
+    if by["auth"] == "gateway":
+        raise Refused("identity_mismatch", "a gateway gives no orders in another's name")

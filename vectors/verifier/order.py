@@ -190,7 +190,7 @@ def accept_hold(state: State, at: Recorded) -> None:
 
 def accept_denial(state: State, at: Recorded) -> None:
     """Rule 4: a denial may end a hold; a mandate that it names is there, and whoever asked is a gateway where it says so."""
-    gateway.speaks(state, at.entry.body["principal"])
+    gateway.judge_denied(state, at.entry.body["principal"])
     if "mandate" in at.entry.body["cause"]:
         mandate.chain(state, at.entry.body["cause"]["mandate"])
     if "hold" in at.entry.body:
@@ -400,8 +400,7 @@ def judge_order(state: State, body: dict) -> None:
         raise malformed("an order whose action is of another kind")
     if distrusted_at(state, body["by"]) is not None:
         raise Refused("revoked", "who orders it is revoked")
-    if body["by"]["auth"] == "gateway":
-        raise Refused("identity_mismatch", "a gateway gives no orders in another's name")
+    gateway.judge_orderer(body["by"])
     judge_policy(state, body["policy"])
 
 
@@ -451,6 +450,7 @@ def accept_revocation(state: State, at: Recorded) -> None:
 def accept_policy(state: State, at: Recorded) -> None:
     """Rule 4: the epoch follows that in force, and the set is not revoked."""
     body = at.entry.body
+    gateway.judge_orderer(body["by"])
     if body["epoch"] != (state.policy["epoch"] if state.policy else 0) + 1:
         raise Refused("policy_stale", "the epoch of a policy set does not follow that in force")
     if ("policy", body["set"]) in state.revocations:

@@ -201,6 +201,9 @@ impl Authority {
     /// Records what a gateway says. A `started` that names its watcher makes what descends from it known as that execution.
     pub async fn state(&self, caller: &Caller<'_>, statement: &[u8], watcher: Option<u32>) -> Result<Receipt, Refusal> {
         let claim = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.ledger.origin()));
+        if let (Caller::Local(local), Some(_), Ok(claims)) = (caller, watcher, &claim) {
+            self.may_begin_trees(local, &claims.gateway)?;
+        }
         let claim = claim.map(|claims| claims.claim);
         let is_counted = claim.as_ref().is_ok_and(may_be_kept_out);
         if is_counted {
@@ -219,6 +222,22 @@ impl Authority {
             self.begin_tree(local, watcher, execution)?;
         }
         Ok(receipt)
+    }
+
+    /// What descends from a watcher is taken for its execution. So one is named by the slots of this machine alone, which whoever starts the node
+    /// has made, and by nothing that is governed itself.
+    fn may_begin_trees(&self, caller: &Local<'_>, gateway: &Name) -> Result<(), Refusal> {
+        if self.trees.of(caller)?.is_some() {
+            return Err(Refusal::new(Code::LineageBroken, "nothing inside a governed execution starts another"));
+        }
+        let control = self.ledger.published().control;
+        if control.gateway(gateway).is_some_and(|known| known.by_order) {
+            let why = format!(
+                "gateway `{gateway}` is of another machine; on the node's own, `writ up --slots` makes gateways"
+            );
+            return Err(Refusal::new(Code::UnknownAuthority, why));
+        }
+        Ok(())
     }
 
     fn begin_tree(&self, gateway: &Local<'_>, watcher: u32, execution: ExecutionId) -> Result<(), Refusal> {

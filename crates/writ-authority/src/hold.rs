@@ -167,13 +167,14 @@ impl Authority {
         })
     }
 
-    /// Whether a request is for the surroundings and with the labels that were decided on, and for that gateway or another slot of its
-    /// machine: one that is in the same groups.
+    /// Whether a request is for the surroundings and with the labels that were decided on, and for that gateway, or for another slot of the
+    /// node's own machine as that was: one that is in the same groups.
     fn is_there(&self, facts: &Facts, case: &Case<'_>, ask: &Authorize) -> Result<bool, AuthorityError> {
         let now = self.facts(case, ask.gateway(), &ask.surroundings)?;
         let control = self.ledger.published().control;
         let groups = |gateway: &Option<Name>| {
-            gateway.as_ref().and_then(|name| control.gateway(name)).map(|known| known.groups.clone())
+            let known = gateway.as_ref().and_then(|name| control.gateway(name));
+            known.filter(|known| !known.by_order).map(|known| known.groups.clone())
         };
         let slots = groups(&facts.gateway).filter(|groups| !groups.is_empty());
         let gateway = facts.gateway == now.gateway || slots.is_some() && slots == groups(&now.gateway);

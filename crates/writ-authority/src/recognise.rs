@@ -6,7 +6,7 @@ use crate::policies::ActiveSet;
 use crate::token::Token;
 use crate::trees::Governed;
 use std::os::unix::fs::MetadataExt;
-use writ_protocol::entry::{AssertedPrincipal, Audience, Principal, PrincipalRef};
+use writ_protocol::entry::{AssertedPrincipal, Audience, Principal, PrincipalRef, Target};
 use writ_protocol::order::{Carrier, ControlState, GatewayRecord};
 use writ_protocol::statement::{Ask, Authorize, Request, SignedRequest, Validity};
 use writ_protocol::{Code, Ed25519Key, Fingerprint, Label, Name, Refusal};
@@ -55,6 +55,10 @@ pub(crate) struct Asker {
     pub(crate) governed: Option<Governed>,
     /// Whose labels whatever it asks for inherits; nothing for a process of this machine that descends from no execution.
     pub(crate) inherits: Option<Carrier>,
+    /// Whose rate it takes, if not their own: a key that is revoked is whoever's has it.
+    pub(crate) rated: Option<AssertedPrincipal>,
+    /// The gateway that speaks for them, if one does.
+    pub(crate) through: Option<AssertedPrincipal>,
     /// They are known, and yet may not ask this: recorded as a denial.
     pub(crate) fault: Option<Refusal>,
 }
@@ -97,7 +101,13 @@ impl Authority {
     pub(crate) async fn heard(&self, caller: &Caller<'_>, received: Received<'_>) -> Result<(Asker, Request), Refusal> {
         let (asker, request) = self.recognise(caller, received).await?;
         let (bytes, now_ms) = (received.bytes().len(), self.now_ms());
-        self.rates.take(&asker.name(), bytes, now_ms)?;
+        let rated = asker.rated.clone().unwrap_or_else(|| asker.name());
+        self.rates.take(&rated, bytes, now_ms).inspect_err(|_| {
+            // A gateway that goes on asking for whom it may not any more is soon refused before its signature is verified.
+            if let Some(gateway) = &asker.through {
+                self.rates.take(gateway, bytes, now_ms).ok();
+            }
+        })?;
         let together = if matches!(request.ask, Ask::Order) { &self.ordered_together } else { &self.asked_together };
         together.take(bytes, now_ms)?;
         Ok((asker, request))
@@ -183,11 +193,13 @@ impl Authority {
         let Some((name, key)) = whose(&self.policies.active(), &fingerprint) else {
             return self.by_gateway(bytes, &signed, &fingerprint).await;
         };
-        self.rates.judge(&name, self.now_ms())?;
+        let is_revoked = self.ledger.published().control.revoked(&Target::Key(fingerprint)).is_some();
+        let rated = if is_revoked { Some(bucket_of(&fingerprint)?) } else { None };
+        self.rates.judge(rated.as_ref().unwrap_or(&name), self.now_ms())?;
         let request = self.verified(bytes, &signed, key).await?;
         // Another set may be in force by now.
         let (name, key) = whose(&self.policies.active(), &fingerprint).ok_or_else(|| nobodys(&fingerprint))?;
-        Ok((known(&name, Proof::Signature, Some(&key))?, request))
+        Ok((Asker { rated, ..known(&name, Proof::Signature, Some(&key))? }, request))
     }
 
     /// Somebody in whose name a gateway asks. For whom it may ask, and that it executes itself what it is granted, are rules of order; whom it may
@@ -206,7 +218,15 @@ impl Authority {
         let request = self.verified(bytes, signed, key).await?;
         // It may have been renewed meanwhile.
         let (gateway, record) = speaker()?;
+        let targets = [Target::Gateway(gateway.clone()), Target::Key(*fingerprint)];
+        let control = self.ledger.published().control;
+        let revoked = targets.iter().filter_map(|target| control.revoked(target)).min();
+        let through = Some(itself.clone());
         let asker = match named(&request) {
+            _ if let Some(at) = revoked => {
+                let fault = Some(Refusal::new(Code::Revoked, format!("gateway `{gateway}` is revoked by entry {at}")));
+                Asker { fault, ..known(&itself, Proof::Gateway, record.key())? }
+            }
             Some(name) if record.asserts.contains(&name) => {
                 let own = match &request.ask {
                     Ask::Authorize(Authorize { audience: Audience::Gateway { gateway: named, .. }, .. }) => {
@@ -217,7 +237,7 @@ impl Authority {
                 };
                 let why = "asks in another's name, and may do so for what it executes itself";
                 let fault = (!own).then(|| Refusal::new(Code::WrongAudience, format!("gateway `{gateway}` {why}")));
-                Asker { fault, ..known(&name, Proof::Gateway, record.key())? }
+                Asker { fault, through, ..known(&name, Proof::Gateway, record.key())? }
             }
             found => {
                 let why = match found {
@@ -359,6 +379,11 @@ fn speaker(control: &ControlState, fingerprint: &Fingerprint) -> Option<(Name, G
     is_current.then(|| (gateway.clone(), record.clone()))
 }
 
+/// Whoever has a key that is revoked: what they ask is refused, and takes nothing of what its owner may ask by another.
+fn bucket_of(fingerprint: &Fingerprint) -> Result<AssertedPrincipal, Refusal> {
+    Ok(AssertedPrincipal { kind: Name::new("Key")?, id: Name::new(fingerprint.to_string())? })
+}
+
 fn nobodys(fingerprint: &Fingerprint) -> Refusal {
     unauthenticated(format!("{fingerprint} is the key of no principal in principals.json"))
 }
@@ -403,5 +428,5 @@ fn known(name: &AssertedPrincipal, proof: Proof, key: Option<&Ed25519Key>) -> Re
         auth: Label::new(proof.as_str())?,
         kind: name.kind.clone(),
     };
-    Ok(Asker { principal, proof, governed: None, inherits: None, fault: None })
+    Ok(Asker { principal, proof, governed: None, inherits: None, rated: None, through: None, fault: None })
 }

@@ -10,7 +10,7 @@ use crate::render::{bytes_from_hex, counted, hex, quoted};
 use crate::who::{connect, principal};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use writ_protocol::action::{Command as Ordered, Enrolled};
 use writ_protocol::entry::{Ascending, Positive};
@@ -51,6 +51,9 @@ struct New {
     place: Place,
     /// Its name, such as process/build-7
     name: String,
+    /// Make another key in the place of the one that is there, to renew its enrolment
+    #[arg(long)]
+    renew: bool,
 }
 
 #[derive(ClapArgs)]
@@ -104,6 +107,10 @@ fn make(args: &New, as_json: bool) -> Result<(), CliError> {
     };
     let word = args.name.strip_prefix("process/").filter(|word| is_word(word)).ok_or_else(unfit)?;
     let seed = slots.join(format!("{word}.seed"));
+    if args.renew {
+        // Nothing runs with it any more once its enrolment is renewed; until then nothing runs with the new one.
+        fs::rename(&seed, seed.with_extension("set-aside")).map_err(CliError::file(&seed))?;
+    }
     must_be_new(&seed)?;
     DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(&slots).map_err(CliError::file(&slots))?;
     let key = SigningKey::from_seed(Algorithm::Ed25519, &write_secret(&seed)?);
@@ -114,7 +121,11 @@ fn make(args: &New, as_json: bool) -> Result<(), CliError> {
     line(format_args!("{}: a new gateway slot", args.name))?;
     line(format_args!("  seed        {}   for its owner alone", quoted(&seed)))?;
     line(format_args!("  public key  {public}"))?;
-    line(format_args!("\nhave it enrolled, by whoever policy lets:\n  writ gateway enrol {} {public}", args.name))
+    let renew = if args.renew { " --renew" } else { "" };
+    line(format_args!(
+        "\nhave it enrolled, by whoever policy lets:\n  writ gateway enrol {} {public}{renew}",
+        args.name
+    ))
 }
 
 /// What a file and the last part of a gateway's name can both be.

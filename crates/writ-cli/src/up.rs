@@ -1,20 +1,21 @@
 //! `writ up`: a node for one domain or several, with this machine's gateway slots.
 
 pub(crate) mod args;
+mod slots;
 
 use crate::beside::{must_be_apart, note, nothing_runs_that_sees_more};
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::keys::{SECRET_FOLDER, must_be_secret, read_key, write_secret};
+use crate::keys::must_be_secret;
 use crate::render::counted;
 use crate::time::now_ms;
 use args::{LogStyle, Up};
 use serde_json::{Map, Value, json};
+use slots::Slots;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use writ_protocol::{Ed25519Key, Key, Name};
+use writ_protocol::Name;
 use writ_server::{
     AuthorityNode, ClientCertificates, ClientTrust, DOMAINS_MAX, Governed, HoldsWebhook, Host, KeyFetcher, Level,
     LocalSocket, Log, LogFormat, Network, NodeSetting, PreparedNode, Quota, Rate, Said, ServeError, TlsConfig,
@@ -186,8 +187,9 @@ impl Ready {
     fn begin(self, args: &Up) -> Result<Opened, CliError> {
         let Self { place, node, named } = self;
         let node = node.begin().map_err(|error| CliError::Failed(format!("{named}{error}")))?;
-        let enrolled = enrol_slots(&node, &place.domain.slots(), args.slots)?;
-        Ok(Opened { place, node: Arc::new(node), enrolled })
+        let slots = Slots::of(&node, &place.domain.slots(), args.slots);
+        let slots = slots.map_err(|error| CliError::Failed(format!("{named}{error}")))?;
+        Ok(Opened { place, node: Arc::new(node), slots })
     }
 }
 
@@ -195,7 +197,7 @@ impl Ready {
 struct Opened {
     place: Place,
     node: Arc<AuthorityNode>,
-    enrolled: u16,
+    slots: Slots,
 }
 
 impl Opened {
@@ -212,7 +214,8 @@ impl Opened {
             ("policy_epoch", json!(policy.epoch.get())),
             ("policies", json!(policy.set.len())),
             ("slots", json!(slots)),
-            ("enrolled", json!(self.enrolled)),
+            ("enrolled", json!(self.slots.enrolled)),
+            ("set_aside", json!(self.slots.set_aside)),
         ];
         shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -249,32 +252,6 @@ fn must_fit(socket: &Path) -> Result<(), CliError> {
         path.display(),
         counted(excess as u64, "byte", "bytes")
     )))
-}
-
-/// Every slot has a key that is enrolled. One that is not, because it is new or was replaced, is enrolled now, in a new epoch.
-fn enrol_slots(node: &AuthorityNode, folder: &Path, slots: u16) -> Result<u16, CliError> {
-    match std::fs::DirBuilder::new().mode(SECRET_FOLDER).create(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(CliError::file(folder)(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let group = named("process")?;
-    let mut enrolled = 0;
-    for number in 1..=slots {
-        let stem = format!("{number:02}");
-        let path: PathBuf = folder.join(format!("{stem}.seed"));
-        if !path.exists() {
-            write_secret(&path)?;
-        }
-        let key = read_key(&path)?;
-        let key =
-            Ed25519Key::new(Key::from(key.verifying_key())).map_err(|error| CliError::Failed(error.to_string()))?;
-        let gateway = named(&format!("process/{stem}"))?;
-        if !node.knows_gateway(&gateway, &key) {
-            node.enrol(&gateway, key, vec![group.clone()]).map_err(|error| CliError::Failed(error.to_string()))?;
-            enrolled += 1;
-        }
-    }
-    Ok(enrolled)
 }
 
 fn named(text: &str) -> Result<Name, CliError> {
@@ -320,12 +297,11 @@ fn told(opened: &[Opened], address: Option<SocketAddr>, slots: u16, as_json: boo
     let listening = address.map_or_else(String::new, |address| format!(" and {address}"));
     line(format_args!("up: {}", own.text()))?;
     line(format_args!("  listening   {}{listening}", own.place.socket.display()))?;
-    let enrolled = own.enrolled;
-    line(format_args!("  gateways    {}, {enrolled} newly enrolled", counted(slots.into(), "slot", "slots")))?;
+    line(format_args!("  gateways    {}, {}", counted(slots.into(), "slot", "slots"), own.slots))?;
     for one in others {
         let host = one.place.host.as_ref().map_or_else(String::new, |host| format!(" for {host}"));
         line(format_args!("  also        {}{host}: {}", one.place.origin, one.text()))?;
-        line(format_args!("              {}, {} newly enrolled", one.place.socket.display(), one.enrolled))?;
+        line(format_args!("              {}, {}", one.place.socket.display(), one.slots))?;
     }
     line("  stop        Ctrl-C")
 }

@@ -77,6 +77,11 @@ impl Endpoint {
         Self::at(Place::Unix(path.to_owned()))
     }
 
+    /// Whether it is a socket of this machine, so that the node knows the process that connects.
+    pub fn is_socket(&self) -> bool {
+        matches!(self.place, Place::Unix(_))
+    }
+
     fn at(place: Place) -> Self {
         let (owners, timeouts) = (default_owners(), Timeouts::STANDARD);
         Self { place, ca: None, certificate: None, token: None, owners, timeouts }

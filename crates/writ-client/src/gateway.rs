@@ -10,6 +10,12 @@ pub struct GatewayPlace {
     pub epoch: u64,
     /// The sequence number of its last statement.
     pub last_seq: u64,
+    /// The fingerprint of its key.
+    pub key: String,
+    /// Whether it, or this key, is revoked.
+    pub is_revoked: bool,
+    /// Whether an order has enrolled it, as one of another machine.
+    pub by_order: bool,
     /// Its executions that have begun and not ended.
     pub open: Vec<OpenExecution>,
 }
@@ -28,7 +34,9 @@ impl GatewayPlace {
         let mut fields = Fields::read(bytes)?;
         let (epoch, last_seq) = (fields.number("epoch")?, fields.number("last_seq")?);
         let open = fields.array("open")?.into_iter().map(OpenExecution::of).collect::<Result<_, _>>()?;
-        Ok(Self { epoch, last_seq, open })
+        let (key, is_revoked) = (fields.text("key")?, fields.boolean("revoked")?);
+        let by_order = fields.boolean("by_order")?;
+        Ok(Self { epoch, last_seq, key, is_revoked, by_order, open })
     }
 }
 

@@ -169,8 +169,9 @@ fn what_is_there_is_read() {
     let hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let page = format!(r#"{{"bundle":"AQI=","consistency":["{hash}","{hash}"],"size":9}}"#);
     let (execution, writ) = (format!("exec_{}", "01".repeat(16)), "02".repeat(32));
-    let gateway =
-        format!(r#"{{"epoch":2,"last_seq":8,"groups":[],"open":[{{"execution":"{execution}","writ":"{writ}"}}]}}"#);
+    let gateway = format!(
+        r#"{{"epoch":2,"last_seq":8,"groups":[],"key":"key_07","revoked":false,"by_order":true,"open":[{{"execution":"{execution}","writ":"{writ}"}}]}}"#
+    );
     let node = local(vec![vec![
         Step::Say(answer(200, &page)),
         Step::Say(answer(200, &gateway)),
@@ -183,7 +184,8 @@ fn what_is_there_is_read() {
     let read = client.control(Some(5)).unwrap();
     assert_eq!((read.bundle.as_slice(), read.size, read.consistency.hashes().len()), (&[1, 2][..], 9, 2));
     let open = OpenExecution { execution: ExecutionId::from_bytes([1; 16]), writ: Hash::from_bytes([2; 32]) };
-    let place = GatewayPlace { epoch: 2, last_seq: 8, open: vec![open] };
+    let key = "key_07".to_owned();
+    let place = GatewayPlace { epoch: 2, last_seq: 8, key, is_revoked: false, by_order: true, open: vec![open] };
     assert_eq!(client.gateway("edge/1").unwrap(), place);
     assert_eq!(client.bundle(7, true).unwrap().as_ref(), b"\x01bundle");
     assert_eq!(client.status().unwrap()["size"], 1);

@@ -1,7 +1,7 @@
 //! A gateway's side of talking to its node: it signs what it says, counts it, and believes what is proved.
 
 use crate::slot::Slot;
-use writ_client::blocking::{Asking, Client};
+use writ_client::blocking::Client;
 use writ_client::{ClientError, GatewayPlace, OpenExecution, Recorded, StateAnswer};
 use writ_enforcer::{Enforcer, Identity};
 use writ_protocol::entry::Positive;
@@ -35,10 +35,10 @@ impl Voice {
         origin: Origin,
         trust: &TrustRoot,
         client: Client,
-        place: Asking<GatewayPlace>,
+        place: GatewayPlace,
         clock: fn() -> u64,
     ) -> Result<(Self, Enforcer), ClientError> {
-        let GatewayPlace { epoch, last_seq, open } = client.answer(place)?;
+        let GatewayPlace { epoch, last_seq, open, .. } = place;
         let epoch = Positive::new(epoch).unwrap_or(Positive::ONE);
         let mut voice = Self { slot, origin, epoch, last_seq, client, clock };
         voice.close(&open)?;

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writ_client::blocking::Client;
-use writ_client::{Answer, Asked, ClientError, Denial, Endpoint};
+use writ_client::{Answer, Asked, ClientError, Denial, Endpoint, GatewayPlace};
 use writ_enforcer::{Admission, BootTime, ControlView, Enforcer, Moment, Own, Presented, Scene};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
 use writ_protocol::entry::{Ascending, Audience, EntryRef, Positive, PrincipalRef};
@@ -156,9 +156,55 @@ fn begin(run: &Run) -> Result<(Voice, Enforcer, Brought), Refusal> {
     let client = Client::connect(&run.endpoint).map_err(|error| error.refusal())?;
     let place = client.ask_gateway(slot.name().as_str());
     let brought = found.and_then(|found| found.measured(run));
+    let place = client.answer(place);
+    let (slot, place) = usable(slot, place, run, &client)?;
     let begun = Voice::begin(slot, run.origin.clone(), &run.trust, client, place, wall_ms);
     let (voice, enforcer) = begun.map_err(|error| error.refusal())?;
     Ok((voice, enforcer, brought))
+}
+
+/// The slot that was taken, or the next one that the node lets say something. One that nobody has enrolled, or that is revoked, must not keep from
+/// running what the others can run.
+fn usable(
+    slot: Slot,
+    place: Result<GatewayPlace, ClientError>,
+    run: &Run,
+    client: &Client,
+) -> Result<(Slot, GatewayPlace), Refusal> {
+    let (mut slot, mut place) = (slot, place);
+    // As long as these are kept, nobody takes them again.
+    let mut passed_over = Vec::new();
+    loop {
+        let why = match place {
+            Ok(place) => match unusable(&slot, &place, run) {
+                None => return Ok((slot, place)),
+                Some(why) => why,
+            },
+            Err(error) if error.refusal().code() == Code::MissingWrit => error.refusal(),
+            Err(error) => return Err(error.refusal()),
+        };
+        passed_over.push(slot);
+        slot = Slot::take(&run.slots).map_err(|_| why)?;
+        place = client.gateway(slot.name().as_str());
+    }
+}
+
+/// Why the node would believe nothing that this slot says.
+fn unusable(slot: &Slot, place: &GatewayPlace, run: &Run) -> Option<Refusal> {
+    let name = slot.name();
+    if place.is_revoked {
+        return Some(Refusal::new(Code::Revoked, format!("gateway `{name}` is revoked")));
+    }
+    if place.key != Key::from(slot.key().verifying_key()).fingerprint().to_string() {
+        let why = format!("gateway `{name}` is enrolled with another key than this machine has");
+        return Some(Refusal::new(Code::UnknownAuthority, why));
+    }
+    if place.by_order && run.endpoint.is_socket() {
+        let why =
+            format!("gateway `{name}` is of another machine than the node; here, `writ up --slots` makes gateways");
+        return Some(Refusal::new(Code::UnknownAuthority, why));
+    }
+    None
 }
 
 fn slot_refusal(error: &SlotError) -> Refusal {

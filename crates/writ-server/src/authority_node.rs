@@ -14,6 +14,7 @@ use writ_authority::{
     ActiveSet, Authority, AuthorityError, Prepared, Rate, Semantics, Setting, SolverCommand, read_policy_folder,
 };
 use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
+use writ_protocol::entry::Target;
 use writ_protocol::{Ed25519Key, Name};
 use writ_tlog::LeafIndex;
 
@@ -144,6 +145,20 @@ impl AuthorityNode {
     /// Enrols a gateway: for the operator who starts the node. Returns the index of the entry.
     pub fn enrol(&self, gateway: &Name, key: Ed25519Key, groups: Vec<Name>) -> Result<u64, AuthorityError> {
         Ok(self.authority.enrol(gateway, key, groups)?.index.get())
+    }
+
+    /// Whether a name can be a slot's of this machine: it is not revoked, and no order has given it to another one.
+    pub fn may_be_a_slot(&self, gateway: &Name) -> bool {
+        let control = self.authority.published().control;
+        let is_revoked = control.revoked(&Target::Gateway(gateway.clone())).is_some();
+        !is_revoked && !control.gateway(gateway).is_some_and(|known| known.by_order)
+    }
+
+    /// Whether a key can be that of a slot: it is not revoked, and of no other gateway.
+    pub fn may_be_of_a_slot(&self, gateway: &Name, key: &Ed25519Key) -> bool {
+        let (control, key) = (self.authority.published().control, key.key().fingerprint());
+        let is_revoked = control.revoked(&Target::Key(key)).is_some();
+        !is_revoked && control.gateway_by_key(&key).is_none_or(|(other, _)| other == gateway)
     }
 
     /// Whether a gateway's current epoch has this key.

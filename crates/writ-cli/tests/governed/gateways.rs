@@ -124,3 +124,60 @@ fn a_gateway_is_renewed_on_purpose_and_what_is_wrong_is_said() {
         assert_eq!(site.writ(&[wrong, &["--domain", &site.text("acme")]].concat()).status.code(), Some(2), "{wrong:?}");
     }
 }
+
+fn slots(site: &Site) -> Vec<(String, bool)> {
+    let all = json(&site.writ(&["--json", "gateway", "list"]));
+    let read = |one: &Json| (one["name"].as_str().unwrap().to_owned(), one["revoked"].as_bool().unwrap());
+    all.as_array().unwrap().iter().map(read).collect()
+}
+
+#[test]
+fn a_slot_that_is_revoked_keeps_nothing_from_running_and_no_node_from_starting() {
+    let mut site = Site::new();
+    site.permit_everything();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY.replace("process/build-*", "process/*")).unwrap();
+    site.start_with(&["--slots", "3"]);
+    let as_ada = |arguments: &[&str]| {
+        let done = site.writ(&[arguments, &["--as", "User::ada"]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    };
+    as_ada(&["revoke", "--gateway", "process/01"]);
+    // The key of another machine for a name of this one.
+    let key = json(&site.writ(&["--json", "gateway", "new", "process/elsewhere"]))["key"].as_str().unwrap().to_owned();
+    as_ada(&["gateway", "enrol", "process/02", &key, "--renew"]);
+    let ran = site.run(&["echo", "still"]);
+    assert_eq!((ran.status.code(), stdout(&ran).as_str()), (Some(0), "still\n"), "{}", stderr(&ran));
+    let start = site.entries().into_iter().rfind(|entry| entry["type"] == "start").unwrap();
+    assert_eq!(start["body"]["statement"]["body"]["gateway"], "process/03", "{start}");
+    site.kill_node();
+    let up = site.start_with(&["--slots", "3"]);
+    assert_eq!((&up["set_aside"], &up["enrolled"]), (&2.into(), &2.into()), "{up}");
+    let named = slots(&site);
+    assert!(named.contains(&("process/05".to_owned(), false)) && named.contains(&("process/01".to_owned(), true)));
+    assert!(site.path("acme/gateway/01.set-aside").exists());
+    // A key that is revoked is another matter than a name: the slot gets a new one.
+    let all = json(&site.writ(&["--json", "gateway", "list"]));
+    let third = all.as_array().unwrap().iter().find(|one| one["name"] == "process/03").unwrap()["key"].clone();
+    let revoke = ["revoke", "--fingerprint", third.as_str().unwrap(), "--as", "User::ada"];
+    assert_eq!(site.writ(&revoke).status.code(), Some(0));
+    assert_eq!(site.run(&["true"]).status.code(), Some(0), "the others go on");
+    site.kill_node();
+    let up = site.start_with(&["--slots", "3"]);
+    assert_eq!((&up["set_aside"], &up["enrolled"]), (&1.into(), &1.into()), "{up}");
+    assert_eq!(site.run(&["true"]).status.code(), Some(0));
+    assert_eq!(site.writ(&["audit", "--replay"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_slot_of_another_machine_is_none_beside_the_node() {
+    let mut site = Site::new();
+    site.permit_everything();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
+    site.start_with(&["--slots", "1"]);
+    let key = json(&site.writ(&["--json", "gateway", "new", "process/build-7"]))["key"].as_str().unwrap().to_owned();
+    json(&site.writ(&["--json", "gateway", "enrol", "process/build-7", &key, "--as", "User::ada"]));
+    fs::remove_file(site.path("acme/gateway/01.seed")).unwrap();
+    let refused = refusal(&site.writ(&["--json", "run", "--", "true"]));
+    assert_eq!(refused["code"], "unknown_authority", "{refused}");
+    assert!(refused["why"].as_str().unwrap().contains("--slots"), "{refused}");
+}

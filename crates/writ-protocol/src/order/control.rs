@@ -64,6 +64,8 @@ pub struct GatewayRecord {
     pub groups: Vec<Name>,
     /// Whom it may ask for.
     pub asserts: Vec<AssertedPrincipal>,
+    /// Whether an order has enrolled it; otherwise it is of the node's own machine.
+    pub by_order: bool,
     /// The key of each epoch: statements of an ended epoch may still arrive.
     pub keys: BTreeMap<Positive, Ed25519Key>,
 }
@@ -221,6 +223,7 @@ impl ControlState {
                     epoch: enrolment.epoch,
                     groups: enrolment.groups.as_slice().to_vec(),
                     asserts: enrolment.asserts.as_slice().to_vec(),
+                    by_order: enrolment.order.is_some(),
                     keys,
                 };
                 self.gateway_keys.insert(enrolment.key.key().fingerprint(), enrolment.gateway.clone());

@@ -3,6 +3,8 @@ mod gateways;
 mod holds;
 mod mandates;
 
+use gateways::gives_no_order;
+
 use super::revoked::{earlier, revoked};
 use super::{Accepted, Carrier, ControlState, Execution, ExecutionState, Lookup, OrderError, Records};
 use crate::action::ActionKind;
@@ -119,15 +121,13 @@ impl<R: Records> Rules<'_, R> {
         policy: &Policy,
     ) -> Result<(), OrderError<R::Error>> {
         self.new_id(id.as_bytes())?;
-        if let Some(at) = self.no_longer_trusted(&by.asserted(), by.key.as_ref().map(Key::fingerprint)) {
-            Err(refuse(Code::Revoked, format!("who orders it is revoked by entry {at}")))?;
-        }
-        if by.auth.as_str() == Principal::BY_GATEWAY {
-            Err(refuse(Code::IdentityMismatch, "a gateway gives no orders in another's name"))?;
-        }
         if action.kind != ActionKind::Order {
             Err(Refusal::malformed("expected an order as the action, found an execution"))?;
         }
+        if let Some(at) = self.no_longer_trusted(&by.asserted(), by.key.as_ref().map(Key::fingerprint)) {
+            Err(refuse(Code::Revoked, format!("who orders it is revoked by entry {at}")))?;
+        }
+        gives_no_order(by)?;
         Ok(self.policy(policy)?)
     }
 
@@ -138,6 +138,7 @@ impl<R: Records> Rules<'_, R> {
     }
 
     fn activation(&self, activation: &Activation) -> Result<(), OrderError<R::Error>> {
+        gives_no_order(&activation.by)?;
         if let Some(at) = self.control.revoked(&Target::Policy(activation.set)) {
             Err(refuse(Code::Revoked, format!("this policy set is revoked by entry {at}")))?;
         }

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_ledger::{Disclosure, LedgerError, Reader, View};
+use writ_protocol::entry::Target;
 use writ_protocol::{Code, ExecutionId, Name, Refusal};
 use writ_tlog::{LeafIndex, TreeSize};
 
@@ -93,7 +94,18 @@ pub(crate) async fn gateway(node: &AuthorityNode, name: Name) -> Reply {
         });
         let groups: Vec<&str> = known.groups.iter().map(Name::as_str).collect();
         let open = open.collect::<Vec<_>>();
-        Ok(Some(json!({ "epoch": known.epoch.get(), "last_seq": last_seq, "groups": groups, "open": open })))
+        let key = known.key().map(|key| key.key().fingerprint());
+        let targets = [Some(Target::Gateway(name.clone())), key.map(Target::Key)];
+        let is_revoked = targets.iter().flatten().any(|target| view.control.revoked(target).is_some());
+        Ok(Some(json!({
+            "epoch": known.epoch.get(),
+            "last_seq": last_seq,
+            "groups": groups,
+            "key": key.map(|key| key.to_string()),
+            "revoked": is_revoked,
+            "by_order": known.by_order,
+            "open": open,
+        })))
     };
     match node.read(read).await {
         Ok(Some(json)) => ok(&json),

@@ -13,8 +13,8 @@ use writ_protocol::Code::{
 };
 use writ_protocol::action::{ActionKind, CommitmentKind};
 use writ_protocol::entry::{
-    Ascending, AssertedPrincipal, Enrolment, Opinion, OrderRef, Positive, Principal, PrincipalRef, Revocation, Target,
-    Would,
+    Activation, Ascending, AssertedPrincipal, Enrolment, Opinion, OrderRef, Positive, Principal, PrincipalRef,
+    Revocation, Target, Would,
 };
 use writ_protocol::{Code, Ed25519Key, Label, Name};
 
@@ -66,7 +66,31 @@ fn accepted(maker: &mut Maker) {
 }
 
 fn against(maker: &mut Maker) {
-    let cases: [(&str, &str, Code, Tell); 6] = [
+    let cases: [(&str, &str, Code, Tell); 9] = [
+        ("gateway_for_gateway", "Enrolled to ask for another gateway.", Malformed, |story, domain| {
+            let (kind, id) = (Name::new(Principal::GATEWAY).unwrap(), domain.gateway_name(0));
+            let asserts = Ascending::new([AssertedPrincipal { kind, id }]);
+            story.tell(renewing(domain, |one| one.asserts = asserts));
+        }),
+        (
+            "gateway_by_gateway",
+            "Enrolled without an order, by a gateway in somebody's name.",
+            IdentityMismatch,
+            |story, domain| {
+                let by = domain.spoken_for(0, 1);
+                story.tell(Proposal::new(Draft::Gateway(Enrolment { by, ..domain.enrolment(1, 2) })));
+            },
+        ),
+        (
+            "policy_by_gateway",
+            "A policy set that a gateway has put in force in somebody's name.",
+            IdentityMismatch,
+            |story, domain| {
+                let (activation, content) = domain.activation(1);
+                let activation = Activation { by: domain.spoken_for(0, 1), ..activation };
+                story.tell(Proposal::new(Draft::Policy(activation)).with_openings(vec![content]));
+            },
+        ),
         ("gateway_order_of_exec", "Enrolled by an execution.", Malformed, |story, domain| {
             story.tell(renewing(domain, |one| order(one).action.kind = ActionKind::Exec));
         }),
@@ -132,7 +156,18 @@ fn tester(by: Principal) -> Principal {
 
 /// Entries other than grants that a ledger must not have taken from a gateway.
 fn spoken(maker: &mut Maker) {
-    let cases: [(&str, &str, Code, Tell); 5] = [
+    let cases: [(&str, &str, Code, Tell); 7] = [
+        ("spoken_denial_other", "A denial to another gateway than has asked.", IdentityMismatch, |story, domain| {
+            let mut draft = domain.denial(&story.ledger.standing());
+            let (id, kind) = (domain.gateway_name(1), Name::new(Principal::GATEWAY).unwrap());
+            draft.denial.principal = Principal { id, kind, ..domain.spoken_for(0, 1) };
+            story.tell(draft.proposal());
+        }),
+        ("spoken_order_of_exec", "By a gateway, and no order.", Malformed, |story, domain| {
+            let (mut revocation, _) = domain.revocation(Target::Writ(digest("writ")));
+            revocation.action.kind = ActionKind::Exec;
+            story.tell(Proposal::new(Draft::Revocation(Revocation { by: domain.spoken_for(0, 1), ..revocation })));
+        }),
         ("spoken_hold", "A hold for whom the gateway is not enrolled.", IdentityMismatch, |story, domain| {
             let mut draft = domain.hold(&story.ledger.standing());
             draft.fields.principal = tester(domain.spoken_for(0, 1));

@@ -2,7 +2,7 @@
 
 use crate::answers::{denied, done, permitted, shadowed, turned_away};
 use std::sync::Arc;
-use writ_authority::{Answer, Caller, Outcome, Received, retell};
+use writ_authority::{Answer, Caller, Outcome, Rate, Received, retell};
 use writ_ledger::Reader;
 use writ_protocol::action::{Command, Enrolled};
 use writ_protocol::entry::{Ascending, AssertedPrincipal, Audience, Positive, PrincipalRef, Target};
@@ -26,10 +26,20 @@ permit (principal == User::"bob", action == Action::"enrol", resource)
 when { context.auth == "key" && !context.renews && context.asserts.isEmpty() };
 "#;
 
+fn policies() -> PolicyFiles {
+    PolicyFiles::standard(&GovernedDomain::members()).with("enrolling.cedar", ENROLLING)
+}
+
 fn domain() -> GovernedDomain {
-    let members = GovernedDomain::members();
-    let policies = PolicyFiles::standard(&members).with("enrolling.cedar", ENROLLING);
-    GovernedDomain::with(members, &policies)
+    GovernedDomain::with(GovernedDomain::members(), &policies())
+}
+
+/// Where nobody may ask often.
+fn slow() -> GovernedDomain {
+    let mut domain = domain();
+    domain.rate = Rate::of(20);
+    domain.open(&policies());
+    domain
 }
 
 fn key(epoch: u64) -> Secret {
@@ -208,16 +218,98 @@ fn a_gateway_gives_no_orders_in_anybodys_name() {
 }
 
 #[test]
-fn a_revoked_gateway_speaks_for_nobody() {
+fn a_revoked_gateway_speaks_for_nobody_and_takes_nothing_of_anybodys_rate() {
+    for target in [Target::Gateway(name("process/build-7")), Target::Key(key(1).public().fingerprint())] {
+        let mut domain = slow();
+        done(&domain, domain.orders("alice", enrol(build_machine(1, &["builder"]))));
+        permitted(&domain, speaks(&domain, &asked_for(&domain, Some("builder"), 1), 1));
+        domain.revoke(target);
+        let mut recorded = 0;
+        let refused = loop {
+            match speaks(&domain, &asked_for(&domain, Some("builder"), 1), 1) {
+                Answer::Deny(denied) => {
+                    assert_eq!(denied.code, Code::Revoked);
+                    let body = denied.receipt.decode(domain.domain.origin()).unwrap().body;
+                    let Body::Denial(denial) = body else { panic!("{body:?}") };
+                    let by = (denial.principal.kind.as_str(), denial.principal.id.as_str());
+                    assert_eq!(by, ("Gateway", "process/build-7"), "nobody else has asked");
+                    recorded += 1;
+                }
+                Answer::TurnedAway(refusal) => break refusal,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((refused.code(), recorded > 1), (Code::RateLimited, true), "it has a rate, and it is its own");
+        permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+        assert!(domain.judged().is_clean());
+    }
+}
+
+#[test]
+fn whoever_asks_too_much_through_a_gateway_wears_out_the_gateway_too() {
+    let domain = slow();
+    done(&domain, domain.orders("alice", enrol(build_machine(1, &["builder", "tester"]))));
+    let until_refused = |id: &str| loop {
+        if let Answer::TurnedAway(refusal) = speaks(&domain, &asked_for(&domain, Some(id), 1), 1) {
+            assert_eq!(refusal.code(), Code::RateLimited);
+            return;
+        }
+    };
+    until_refused("builder");
+    permitted(&domain, speaks(&domain, &asked_for(&domain, Some("tester"), 1), 1));
+    // What is refused to builder so counts for whoever asks it.
+    for _ in 0..200 {
+        until_refused("builder");
+    }
+    let refused = speaks(&domain, &asked_for(&domain, Some("tester"), 1), 1);
+    assert!(matches!(refused, Answer::TurnedAway(refusal) if refusal.code() == Code::RateLimited));
+    permitted(&domain, domain.asks("tester", &domain.asked_to_build()));
+}
+
+#[test]
+fn no_gateway_is_enrolled_to_name_a_gateway() {
+    let domain = domain();
+    let itself = AssertedPrincipal { kind: name("Gateway"), id: name("process/01") };
+    let order = Enrolled { asserts: Ascending::new([itself]), ..build_machine(1, &[]) };
+    let members = GovernedDomain::members();
+    let everything = r#"@id("all") permit (principal, action == Action::"enrol", resource);"#;
+    let open = GovernedDomain::with(members, &PolicyFiles::standard(&domain.members).with("all.cedar", everything));
+    denied(&open, open.orders("alice", enrol(order)), Code::Malformed);
+}
+
+/// Whoever is taken for an execution is it, whatever they show: that is for the slots of the node's own machine to say.
+#[test]
+fn a_gateway_of_another_machine_begins_no_tree_here() {
     let mut domain = domain();
-    done(&domain, domain.orders("alice", enrol(build_machine(1, &["builder"]))));
-    permitted(&domain, speaks(&domain, &asked_for(&domain, Some("builder"), 1), 1));
-    domain.revoke(Target::Gateway(name("process/build-7")));
-    denied(&domain, speaks(&domain, &asked_for(&domain, Some("builder"), 1), 1), Code::Revoked);
-    let other = self::domain();
-    done(&other, other.orders("alice", enrol(build_machine(1, &["builder"]))));
-    other.revoke(Target::Key(key(1).public().fingerprint()));
-    denied(&other, speaks(&other, &asked_for(&other, Some("builder"), 1), 1), Code::Revoked);
+    done(&domain, domain.orders("alice", enrol(build_machine(1, &[]))));
+    let asked = GovernedDomain::changed(domain.asked_to_build(), |ask| ask.audience = Audience::Group(name("process")));
+    let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
+    let execution = domain.domain.execution_id();
+    let signed = |seq, claim| {
+        let statement = GatewayStatement {
+            gateway: name("process/build-7"),
+            epoch: Positive::ONE,
+            seq: Positive::new(seq).unwrap(),
+            time_ms: domain.clock.now_ms(),
+            claim,
+        };
+        statement.sign(domain.domain.origin(), key(1).signing_key())
+    };
+    let (hash, index, usage) = (writ.hash(), writ.index.get(), Positive::ONE);
+    let spent = signed(1, Claim::Spent { writ: hash, index, execution, usage });
+    wait(domain.authority().state(&Caller::Remote, &spent, None)).unwrap();
+    let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
+    let started = signed(2, Claim::Started { writ: hash, execution, action, surroundings });
+    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let (myself, before) = (Myself::now(), domain.size());
+    let caller = myself.as_user(domain.job_uid());
+    let refused = wait(domain.authority().state(&caller, &started, Some(child.id()))).unwrap_err();
+    assert_eq!((refused.code(), domain.size()), (Code::UnknownAuthority, before), "nothing is recorded of it");
+    assert_eq!(domain.authority().running(), 0);
+    // Elsewhere it starts as ever.
+    wait(domain.authority().state(&Caller::Remote, &started, None)).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
     assert!(domain.judged().is_clean());
 }
 

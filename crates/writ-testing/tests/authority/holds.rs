@@ -1,17 +1,17 @@
 //! What policy would permit once enough have approved it waits, and goes on once, as what it was approved as (decision 0029).
 
-use crate::answers::{denied, permitted};
+use crate::answers::{denied, done, permitted};
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 use writ_authority::{Answer, Outcome, Waiting, retell};
 use writ_ledger::{Held as Stored, Reader};
-use writ_protocol::action::{Command, Held};
-use writ_protocol::entry::{Audience, Denial, EntryRef, Positive, Target, Verdict};
+use writ_protocol::action::{Command, Enrolled, Held};
+use writ_protocol::entry::{Ascending, Audience, Denial, EntryRef, Positive, Target, Verdict};
 use writ_protocol::statement::{Component, Request};
-use writ_protocol::{Body, Code, EntryType, Label, Name, RequestKey};
+use writ_protocol::{Body, Code, Ed25519Key, EntryType, Label, Name, RequestKey};
 use writ_testing::governed::{GovernedDomain, Member, Members, PolicyFiles};
-use writ_testing::scenario::digest;
-use writ_tlog::LeafIndex;
+use writ_testing::scenario::{Secret, digest};
+use writ_tlog::{Algorithm, LeafIndex};
 
 const APPROVALS: &str = r#"
 @id("agents-deploy") permit (principal in Group::"agents", action == Action::"exec", resource == Executable::"/usr/bin/deploy");
@@ -159,6 +159,32 @@ fn the_same_waits_once_and_whoever_asks_again_goes_on_with_it() {
     approved(&domain, &hold, &["alice", "bob"]);
     let (told, _) = held(&domain, domain.asks("builder", &deploy(&domain)));
     assert!(told.approved);
+}
+
+#[test]
+fn what_was_approved_for_this_machine_is_not_approved_for_another() {
+    let members = members();
+    let enrolling = r#"@id("alice-enrols") permit (principal == User::"alice", action == Action::"enrol", resource);"#;
+    let policies = policies(&members).with("enrolling.cedar", enrolling);
+    let domain = GovernedDomain::with(members, &policies);
+    let asked = deploy(&domain);
+    let (_, hold) = held(&domain, domain.asks("builder", &asked));
+    approved(&domain, &hold, &["alice", "bob"]);
+    // In the same group, and enrolled by an order: it is elsewhere.
+    let gateway = Name::new("process/elsewhere").unwrap();
+    let enrolled = Enrolled {
+        key: Ed25519Key::new(Secret::new(Algorithm::Ed25519, "elsewhere").public()).unwrap(),
+        epoch: Positive::ONE,
+        groups: Ascending::new([domain.domain.group()]),
+        asserts: Ascending::new([]),
+        gateway: gateway.clone(),
+    };
+    done(&domain, domain.orders("alice", Command::Enrol(Box::new(enrolled))));
+    let elsewhere = GovernedDomain::changed(resumed(&domain, &asked, &hold), |ask| {
+        ask.audience = Audience::Gateway { gateway: gateway.clone(), epoch: Positive::ONE };
+    });
+    refused(&domain, domain.asks("builder", &elsewhere), Code::SurroundingsMismatch);
+    permitted(&domain, domain.asks("builder", &resumed(&domain, &asked, &hold)));
 }
 
 #[test]

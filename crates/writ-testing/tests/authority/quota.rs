@@ -9,6 +9,8 @@ use writ_protocol::entry::{Ascending, EntryRef, Positive, Target, Verdict};
 use writ_protocol::statement::{Claim, Ending, Request};
 use writ_protocol::{Body, Code, ExecutionId, Label};
 use writ_testing::governed::{GovernedDomain, Members, PolicyFiles};
+use writ_testing::scenario::Secret;
+use writ_tlog::Algorithm;
 
 const APPROVALS: &str = r#"
 @id("agents-deploy") permit (principal in Group::"agents", action == Action::"exec", resource == Executable::"/usr/bin/deploy");
@@ -42,6 +44,35 @@ fn started(domain: &GovernedDomain, writ: &Receipt, execution: ExecutionId) {
     let Body::Grant(grant) = &domain.entered()[usize::try_from(writ.index.get()).unwrap()].body else { panic!() };
     let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
     domain.states(0, Claim::Started { writ: writ.hash(), execution, action, surroundings }).unwrap();
+}
+
+#[test]
+fn whoever_has_a_revoked_key_takes_nothing_of_its_owners_rate() {
+    let mut domain = domain();
+    let spare = Secret::new(Algorithm::Ed25519, "a spare key");
+    let mut principals: serde_json::Value = serde_json::from_str(&domain.members.principals()).unwrap();
+    let builder =
+        principals.as_array_mut().unwrap().iter_mut().find(|one| one["principal"] == "Agent::builder").unwrap();
+    let key: String = spare.public().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    builder["keys"].as_array_mut().unwrap().push(key.into());
+    domain.rate = Rate::of(10);
+    domain.open(&policies(&domain.members).with("principals.json", &principals.to_string()));
+    domain.revoke(Target::Key(domain.member("builder").public().key().fingerprint()));
+    let mut recorded = 0;
+    let refused = loop {
+        match domain.asks("builder", &domain.asked_to_build()) {
+            Answer::Deny(denied) => {
+                assert_eq!(denied.code, Code::Revoked);
+                recorded += 1;
+            }
+            Answer::TurnedAway(refusal) => break refusal,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((refused.code(), recorded), (Code::RateLimited, 20));
+    let signed = domain.asked_to_build().sign(domain.domain.origin(), spare.signing_key());
+    permitted(&domain, domain.sent(&signed));
+    assert!(domain.judged().is_clean());
 }
 
 #[test]

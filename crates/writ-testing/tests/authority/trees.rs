@@ -1,7 +1,7 @@
 //! Inside a governed tree (Invariant 13): the caller is its execution, and gives no orders.
 
 use crate::answers::{denied, permitted, turned_away};
-use crate::running::Running;
+use crate::running::{Running, admitted};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -112,6 +112,24 @@ fn a_lineage_that_is_revoked_causes_nothing_more() {
         denied(&running.domain, running.asks(&running.domain.asked_to_build()), Code::Revoked);
         running.clean();
     }
+}
+
+/// A slot's key that somebody has got hold of inside makes nobody there somebody else.
+#[test]
+fn nothing_inside_a_tree_names_a_watcher() {
+    let running = Running::begin();
+    let domain = &running.domain;
+    let (execution, asked) = admitted(domain, "/usr/bin/make");
+    let (writ, grant) = permitted(domain, domain.asks("tester", &asked));
+    let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
+    let statement = domain.statement(0, Claim::Started { writ: writ.hash(), execution, action, surroundings });
+    let (inside, before) = (Myself::process(running.tree.id()), domain.size());
+    let caller = inside.as_user(domain.job_uid());
+    let refused = wait(domain.authority().state(&caller, &statement, Some(running.tree.id()))).unwrap_err();
+    assert_eq!((refused.code(), domain.size()), (Code::LineageBroken, before), "nothing is recorded of it");
+    let (_, grant) = permitted(domain, running.asks(&domain.asked_to_build()));
+    assert_eq!(grant.principal.id.as_str(), "builder");
+    running.clean();
 }
 
 #[test]

@@ -13,7 +13,11 @@ impl<R: Records> Rules<'_, R> {
         if let Some(order) = &enrolment.order {
             self.order(&enrolment.by, &order.id, &order.action, &order.policy)?;
         }
+        gives_no_order(&enrolment.by)?;
         let name = &enrolment.gateway;
+        if enrolment.asserts.as_slice().iter().any(|one| one.kind.as_str() == Principal::GATEWAY) {
+            Err(Refusal::malformed("expected principals that a gateway may name, found a gateway"))?;
+        }
         if self.control.revoked(&Target::Gateway(name.clone())).is_some() {
             Err(refuse(Code::Revoked, format!("gateway `{name}` is revoked; enrol another name")))?;
         }
@@ -81,8 +85,14 @@ impl<R: Records> Rules<'_, R> {
 
     /// That a gateway was refused is recorded whatever it asked, and in whose name; that it was this gateway is true.
     pub(super) fn denied_to_a_gateway(&self, denial: &Denial) -> Result<(), Refusal> {
-        if denial.principal.auth.as_str() == Principal::BY_GATEWAY {
-            self.speaks(&denial.principal)?;
+        let by = &denial.principal;
+        if by.auth.as_str() != Principal::BY_GATEWAY {
+            return Ok(());
+        }
+        let (gateway, _) = self.speaks(by)?;
+        if by.kind.as_str() == Principal::GATEWAY && by.id != *gateway {
+            let why = format!("gateway `{gateway}` was refused, and the denial names gateway `{}`", by.id);
+            return Err(refuse(Code::IdentityMismatch, why));
         }
         Ok(())
     }
@@ -92,4 +102,12 @@ impl<R: Records> Rules<'_, R> {
         let found = key.and_then(|key| self.control.gateway_by_key(&key));
         found.ok_or_else(|| refuse(Code::UnknownAuthority, "asked by a gateway, and its key is no gateway's"))
     }
+}
+
+/// An order is its giver's own word.
+pub(super) fn gives_no_order(by: &Principal) -> Result<(), Refusal> {
+    if by.auth.as_str() == Principal::BY_GATEWAY {
+        return Err(refuse(Code::IdentityMismatch, "a gateway gives no orders in another's name"));
+    }
+    Ok(())
 }
