@@ -81,6 +81,13 @@ fn speaks(domain: &GovernedDomain, request: &Request, epoch: u64) -> Answer {
     domain.sent(&signed)
 }
 
+/// What the machine says in its first epoch.
+fn said(domain: &GovernedDomain, seq: u64, claim: Claim) -> Vec<u8> {
+    let (gateway, seq) = (name("process/build-7"), Positive::new(seq).unwrap());
+    let statement = GatewayStatement { gateway, epoch: Positive::ONE, seq, time_ms: domain.clock.now_ms(), claim };
+    statement.sign(domain.domain.origin(), key(1).signing_key())
+}
+
 #[test]
 fn a_gateway_is_enrolled_by_order_with_what_it_was_decided_on() {
     let mut domain = domain();
@@ -97,17 +104,7 @@ fn a_gateway_is_enrolled_by_order_with_what_it_was_decided_on() {
     let asked = GovernedDomain::changed(domain.asked_to_build(), |ask| ask.audience = Audience::Group(name("process")));
     let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
     let execution = domain.domain.execution_id();
-    let says = |seq, claim| {
-        let statement = GatewayStatement {
-            gateway: name("process/build-7"),
-            epoch: Positive::ONE,
-            seq: Positive::new(seq).unwrap(),
-            time_ms: domain.clock.now_ms(),
-            claim,
-        };
-        let signed = statement.sign(domain.domain.origin(), key(1).signing_key());
-        wait(domain.authority().state(&Caller::Remote, &signed, None)).unwrap()
-    };
+    let says = |seq, claim| wait(domain.authority().state(&Caller::Remote, &said(&domain, seq, claim), None)).unwrap();
     let (hash, index, usage) = (writ.hash(), writ.index.get(), Positive::ONE);
     says(1, Claim::Spent { writ: hash, index, execution, usage });
     let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
@@ -285,21 +282,11 @@ fn a_gateway_of_another_machine_begins_no_tree_here() {
     let asked = GovernedDomain::changed(domain.asked_to_build(), |ask| ask.audience = Audience::Group(name("process")));
     let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
     let execution = domain.domain.execution_id();
-    let signed = |seq, claim| {
-        let statement = GatewayStatement {
-            gateway: name("process/build-7"),
-            epoch: Positive::ONE,
-            seq: Positive::new(seq).unwrap(),
-            time_ms: domain.clock.now_ms(),
-            claim,
-        };
-        statement.sign(domain.domain.origin(), key(1).signing_key())
-    };
     let (hash, index, usage) = (writ.hash(), writ.index.get(), Positive::ONE);
-    let spent = signed(1, Claim::Spent { writ: hash, index, execution, usage });
+    let spent = said(&domain, 1, Claim::Spent { writ: hash, index, execution, usage });
     wait(domain.authority().state(&Caller::Remote, &spent, None)).unwrap();
     let (action, surroundings) = (grant.action.digest, grant.surroundings.digest);
-    let started = signed(2, Claim::Started { writ: hash, execution, action, surroundings });
+    let started = said(&domain, 2, Claim::Started { writ: hash, execution, action, surroundings });
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let (myself, before) = (Myself::now(), domain.size());
     let caller = myself.as_user(domain.job_uid());
