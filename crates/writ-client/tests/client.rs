@@ -345,7 +345,7 @@ fn the_blocking_client_starts_no_thread() {
 
 #[test]
 fn a_question_is_on_its_way_before_its_answer_is_taken() {
-    let place = r#"{"epoch":1,"last_seq":7,"open":[]}"#;
+    let place = r#"{"epoch":1,"last_seq":7,"key":"key_07","revoked":false,"by_order":false,"open":[]}"#;
     let node = local(vec![vec![Step::Say(answer(200, place)), Step::Say(answer(200, "{}"))]]);
     let client = Client::connect(&node.endpoint).unwrap();
     let asking = client.ask_gateway("process/01");
