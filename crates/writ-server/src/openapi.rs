@@ -468,6 +468,7 @@ fn schemas() -> Value {
         ]),
         "Gateway": object("A gateway as it is recorded.", &[
             ("epoch", index.clone()), ("last_seq", index.clone()), ("groups", list(reference("Name"))), ("open", list(reference("Open"))),
+            ("key", text("The fingerprint of its key.")), ("revoked", boolean.clone()), ("by_order", boolean),
         ]),
         "Open": object("An execution that has not ended.", &[
             ("execution", text("Its id.")), ("writ", text("The entry hash of its grant, hexadecimal.")),
