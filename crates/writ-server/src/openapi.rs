@@ -458,9 +458,7 @@ fn schemas() -> Value {
         "Refused": object("A refusal without an entry.", &[
             ("outcome", constant("refused")), ("code", reference("Code")), ("why", text("Why, for a person.")), ("next?", text("What to do.")),
         ]),
-        "Receipt": object("A recorded statement.", &[
-            ("index", index.clone()), ("repeated", boolean.clone()), ("proof", proof()),
-        ]),
+        "Receipt": object("A recorded statement.", &[("index", index.clone()), ("repeated", boolean.clone()), ("proof", proof())]),
         "Entry": object("An entry.", &[("index", index.clone()), ("proof", proof())]),
         "Control": object("The control chain.", &[
             ("size", index.clone()), ("bundle", bytes("The bundle of genesis: all control entries and the closing seal.")),
