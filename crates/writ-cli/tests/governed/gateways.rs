@@ -112,6 +112,10 @@ fn a_gateway_is_renewed_on_purpose_and_what_is_wrong_is_said() {
     assert_eq!(told["target"], "process/build-7 in epoch 2, for Agent::builder");
     let shown = stdout(&site.writ(&["gateway", "list"]));
     assert!(shown.contains("process/build-7  epoch 2  of process  for Agent::builder"), "{shown}");
+    fs::create_dir(site.path("nothing")).unwrap();
+    let nowhere = site.writ(&["gateway", "new", "process/build-9", "--domain", &site.text("nothing")]);
+    assert!(!nowhere.status.success() && stderr(&nowhere).contains("no domain"), "{}", stderr(&nowhere));
+    assert!(!site.path("nothing/gateway").exists());
     for wrong in [
         &["gateway", "new", "build-7"][..],
         &["gateway", "new", "process/../up"],
