@@ -164,7 +164,7 @@ fn begin(run: &Run) -> Result<(Voice, Enforcer, Brought), Refusal> {
 }
 
 /// The slot that was taken, or the next one that the node lets say something. One that nobody has enrolled, or that is revoked, must not keep from
-/// running what the others can run.
+/// running what the others can run. Where there is none but a revoked one, it asks: the node says no, and records that it was asked.
 fn usable(
     slot: Slot,
     place: Result<GatewayPlace, ClientError>,
@@ -175,17 +175,21 @@ fn usable(
     // As long as these are kept, nobody takes them again.
     let mut passed_over = Vec::new();
     loop {
-        let why = match place {
+        let (why, known) = match place {
             Ok(place) => match unusable(&slot, &place, run) {
                 None => return Ok((slot, place)),
-                Some(why) => why,
+                Some(why) => (why, Some(place)),
             },
-            Err(error) if error.refusal().code() == Code::MissingWrit => error.refusal(),
+            Err(error) if error.refusal().code() == Code::MissingWrit => (error.refusal(), None),
             Err(error) => return Err(error.refusal()),
         };
-        passed_over.push(slot);
-        slot = Slot::take(&run.slots).map_err(|_| why)?;
-        place = client.gateway(slot.name().as_str());
+        passed_over.push((slot, known));
+        let Ok(next) = Slot::take(&run.slots) else {
+            let revoked = |(slot, known): (Slot, Option<GatewayPlace>)| Some((slot, known.filter(|it| it.is_revoked)?));
+            return passed_over.into_iter().find_map(revoked).ok_or(why);
+        };
+        place = client.gateway(next.name().as_str());
+        slot = next;
     }
 }
 

@@ -81,6 +81,8 @@ fn another_machine_executes_once_it_is_enrolled_and_until_it_is_revoked() {
     assert_eq!(listed(&site)["revoked"], true);
     let refused = there.run(&["ls"]);
     assert_eq!((refused.status.code(), &refusal(&refused)["code"]), (Some(REFUSED), &"revoked".into()));
+    let at = refusal(&refused)["index"].as_u64().expect("it is recorded that it has asked").to_string();
+    assert_eq!(json(&site.writ(&["--json", "log", "show", &at]))["type"], "denial");
     // Not even with another key.
     let other = there.slot("process/build-8");
     let again = ["--json", "gateway", "enrol", "process/build-7", &other, "--renew", "--as", "User::ada"];
