@@ -1,7 +1,7 @@
 //! `writ gateway`: who may execute. A gateway of another machine, or of another make, is enrolled by an order.
 
 use crate::args::{As, Place, Reach};
-use crate::domain::{Domain, read_trust_root};
+use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::{SECRET_FOLDER, must_be_new, write_secret};
 use crate::mandates::name as gateway_name;
@@ -98,10 +98,7 @@ pub(crate) fn run(args: &Args, as_json: bool) -> Result<(), CliError> {
 }
 
 fn make(args: &New, as_json: bool) -> Result<(), CliError> {
-    let domain = Domain::of(&args.place)?;
-    // Nothing is made where there is no domain.
-    read_trust_root(&domain.trust_root())?;
-    let slots = domain.slots();
+    let slots = Domain::of(&args.place)?.slots();
     let unfit = || {
         CliError::Usage(format!(
             "expected process/ and a word of a-z A-Z 0-9 . _ -, such as process/build-7, found {:?}",
