@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
+use writ_protocol::action::Members;
 use writ_protocol::cbor::{ARRAY_MAX, Decode, Encode, Fault, Reader, Value, check};
 
 /// Any value of the subset, maps without repeated keys.
@@ -48,6 +49,13 @@ proptest! {
         let bytes = value.to_cbor();
         prop_assert_eq!(check(&bytes), Ok(()));
         prop_assert_eq!(Value::from_cbor(&bytes).unwrap(), value);
+    }
+
+    #[test]
+    fn any_finite_number_is_read_as_it_was_taken(number in prop_oneof![any::<f64>(), any::<i64>().prop_map(|it| it as f64)]) {
+        let taken = Value::number(number);
+        prop_assert_eq!(taken.is_some(), number.is_finite());
+        prop_assert_eq!(taken.as_ref().map(|taken| Value::from_cbor(&taken.to_cbor()).unwrap()), taken);
     }
 
     #[test]
@@ -163,4 +171,31 @@ fn a_key_that_goes_on_is_another_key() {
     assert_eq!(map.optional::<u64>("key"), Ok(None));
     assert_eq!(map.optional::<u64>("keys"), Ok(Some(1)));
     map.end().unwrap();
+}
+
+/// Whoever holds a whole number as a float and writes it would read an integer, and what was judged would not be what was recorded.
+#[test]
+fn a_whole_number_is_an_integer_and_members_hold_no_float_that_is_one() {
+    let members = |value| Members::new(vec![("n".to_owned(), Value::Array(vec![value]))]);
+    let whole = [
+        (0.0, Value::Uint(0)),
+        (-0.0, Value::Uint(0)),
+        (-1.0, Value::Nint(-1)),
+        (555_555_555_555_555_550.5, Value::Uint(555_555_555_555_555_520)),
+        (-9_223_372_036_854_775_808.0, Value::Nint(i64::MIN)),
+        (18_446_744_073_709_549_568.0, Value::Uint(18_446_744_073_709_549_568)),
+    ];
+    for (number, integer) in whole {
+        assert_eq!(Value::number(number), Some(integer.clone()), "{number}");
+        assert!(members(integer).is_ok());
+        assert!(members(Value::Float(number)).is_err(), "{number}");
+    }
+    for number in [0.5, 1e20, -1e19, 18_446_744_073_709_551_616.0, f64::MIN_POSITIVE] {
+        assert_eq!(Value::number(number), Some(Value::Float(number)));
+        assert!(members(Value::Float(number)).is_ok(), "{number}");
+    }
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(Value::number(number), None);
+        assert!(members(Value::Float(number)).is_err());
+    }
 }

@@ -203,7 +203,9 @@ impl Members {
         }
         match members.iter().all(|(_, value)| is_json(value)) {
             true => Ok(Self(members)),
-            false => Err(ShapeError::expected("values that JSON has; it has no byte strings")),
+            false => {
+                Err(ShapeError::expected("values that JSON has, whole numbers as integers; it has no byte strings"))
+            }
         }
     }
 
@@ -224,7 +226,8 @@ fn is_json(value: &Value) -> bool {
         Value::Bytes(_) => false,
         Value::Array(items) => items.iter().all(is_json),
         Value::Map(pairs) => pairs.iter().all(|(_, value)| is_json(value)),
-        Value::Float(number) => number.is_finite(),
+        // A float that an integer equals would be read again as that integer.
+        Value::Float(number) => Value::number(*number).as_ref() == Some(value),
         Value::Uint(_) | Value::Nint(_) | Value::Text(_) | Value::Bool(_) | Value::Null => true,
     }
 }

@@ -1,4 +1,4 @@
-use super::check::float_of;
+use super::check::{float_of, is_integer_in_range};
 use super::{Decode, Encode, Head, Reader, ShapeError, Writer};
 
 /// Any value of the subset, for tools that look at structures they do not know.
@@ -22,6 +22,24 @@ pub enum Value {
     Null,
     /// A float that no integer equals.
     Float(f64),
+}
+
+impl Value {
+    /// A finite number as it is read again once it was written: an integer where one equals it. `None` for NaN and infinities.
+    pub fn number(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
+        }
+        if !is_integer_in_range(value) {
+            return Some(Self::Float(value));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range was tested: both casts are exact"
+        )]
+        Some(if value < 0.0 { Self::Nint(value as i64) } else { Self::Uint(value as u64) })
+    }
 }
 
 impl Decode for Value {
@@ -54,7 +72,8 @@ impl Decode for Value {
 }
 
 impl Encode for Value {
-    /// Sorts maps by key, so any order of pairs gives the one encoding. A non-finite float, which has none, becomes `null`.
+    /// Sorts maps by key, so any order of pairs gives the one encoding. A float that an integer equals is written as that integer; one that
+    /// is not finite, which has no encoding, as `null`.
     fn encode(&self, writer: &mut Writer) {
         match self {
             Self::Uint(value) => writer.uint(*value),
@@ -72,11 +91,11 @@ impl Encode for Value {
             }
             Self::Bool(value) => writer.bool(*value),
             Self::Null => writer.null(),
-            Self::Float(value) => {
-                if writer.number(*value).is_none() {
-                    writer.null();
-                }
-            }
+            Self::Float(value) => match Self::number(*value) {
+                Some(Self::Float(value)) => writer.float(value),
+                Some(integer) => integer.encode(writer),
+                None => writer.null(),
+            },
         }
     }
 }

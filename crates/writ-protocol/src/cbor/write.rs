@@ -1,4 +1,4 @@
-use super::check::{float_head, is_integer_in_range};
+use super::check::float_head;
 
 /// What has exactly one deterministic encoding.
 pub trait Encode {
@@ -84,30 +84,13 @@ impl Writer {
         self.head(7, 22);
     }
 
-    /// A finite number: as an integer where one will do, else as the shortest float. `None` for NaN and infinities, which have no encoding.
-    pub fn number(&mut self, value: f64) -> Option<()> {
-        if !value.is_finite() {
-            return None;
-        }
-        if is_integer_in_range(value) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the range was tested: both casts are exact"
-            )]
-            if value < 0.0 {
-                self.int(value as i64)
-            } else {
-                self.uint(value as u64)
-            }
-            return Some(());
-        }
+    /// A finite float that no integer equals, in as few bytes as hold it.
+    pub(super) fn float(&mut self, value: f64) {
         let head = float_head(value);
         self.bytes.push(0xe0 | head.info);
         let width = 1usize << (head.info - 24);
         let be = head.argument.to_be_bytes();
         self.bytes.extend_from_slice(be.get(8 - width..).unwrap_or_default());
-        Some(())
     }
 
     fn head(&mut self, major: u8, argument: u64) {

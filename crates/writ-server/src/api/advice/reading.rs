@@ -184,10 +184,10 @@ fn exact(value: &Json, levels: usize) -> Result<Value, Refusal> {
             (Err(_), Ok(number)) => Value::Nint(number),
             (Err(_), Err(_)) => return Err(Refusal::malformed("expected a number of at most 64 bits")),
         },
-        Json::Fraction(written) => match written.parse::<f64>() {
-            Ok(number) if number.is_finite() => Value::Float(number),
-            Ok(_) | Err(_) => return Err(Refusal::malformed("expected a number that a double can hold")),
-        },
+        Json::Fraction(written) => {
+            let number = written.parse::<f64>().ok().and_then(Value::number);
+            number.ok_or_else(|| Refusal::malformed("expected a number that a double can hold"))?
+        }
         Json::Array(items) => {
             let below = below()?;
             Value::Array(items.iter().map(|item| exact(item, below)).collect::<Result<_, _>>()?)
