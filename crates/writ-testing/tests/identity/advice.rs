@@ -232,7 +232,7 @@ fn certification_basic() {
         assert_eq!(pdp.decides(&asked(user("alice"), action, record("record-1"))), soft);
     }
     let mut more = first("alice", "read");
-    more["context"] = json!({ "time": "2026-11-21T10:00-07:00", "ip": "192.0.2.1", "risk": 0.25 });
+    more["context"] = json!({ "time": "2026-11-21T10:00-07:00", "ip": "192.0.2.1", "risk": 0.25, "of": 1e17 });
     (more["foo"], more["later"]) = (json!("bar"), json!({ "nested": true }));
     assert!(pdp.decides(&more));
     let properties = json!({ "department": "Sales", "role": "manager" });
