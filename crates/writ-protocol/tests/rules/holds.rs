@@ -163,21 +163,25 @@ fn nobody_answers_what_they_have_asked_or_caused_and_nobody_twice() {
     // However they have shown who they are.
     assert_eq!(by(|hold| hold.principal = Principal { key: None, ..approver() }), Err(Code::ApprovalRejected));
     assert_eq!(by(|hold| hold.action.digest = sha256(b"another")), Err(Code::ActionMismatch));
-    for depth in 1..=3 {
+    let caused_by = |first: Principal, depth| {
         let mut domain = Domain::new();
         changed(&mut domain, &mut Domain::new().terms(), |_| {});
-        // The owner began it, others went on.
         for step in 0..depth {
             let mut terms = domain.terms();
             terms.cause.place = place(step);
-            terms.principal = if step == 0 { approver() } else { terms.principal };
+            terms.principal = if step == 0 { first.clone() } else { terms.principal };
             domain.granted(5 + step, terms);
         }
         let mut fields = HoldFields::clone(&open(&mut domain).hold);
         fields.cause.place = place(depth);
         open(&mut domain).hold = Hold::new(fields).unwrap();
         open(&mut domain).answers.clear();
-        assert_eq!(domain.judge(Body::Approval(domain.approval())), Err(Code::ApprovalRejected), "{depth}");
+        domain.judge(Body::Approval(domain.approval()))
+    };
+    for depth in 1..=3 {
+        // The owner began it, others went on.
+        assert_eq!(caused_by(approver(), depth), Err(Code::ApprovalRejected), "{depth}");
+        assert_eq!(caused_by(principal(), depth), Ok(Accepted::AsItStands), "{depth}");
     }
     let again = |answer: fn(&mut HoldAnswer)| {
         let mut domain = Domain::new();

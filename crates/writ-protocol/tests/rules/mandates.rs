@@ -1,12 +1,13 @@
 //! Mandates where everything that was recorded is known: how often one was used, and what above it is left.
 
-use crate::domain::{Domain, approver, entry_at, hash_at, principal, scope};
+use crate::domain::{Domain, NOW_MS, approver, elsewhere, entry_at, hash_at, origin, principal, scope};
 use writ_protocol::Code;
 use writ_protocol::entry::{
     Body, Cause, Denial, Draw, Draws, EntryRef, Grant, GrantFields, MANDATES_MAX, Mandate, Obligation, Place, Positive,
-    Target,
+    Target, Window,
 };
 use writ_protocol::order::Accepted;
+use writ_protocol::scope::{Scope, ScopeFields};
 use writ_tlog::LeafIndex;
 
 /// A domain with a mandate at index 5, for whoever asks.
@@ -91,6 +92,46 @@ fn what_is_caused_stays_under_the_mandate_or_one_below() {
     }
 }
 
+/// An entry of another ledger may have index and hash of one here: what that is under says nothing.
+#[test]
+fn what_another_ledger_has_caused_leaves_no_mandate_of_this_one() {
+    let mut domain = mandated();
+    let parent = under(&domain, 5, &[5]);
+    domain.granted(8, parent);
+    let caused = |ledger| {
+        let place = Place::Caused { depth: 2, parent: EntryRef { ledger, ..entry_at(9) }, origin: entry_at(8) };
+        GrantFields { cause: Cause { place, mandate: None }, ..domain.terms() }
+    };
+    let between = GrantFields {
+        cause: Cause {
+            place: Place::Caused { depth: 1, parent: entry_at(8), origin: entry_at(8) },
+            mandate: Some(entry_at(5)),
+        },
+        ..under(&domain, 5, &[5])
+    };
+    let (here, there) = (caused(origin()), caused(elsewhere()));
+    domain.granted(9, between);
+    assert_eq!(granted(&domain, here), Err(Code::ScopeWidened));
+    assert_eq!(granted(&domain, there), Ok(Accepted::AsItStands));
+}
+
+#[test]
+fn a_grant_begins_and_ends_within_its_mandate() {
+    let (from, until) = (NOW_MS - 10, NOW_MS + 10);
+    let mut domain = Domain::new();
+    let window = Window::new(from, until).unwrap();
+    let within = Scope::new(ScopeFields { window, ..ScopeFields::clone(&scope()) }).unwrap();
+    record(&mut domain, 5, Domain::new().mandate(|given| given.scope = within));
+    let lasting = |from, until| {
+        let window = Window::new(from, until).unwrap();
+        granted(&domain, GrantFields { window, ..under(&domain, 5, &[5]) })
+    };
+    assert_eq!(lasting(from, until), Ok(Accepted::AsItStands));
+    assert_eq!(lasting(from + 1, until - 1), Ok(Accepted::AsItStands));
+    assert_eq!(lasting(from - 1, until), Err(Code::ScopeWidened));
+    assert_eq!(lasting(from, until + 1), Err(Code::ScopeWidened));
+}
+
 #[test]
 fn a_denial_names_a_mandate_that_is_there() {
     let domain = mandated();
@@ -131,6 +172,11 @@ fn a_chain_has_an_end() {
         record(&mut domain, index, mandate);
     }
     let one_more = to_owner(Some(entry_at(longest)));
-    assert_eq!(domain.judge(Body::Mandate(one_more)), Err(Code::ScopeWidened));
+    assert_eq!(domain.judge(Body::Mandate(one_more.clone())), Err(Code::ScopeWidened));
+    // A ledger that has taken a longer one all the same has no such mandate; the longest is there, and for somebody else.
+    record(&mut domain, longest + 1, one_more);
+    for (index, expected) in [(longest, Code::IdentityMismatch), (longest + 1, Code::LineageBroken)] {
+        assert_eq!(granted(&domain, under(&domain, index, &[])), Err(expected), "{index}");
+    }
     assert_eq!(scope().uses, domain_mandate(None).scope.uses);
 }

@@ -4,12 +4,15 @@ use super::cedar_agent::{self, CedarAgent};
 use super::cerbos::{self, Cerbos};
 use super::domain::{CONNECTIONS, Node};
 use super::load::{Round, round};
-use super::row::{Goal, ROUNDS, Row};
+use super::row::{Goal, ROUNDS, Row, percentile_ms};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use writ_client::blocking::Client;
 use writ_client::{Answer, Asked, Endpoint};
 use writ_protocol::WritVerifier;
+use writ_tlog::{Algorithm, SigningKey};
 
 fn is_permitted(body: &[u8]) -> bool {
     body.starts_with(b"{\"outcome\":\"permit\"") || body.windows(18).any(|found| found == b"\"outcome\":\"permit\"")
@@ -111,27 +114,72 @@ pub(crate) fn threads(home: &Path) -> Vec<Row> {
     Vec::new()
 }
 
-/// One after another over the local socket, as a gateway asks, each writ verified.
+/// One after another over the local socket, as a gateway asks, each writ verified; and what of it no way of building this could leave out.
 pub(crate) fn sequential(home: &Path) -> Vec<Row> {
     let what = "asked over the local socket, answered, the writ verified: median";
     let mut row = Row::new("authorize_uds_1_p50_ms", what, "ms", Goal::AtMost(0.3));
+    let what = "the same / written, synchronized, both signatures made and verified by either side, one after another";
+    let mut bare = Row::new("authorize_uds_1_bare", what, "ms", Goal::None);
     let node = Node::start(&home.join("sequential"), 10, 10);
     let client = Client::connect(&Endpoint::unix(&node.socket())).unwrap();
     let mut verifier = WritVerifier::new(node.trust());
+    let mut parts = Parts::new(home);
     for turn in 0..=ROUNDS {
-        let mut took: Vec<f64> = (0..500)
-            .map(|_| {
-                let asked = Asked::Bare(node.ask().payload(&node.origin));
-                let begun = Instant::now();
-                let Answer::Permit(permit) = client.authorize(&asked).unwrap() else { panic!("a permit") };
-                verifier.verify(permit.writ.as_bytes()).unwrap();
-                begun.elapsed().as_secs_f64() * 1e3
-            })
-            .collect();
-        took.sort_by(f64::total_cmp);
+        let needed = median_ms(|| parts.one_after_another());
+        let took = median_ms(|| {
+            let asked = Asked::Bare(node.ask().payload(&node.origin));
+            let begun = Instant::now();
+            let Answer::Permit(permit) = client.authorize(&asked).unwrap() else { panic!("a permit") };
+            verifier.verify(permit.writ.as_bytes()).unwrap();
+            begun.elapsed()
+        });
         if turn > 0 {
-            row.ours.push(took[took.len() / 2]);
+            row.ours.push(took);
+            bare.ours.push(took);
+            bare.peer.push(needed);
         }
     }
-    vec![row]
+    vec![row, bare]
+}
+
+fn median_ms(work: impl FnMut() -> Duration) -> f64 {
+    let mut took: Vec<Duration> = std::iter::repeat_with(work).take(500).collect();
+    took.sort_unstable();
+    percentile_ms(&took, 50)
+}
+
+/// What an authorization by itself cannot do without: no HTTP, no decision, no rows, no threads to wake.
+struct Parts {
+    file: File,
+    at: usize,
+    keys: [SigningKey; 2],
+}
+
+impl Parts {
+    /// What a batch of one grant writes to the log of the store: seven pages.
+    const WRITTEN: usize = 7 * 4096;
+    /// The log begins anew after so many bytes, so its space is there already.
+    const FILE: usize = 4 << 20;
+
+    fn new(home: &Path) -> Self {
+        let file = File::create(home.join("synchronized")).unwrap();
+        file.write_all_at(&vec![1; Self::FILE], 0).unwrap();
+        file.sync_all().unwrap();
+        let keys = [Algorithm::Ed25519, Algorithm::MlDsa44].map(|algorithm| SigningKey::from_seed(algorithm, &[7; 32]));
+        Self { file, at: 0, keys }
+    }
+
+    fn one_after_another(&mut self) -> Duration {
+        let (message, page) = ([42; 300], [7; Self::WRITTEN]);
+        let begun = Instant::now();
+        let signatures = self.keys.each_ref().map(|key| (key.verifying_key(), key.sign(&message)));
+        let verified = || signatures.iter().all(|(key, signature)| key.verify(&message, signature).is_ok());
+        assert!(verified());
+        self.file.write_all_at(&page, self.at as u64).unwrap();
+        self.file.sync_data().unwrap();
+        assert!(verified());
+        let took = begun.elapsed();
+        self.at = (self.at + Self::WRITTEN) % (Self::FILE - Self::WRITTEN);
+        took
+    }
 }
