@@ -7,7 +7,7 @@ use crate::error::AuthorityError;
 use crate::issuer_keys::FetchedKeys;
 use crate::lately::LatelyRefused;
 use crate::policies::{ActiveSet, Policies, label};
-use crate::rate::{Rate, Rates, Together};
+use crate::rate::{Rate, Rates, Stated, Together};
 use crate::tally::TurnedAway;
 use crate::trees::{Governed, Trees};
 use crate::verifier::Verifier;
@@ -31,7 +31,7 @@ use writ_tlog::{LeafIndex, sha256};
 pub struct Setting {
     /// Tells the time, in milliseconds since 1970.
     pub clock: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// How much a principal may ask.
+    /// How much a principal may ask, and how much a gateway may state.
     pub rate: Rate,
     /// How much all principals may ask together, if that is bounded: of orders as much again, so that nobody who only asks keeps out a halt, and
     /// of what gateways begin as well.
@@ -51,7 +51,7 @@ pub struct Authority {
     pub(crate) rates: Rates,
     pub(crate) asked_together: Together,
     pub(crate) ordered_together: Together,
-    stated_together: Together,
+    stated: Stated,
     pub(crate) explained: Rates,
     pub(crate) lately: LatelyRefused,
     pub(crate) issuer_keys: FetchedKeys,
@@ -147,7 +147,7 @@ impl Authority {
             rates: Rates::new(setting.rate),
             asked_together: Together::new(setting.rate_together, now_ms),
             ordered_together: Together::new(setting.rate_together, now_ms),
-            stated_together: Together::new(setting.rate_together, now_ms),
+            stated: Stated::new(setting.rate, setting.rate_together, now_ms),
             explained: Rates::new(EXPLAINED),
             lately: LatelyRefused::default(),
             issuer_keys: FetchedKeys::default(),
@@ -200,24 +200,21 @@ impl Authority {
 
     /// Records what a gateway says. A `started` that names its watcher makes what descends from it known as that execution.
     pub async fn state(&self, caller: &Caller<'_>, statement: &[u8], watcher: Option<u32>) -> Result<Receipt, Refusal> {
-        let claim = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.ledger.origin()));
-        if let (Caller::Local(local), Some(_), Ok(claims)) = (caller, watcher, &claim) {
-            self.may_begin_trees(local, &claims.gateway)?;
-        }
-        let claim = claim.map(|claims| claims.claim);
-        let is_counted = claim.as_ref().is_ok_and(may_be_kept_out);
-        if is_counted {
-            self.stated_together.judge(self.now_ms())?;
+        let claims = Signed::decode(statement).and_then(|signed| signed.gateway_claims(self.ledger.origin()));
+        if let Ok(claims) = &claims {
+            if let (Caller::Local(local), Some(_)) = (caller, watcher) {
+                self.may_begin_trees(local, &claims.gateway)?;
+            }
+            self.stated.judge(claims, self.now_ms())?;
         }
         let receipt = self.record(Proposal::new(Draft::Statement(statement.to_vec()))).await;
         let receipt = receipt.map_err(|error| error.refusal())?;
-        // Once its signature has held: with what they forge, others take nothing from a gateway.
-        if is_counted && !receipt.repeated {
-            self.stated_together.charge(statement.len(), self.now_ms());
+        let claims = claims?;
+        if receipt.repeated {
+            return Ok(receipt);
         }
-        let claim = claim?;
-        if let (Claim::Started { execution, .. }, Caller::Local(local), Some(watcher)) = (claim, caller, watcher)
-            && !receipt.repeated
+        self.stated.charge(&claims, statement.len(), self.now_ms());
+        if let (Claim::Started { execution, .. }, Caller::Local(local), Some(watcher)) = (claims.claim, caller, watcher)
         {
             self.begin_tree(local, watcher, execution)?;
         }
@@ -337,14 +334,6 @@ impl Authority {
             Ok(result) => result,
             Err(_) => Err(LedgerError::Stopped("it ended while this was waiting".to_owned())),
         }
-    }
-}
-
-/// What begins something, or says that nothing has begun: without it nothing runs. What has begun goes on the record, however much there is of it.
-fn may_be_kept_out(claim: &Claim) -> bool {
-    match claim {
-        Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => true,
-        Claim::Started { .. } | Claim::Ended { .. } | Claim::Labelled { .. } => false,
     }
 }
 

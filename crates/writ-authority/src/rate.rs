@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use writ_protocol::entry::AssertedPrincipal;
-use writ_protocol::{Code, Refusal};
+use writ_protocol::entry::{AssertedPrincipal, Principal};
+use writ_protocol::statement::{Claim, GatewayStatement};
+use writ_protocol::{Code, Name, Refusal};
 
 /// Principals remembered at a time; beyond that, those that have been quiet longest are forgotten, and begin anew.
 const PRINCIPALS_MAX: usize = 10_000;
@@ -60,7 +61,7 @@ impl Bucket {
     }
 
     /// Leaves nothing.
-    pub(crate) fn empty(&mut self) {
+    fn empty(&mut self) {
         self.thousandths = 0;
     }
 
@@ -112,19 +113,69 @@ impl Together {
     }
 
     /// Refuses where nothing is left, and takes nothing.
-    pub(crate) fn judge(&self, now_ms: u64) -> Result<(), Refusal> {
+    fn judge(&self, now_ms: u64) -> Result<(), Refusal> {
         let Some(rate) = self.rate else { return Ok(()) };
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         if bucket.is_spent(rate, now_ms) { Err(exceeded_together(rate)) } else { Ok(()) }
     }
 
     /// Takes what something of so many bytes counts that was let through before: all that is left, where that is less.
-    pub(crate) fn charge(&self, bytes: usize, now_ms: u64) {
+    fn charge(&self, bytes: usize, now_ms: u64) {
         let Some(rate) = self.rate else { return };
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         if !bucket.take(rate, rate.counted(bytes), now_ms) {
             bucket.empty();
         }
+    }
+}
+
+/// What gateways may state: each by itself, and what begins or turns away something together besides. What a gateway states is counted once
+/// its signature has held, so that nobody takes anything of another's with what they forge.
+#[derive(Debug)]
+pub(crate) struct Stated {
+    each: Rates,
+    together: Together,
+}
+
+impl Stated {
+    pub(crate) fn new(rate: Rate, rate_together: Option<Rate>, now_ms: u64) -> Self {
+        Self { each: Rates::new(rate), together: Together::new(rate_together, now_ms) }
+    }
+
+    /// Refuses what is stated by whoever has nothing left.
+    pub(crate) fn judge(&self, statement: &GatewayStatement, now_ms: u64) -> Result<(), Refusal> {
+        if let Some(gateway) = counted(statement)? {
+            self.each.judge(&gateway, now_ms)?;
+        }
+        if may_be_kept_out(&statement.claim) { self.together.judge(now_ms) } else { Ok(()) }
+    }
+
+    /// Takes what a statement of so many bytes counts that was recorded.
+    pub(crate) fn charge(&self, statement: &GatewayStatement, bytes: usize, now_ms: u64) {
+        if let Ok(Some(gateway)) = counted(statement) {
+            self.each.charge(&gateway, bytes, now_ms);
+        }
+        if may_be_kept_out(&statement.claim) {
+            self.together.charge(bytes, now_ms);
+        }
+    }
+}
+
+/// Whose a statement is, where it counts: starts and ends are bounded by what was granted.
+fn counted(statement: &GatewayStatement) -> Result<Option<AssertedPrincipal>, Refusal> {
+    match statement.claim {
+        Claim::Started { .. } | Claim::Ended { .. } => Ok(None),
+        Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } | Claim::Labelled { .. } => {
+            Ok(Some(AssertedPrincipal { kind: Name::new(Principal::GATEWAY)?, id: statement.gateway.clone() }))
+        }
+    }
+}
+
+/// What begins something, or says that nothing has begun: without it nothing runs. What has begun goes on the record, however much others state.
+fn may_be_kept_out(claim: &Claim) -> bool {
+    match claim {
+        Claim::Spent { .. } | Claim::Refused { .. } | Claim::Heartbeat { .. } => true,
+        Claim::Started { .. } | Claim::Ended { .. } | Claim::Labelled { .. } => false,
     }
 }
 
@@ -141,13 +192,29 @@ impl Rates {
     /// Takes what a request of so many bytes counts.
     pub(crate) fn take(&self, principal: &AssertedPrincipal, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
         let count = self.rate.counted(bytes);
+        match self.with(principal, now_ms, |bucket| bucket.take(self.rate, count, now_ms)) {
+            true => Ok(()),
+            false => Err(self.exceeded()),
+        }
+    }
+
+    /// Takes what something of so many bytes counts that was let through before: all that is left, where that is less.
+    fn charge(&self, principal: &AssertedPrincipal, bytes: usize, now_ms: u64) {
+        let count = self.rate.counted(bytes);
+        self.with(principal, now_ms, |bucket| {
+            if !bucket.take(self.rate, count, now_ms) {
+                bucket.empty();
+            }
+        });
+    }
+
+    fn with<T>(&self, principal: &AssertedPrincipal, now_ms: u64, work: impl FnOnce(&mut Bucket) -> T) -> T {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= PRINCIPALS_MAX && !buckets.contains_key(principal) {
             let quietest = buckets.iter().min_by_key(|(_, bucket)| bucket.at_ms).map(|(name, _)| name.clone());
             quietest.map(|name| buckets.remove(&name));
         }
-        let bucket = buckets.entry(principal.clone()).or_insert_with(|| Bucket::full(self.rate, now_ms));
-        if bucket.take(self.rate, count, now_ms) { Ok(()) } else { Err(self.exceeded()) }
+        work(buckets.entry(principal.clone()).or_insert_with(|| Bucket::full(self.rate, now_ms)))
     }
 
     /// Refuses whoever is said to ask if nothing is left for them: before anything is verified, since the answer would be the same.

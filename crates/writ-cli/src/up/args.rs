@@ -58,7 +58,7 @@ pub(crate) struct Up {
     /// Know it by the CAs in this PEM file [default: those of the system]
     #[arg(long, value_name = "FILE", requires = "holds_webhook")]
     pub(crate) holds_webhook_ca: Option<PathBuf>,
-    /// Requests a second that each principal may make [default: 2000]
+    /// Requests a second that each principal may make, and that each gateway may state [default: 2000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u64>,
     /// Requests a second that all principals of a domain may make together, and as many orders, and as many uses and refusals that gateways state [default: no limit]

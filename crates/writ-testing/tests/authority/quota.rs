@@ -265,3 +265,32 @@ fn gateways_begin_so_often_together_and_what_has_begun_goes_on_the_record() {
     done(&domain, domain.orders("alice", Command::Halt));
     assert!(domain.judged().is_clean());
 }
+
+/// A gateway whose key is stolen states more than there is room for: nobody else's turn is taken, and what was granted ends on the record.
+#[test]
+fn a_gateway_states_so_much_by_itself_and_takes_nothing_from_another() {
+    let mut domain = domain();
+    let (execution, asked) = admitted(&domain, "/usr/bin/make");
+    let (own, _) = permitted(&domain, domain.asks("builder", &asked));
+    let heartbeat = || Claim::Heartbeat { size: 0, root: writ_tlog::empty_root() };
+    domain.rate = Rate { per_second: 1, burst: 3 };
+    domain.open(&policies(&domain.members));
+    let labels = |text: &str| {
+        let labels = Ascending::new([Label::new(text).unwrap()]);
+        domain.states(0, Claim::Labelled { writ: own.hash(), execution, labels })
+    };
+    started(&domain, &own, execution);
+    for text in ["a", "b", "c"] {
+        labels(text).unwrap();
+    }
+    let size = domain.size();
+    assert_eq!(labels("d").unwrap_err().code(), Code::RateLimited);
+    assert_eq!(domain.states(0, heartbeat()).unwrap_err().code(), Code::RateLimited);
+    assert_eq!(domain.size(), size, "and nothing of it is recorded");
+    domain.states(1, heartbeat()).unwrap();
+    permitted(&domain, domain.asks("builder", &domain.asked_to_build()));
+    domain.states(0, Claim::Ended { writ: own.hash(), execution, result: Ending::Exited(0) }).unwrap();
+    domain.clock.pass(1_000);
+    domain.states(0, heartbeat()).unwrap();
+    assert!(domain.judged().is_clean());
+}
