@@ -62,7 +62,7 @@ pub use trees::Descent;
 pub use writ_policy::{
     Change, Clause, Condition, Depth, ENTITIES_MAX, Edit, Effect, EntitySnapshot, Explanation, Found, Gate, GateResult,
     Gated, Generalised, Issuer, JWKS_BYTES_MAX, Missed, Node, Part, PolicyError, PolicySet, Proposal, Read, Remedy,
-    Role, Semantics, Snapshot, SpiffeId, Tested, Told, Truth, Wanted, entity_to_json, explain, gate, gate_with,
-    is_place, is_trust_domain, read_entities, schema_text,
+    Role, Semantics, Snapshot, SpiffeId, Tested, Told, Truth, Wanted, command_text, entity_to_json, explain, gate,
+    gate_with, is_place, is_trust_domain, read_entities, schema_text,
 };
 pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};

@@ -121,7 +121,7 @@ pub enum RetellError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing was decided there.
-    #[error("entry {index} is a {}, and no decision; grants, denials, holds, shadows, advice and orders carried out are", found.as_str())]
+    #[error("entry {index} is of type {}, and no decision; grants, denials, holds, shadows, advice and orders carried out are", found.as_str())]
     NoDecision {
         /// Where.
         index: LeafIndex,

@@ -178,7 +178,7 @@ pub(crate) enum LogCommand {
     /// Show one entry with everything in it
     Show(Show),
     /// Show the newest entries, a line each
-    Tail(Tail),
+    Tail(Box<crate::log::tail::Tail>),
     /// Write the evidence bundle of an entry
     Bundle(Bundle),
     /// Serve checkpoint and tiles over HTTP (C2SP tlog-tiles), read only
@@ -191,19 +191,6 @@ pub(crate) enum LogCommand {
 pub(crate) struct Show {
     /// Index of the entry
     pub(crate) index: u64,
-}
-
-#[derive(ClapArgs)]
-pub(crate) struct Tail {
-    /// How many entries
-    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
-    pub(crate) entries: u64,
-    /// Go on and show entries as they come
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Show seals too
-    #[arg(long)]
-    pub(crate) seals: bool,
 }
 
 #[derive(ClapArgs)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use writ_client::{Denial, Held};
 use writ_ledger::LedgerError;
-use writ_protocol::Refusal;
+use writ_protocol::{Code, Refusal};
 
 /// How a command ends when it does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,8 @@ impl CliError {
     /// 1 refused or found, 2 usage, 3 could not be done.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            // Nobody has said no: a script that waits for its node must be able to tell.
+            Self::Refused(refusal) if refusal.code() == Code::AuthorityUnreachable => 3,
             Self::Refused(_) | Self::Denied(..) | Self::Held(_) | Self::Found(_) => 1,
             Self::Usage(_) => 2,
             Self::Ledger(_) | Self::File { .. } | Self::Failed(_) => 3,
@@ -139,11 +141,15 @@ pub(crate) fn json_line(value: &Value) -> Result<(), CliError> {
 /// What must be done before this process ends because nobody reads what it writes.
 pub(crate) static BEFORE_LEAVING: OnceLock<fn()> = OnceLock::new();
 
-/// A closed pipe is the reader's right and ends the command without noise.
 fn write_line(text: &str) -> Result<(), CliError> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Writes to standard output as it is. A closed pipe is the reader's right and ends the command without noise.
+pub(crate) fn write(text: &[u8]) -> Result<(), CliError> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             BEFORE_LEAVING.get().inspect(|act| act());
             std::process::exit(0)

@@ -5,7 +5,7 @@ use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::orders::Office;
 use crate::render::{counted, hex, visible, would_run};
-use crate::time::{left, utc};
+use crate::time::{left, utc, utc_seconds};
 use crate::who::connect;
 use clap::Args as ClapArgs;
 use serde_json::{Value as Json, json};
@@ -98,17 +98,24 @@ fn all(args: &Holds, domain: &Domain, as_json: bool) -> Result<(), CliError> {
     for hold in holds {
         let text = |name: &str| hold.get(name).and_then(Json::as_str).unwrap_or_default();
         let number = |name: &str| hold.get(name).and_then(Json::as_u64).unwrap_or_default();
-        let needs = hold.get("needs").and_then(Json::as_array).into_iter().flatten().map(need_of);
-        let needs = needs.collect::<Vec<_>>().join(", ");
-        let answers = hold.get("answers").and_then(Json::as_array).into_iter().flatten().map(answer_of);
-        let answers = answers.collect::<Vec<_>>();
-        let answered = if answers.is_empty() { "nobody yet".to_owned() } else { answers.join(", ") };
         line(format_args!("{:>8}  {:<9} {}", number("index"), text("state"), text("principal")))?;
-        line(format_args!("          needs {needs}; answered: {answered}; lapses {}", left(number("until_ms"))))?;
+        if let Ok(shown) = Shown::of(&args.reach, domain, number("index"), None) {
+            line(format_args!("          asked {}{}", utc_seconds(shown.hold.time_ms), shown.in_brief()))?;
+        }
+        line(format_args!("          {}; lapses {}", standing(hold), left(number("until_ms"))))?;
     }
     line(
         "  next    `writ holds INDEX` shows one, `writ approve INDEX` and `writ reject INDEX` answer it, `writ withdraw INDEX` takes back your own",
     )
+}
+
+/// What it needs, and who has answered.
+fn standing(hold: &Json) -> String {
+    let listed = |name: &str, told: fn(&Json) -> String| {
+        hold.get(name).and_then(Json::as_array).into_iter().flatten().map(told).collect::<Vec<_>>().join(", ")
+    };
+    let (needs, answers) = (listed("needs", need_of), listed("answers", answer_of));
+    format!("needs {needs}; answered: {}", if answers.is_empty() { "nobody yet" } else { &answers })
 }
 
 fn need_of(need: &Json) -> String {
@@ -157,7 +164,19 @@ pub(crate) fn answer(args: &Answer, verdict: Verdict, as_json: bool) -> Result<(
         shown.tell()?;
         shown.confirmed(verdict)?;
     }
-    Office { reach: &args.reach, who: &args.who, domain }.order(Command::Answer(verdict, held), &args.reason, as_json)
+    let office = Office { reach: &args.reach, who: &args.who, domain };
+    office.order(Command::Answer(verdict, held), &args.reason, as_json)?;
+    if as_json {
+        return Ok(());
+    }
+    // The answer stands whether or not the node says how far the hold has come.
+    let told = connect(&args.reach, &office.domain)?.holds().unwrap_or_default();
+    let all = told.get("holds").and_then(Json::as_array).into_iter().flatten();
+    let Some(hold) = all.into_iter().find(|hold| hold.get("index").and_then(Json::as_u64) == Some(args.index)) else {
+        return Ok(());
+    };
+    let state = hold.get("state").and_then(Json::as_str).unwrap_or_default();
+    line(format_args!("  {state:<9} {}", standing(hold)))
 }
 
 /// The beginning of what whoever asked has claimed, on one line.
@@ -211,6 +230,13 @@ impl Shown {
         let action = story.openings.iter().find(|opening| opening.kind == CommitmentKind::Action);
         let action = action.map(|opening| Ok((opening.clone(), Action::decode(&opening.value)?))).transpose();
         Ok(Self { action: action.map_err(CliError::Refused)?, hold, story, values })
+    }
+
+    /// The beginning of what would run, where it may be seen here. Whoever answers is shown all of it.
+    fn in_brief(&self) -> String {
+        let told = self.action.as_ref().map(|(_, action)| would_run(action));
+        let first = told.and_then(|told| told.into_iter().next());
+        first.map(|(_, text)| format!(": {}", brief(&text))).unwrap_or_default()
     }
 
     /// Why a value of the hold is not here.

@@ -3,12 +3,10 @@
 use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::render::listed;
+use crate::render::{listed, told_action};
 use crate::replay::index;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use writ_ledger::{Kept, Kin, LedgerError, Lineage, Reader};
 use writ_protocol::action::{Action, CommitmentKind};
 use writ_protocol::order::ExecutionState;
@@ -174,14 +172,7 @@ fn command(reader: &Reader, kin: &Kin) -> Result<Option<String>, CliError> {
     let Kept::Value(opening) = reader.kept(kin.index, CommitmentKind::Action, &kin.grant.action.digest)? else {
         return Ok(None);
     };
-    Ok(match Action::decode(&opening.value).map_err(CliError::Refused)? {
-        Action::Exec(exec) => {
-            let argv: Vec<OsString> = exec.argv.iter().map(|argument| OsString::from_vec(argument.clone())).collect();
-            Some(crate::run::shown(&argv))
-        }
-        Action::Order(order) => Some(order.command.as_str().to_owned()),
-        Action::Advice(question) => Some(crate::render::asked_about(&question)),
-    })
+    Ok(Some(told_action(&Action::decode(&opening.value).map_err(CliError::Refused)?)))
 }
 
 fn told_json(reader: &Reader, lineage: &Lineage, discloses: bool) -> Result<Value, CliError> {

@@ -1,72 +1,26 @@
 //! `writ log`: reading a ledger, beside a running node if there is one.
 
+pub(crate) mod tail;
+
 use crate::args;
 use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::keys::must_be_new;
-use crate::render::{entry_json, entry_line, entry_text};
+use crate::render::{entry_json, entry_text};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use writ_ledger::{Disclosure, Ledger, LedgerError, Reader, StoredEntry};
-use writ_protocol::{Body, Bundle, Entry};
+use writ_ledger::{Disclosure, Ledger, LedgerError, Reader};
+use writ_protocol::Bundle;
 use writ_tlog::LeafIndex;
-
-/// How often `--follow` looks for new entries.
-const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn show(place: &args::Place, args: &args::Show, as_json: bool) -> Result<(), CliError> {
     let reader = Reader::open(&Domain::of(place)?.store())?;
     let index = LeafIndex::new(args.index);
     let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
     if as_json { json_line(&entry_json(&stored)) } else { line(entry_text(&stored)) }
-}
-
-pub(crate) fn tail(place: &args::Place, args: &args::Tail, as_json: bool) -> Result<(), CliError> {
-    let reader = Reader::open(&Domain::of(place)?.store())?;
-    let mut next = first_of_tail(&reader, args)?;
-    loop {
-        let (size, _) = reader.checkpoint()?;
-        for index in next..size.get() {
-            let index = LeafIndex::new(index);
-            let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
-            if args.seals || !is_seal(&stored, &reader) {
-                tell(&stored, &reader, as_json)?;
-            }
-        }
-        next = size.get();
-        if !args.follow {
-            return Ok(());
-        }
-        std::thread::sleep(FOLLOW_EVERY);
-    }
-}
-
-/// The index from which the asked number of entries is shown, not counting seals unless they are shown.
-fn first_of_tail(reader: &Reader, args: &args::Tail) -> Result<u64, CliError> {
-    let (size, _) = reader.checkpoint()?;
-    let mut first = size.get();
-    let mut left = args.entries;
-    while left > 0 && first > 0 {
-        first -= 1;
-        let index = LeafIndex::new(first);
-        let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
-        if args.seals || !is_seal(&stored, reader) {
-            left -= 1;
-        }
-    }
-    Ok(first)
-}
-
-fn is_seal(stored: &StoredEntry, reader: &Reader) -> bool {
-    matches!(Entry::decode(&stored.bytes, reader.origin()), Ok(Entry { body: Body::Seal(_), .. }))
-}
-
-fn tell(stored: &StoredEntry, reader: &Reader, as_json: bool) -> Result<(), CliError> {
-    if as_json { json_line(&entry_json(stored)) } else { line(entry_line(stored, reader.origin())) }
 }
 
 pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {

@@ -137,7 +137,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         },
         Command::Log(log) => match log.command {
             LogCommand::Show(show) => log::show(&log.place, &show, json),
-            LogCommand::Tail(tail) => log::tail(&log.place, &tail, json),
+            LogCommand::Tail(tail) => log::tail::run(&log.place, &tail, json),
             LogCommand::Bundle(bundle) => log::bundle(&log.place, &bundle, json),
             LogCommand::Serve(serve) => log::serve(&log.place, &serve, json),
             LogCommand::AcceptMark(accept) => log::accept_mark(&log.place, &accept, json),
@@ -147,8 +147,9 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Lineage(lineage) => lineage::run(&lineage, json),
         Command::Replay(replay) => replay::run(&replay, json),
         Command::Completions(completions) => {
-            clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(completions.shell, &mut Args::command(), "writ", &mut script);
+            error::write(&script)
         }
     };
     done.map(|()| 0)

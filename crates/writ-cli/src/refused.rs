@@ -39,7 +39,7 @@ fn told(explanation: Option<&Value>, policies: &[PolicyNote], detail: Detail, in
 /// What whoever runs a command can do about a refusal. The node says it of its own; this is for what is refused on this side.
 pub(crate) fn next_step(code: Code) -> &'static str {
     match code {
-        Code::MissingWrit => "ask for a writ with `writ authorize`, or leave --writ out",
+        Code::MissingWrit => "give one that is there: see `writ authorize`, `writ mandate list` and `writ holds`",
         Code::Malformed => {
             "see that the file is a writ as `writ authorize` wrote it, and that `writ` and the node are of one release"
         }
@@ -70,7 +70,7 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::GateFailed => {
             "mend what the gate found, or accept it by name; `writ policy check` with --prove --against SET and --history shows it beforehand"
         }
-        Code::IntegrityFailure => "see that the program is a regular file that this user may read and execute",
+        Code::IntegrityFailure => "see that program and folder are there, outside the domain's own, and for this user",
         Code::IdentityMismatch => "ask as yourself, or give the key of whom you named with --key",
         Code::HolderProofInvalid => "give the holder's key with --holder; it was written beside the writ, with .key",
         Code::Replayed | Code::UsesExhausted => "a writ is good once; ask for a new one",

@@ -8,6 +8,7 @@ use writ_protocol::cbor::{Decode, Value};
 use writ_protocol::entry::{Audience, Target, Would};
 use writ_protocol::statement::{Claim, RootCommand, RootStatement, Signed};
 use writ_protocol::{Body, Entry, Label};
+use writ_server::command_text;
 use writ_tlog::{Hash, Origin};
 
 /// An entry as JSON: the envelope's parts by name, bytes as hex, nested statements read.
@@ -125,15 +126,15 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// An entry in one line: what happened, to whom.
-pub(crate) fn entry_line(stored: &StoredEntry, origin: &Origin) -> String {
-    let index = stored.index.get();
+/// An entry in one line: when, what happened, to whom.
+pub(crate) fn entry_line(stored: &StoredEntry, origin: &Origin, time: &str) -> String {
+    let index = format_args!("{:>8}  {time:<20}", stored.index.get()).to_string();
     match Entry::decode(&stored.bytes, origin) {
         Ok(entry) => {
             let kind = entry.body.entry_type().as_str();
-            format!("{index:>8}  {kind:<11} {}", summary(&entry.body, origin))
+            format!("{index}  {kind:<11} {}", summary(&entry.body, origin))
         }
-        Err(refusal) => format!("{index:>8}  ?           {refusal}"),
+        Err(refusal) => format!("{index}  ?           {refusal}"),
     }
 }
 
@@ -216,6 +217,20 @@ pub(crate) fn asked_about(question: &Advice) -> String {
     let verb = question.action.as_ref().map_or_else(|| "any".to_owned(), |verb| text(verb.name.as_str()));
     let (subject, resource) = (party(&question.subject), party(&question.resource));
     format!("{}: {subject} {verb} {resource}", question.asks.as_str())
+}
+
+/// What was asked for, on one line: a command is quoted, so that one argument is told from two.
+pub(crate) fn told_action(action: &Action) -> String {
+    match action {
+        Action::Exec(exec) => command(&exec.argv),
+        Action::Order(order) => format!("{} because {}", order.command.as_str(), order.reason),
+        Action::Advice(question) => asked_about(question),
+    }
+}
+
+/// A command as policies see it: each argument quoted where a shell would need that.
+pub(crate) fn command(argv: &[Vec<u8>]) -> String {
+    command_text(argv.iter().map(Vec::as_slice))
 }
 
 /// What would run, for whoever is to say whether it may: each part whole, with nothing in it that a terminal would act on.

@@ -4,7 +4,7 @@ use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::explained::{Detail, lines};
-use crate::render::hex;
+use crate::render::{command, hex};
 use crate::time::utc;
 use serde_json::{Value, json};
 use writ_ledger::{LedgerError, Reader};
@@ -87,9 +87,8 @@ fn told(retold: &Retold) -> Result<(), CliError> {
 fn asked(retold: &Retold) -> String {
     let what = match &retold.action {
         Some(Action::Exec(exec)) => {
-            let argv = exec.argv.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" ");
-            let (path, cwd) = (String::from_utf8_lossy(&exec.path), String::from_utf8_lossy(&exec.cwd));
-            format!("{path} ({argv}) in {cwd}")
+            let one = |text: &Vec<u8>| command(std::slice::from_ref(text));
+            format!("{} ({}) in {}", one(&exec.path), command(&exec.argv), one(&exec.cwd))
         }
         Some(Action::Order(order)) => match &order.command {
             Command::Revoke(target) => format!("revoke {}: {}", crate::render::target(target), order.reason),

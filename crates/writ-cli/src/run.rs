@@ -11,6 +11,7 @@ use crate::who::{endpoint, signer};
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use writ_client::Denial;
 use writ_gateway_process::{HandedOver, Patience, Ran, Refused, Run, Signer, end_like};
@@ -204,9 +205,9 @@ fn reason(refusal: &Refusal) -> String {
     format!("{}: {}", refusal.code(), refusal.why())
 }
 
-/// The command as it was typed, on one line and cut to what fits it.
+/// The command, on one line and cut to what fits it; quoted, so that it is told which arguments there are.
 pub(crate) fn shown(argv: &[OsString]) -> String {
-    let text = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ").replace('\n', "\\n");
+    let text = writ_server::command_text(argv.iter().map(|part| part.as_bytes()));
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,

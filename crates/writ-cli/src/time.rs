@@ -11,6 +11,12 @@ pub(crate) fn utc(time_ms: u64) -> String {
     )
 }
 
+/// The same without milliseconds, for a column.
+pub(crate) fn utc_seconds(time_ms: u64) -> String {
+    let shown = utc(time_ms);
+    shown.split_once('.').map_or_else(|| shown.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 /// The date so many days after 1970-01-01, found by walking years and months: it is called for a screenful of lines.
 fn civil(mut days: u64) -> Option<(u64, u64, u64)> {
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -45,7 +51,7 @@ pub(crate) fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::utc;
+    use super::{utc, utc_seconds};
 
     #[test]
     fn dates_are_those_of_the_calendar() {
@@ -58,6 +64,7 @@ mod tests {
         ] {
             assert_eq!(utc(time_ms), expected);
         }
+        assert_eq!(utc_seconds(1_780_000_000_123), "2026-05-28T20:26:40Z");
         assert_eq!(utc(u64::MAX), "18446744073709551615 ms");
     }
 }

@@ -3,7 +3,7 @@
 use crate::args;
 use crate::domain::{read, read_trust_root};
 use crate::error::{CliError, json_line, line};
-use crate::render::{asked_about, counted, hex, summary, value_json, would};
+use crate::render::{command, counted, hex, summary, told_action, value_json, would};
 use crate::time::utc;
 use serde_json::{Value as Json, json};
 use writ_protocol::action::{Action, CommitmentKind, Opening};
@@ -166,15 +166,13 @@ fn tell_opening(opening: &Opening) -> Result<(), CliError> {
     let shown = match opening.kind {
         CommitmentKind::Action => match Action::decode(&opening.value) {
             Ok(Action::Exec(exec)) => {
-                let argv: Vec<String> = exec.argv.iter().map(|one| one.escape_ascii().to_string()).collect();
-                format!("{} in {}", argv.join(" "), exec.cwd.escape_ascii())
+                format!("{} in {}", command(&exec.argv), command(std::slice::from_ref(&exec.cwd)))
             }
-            Ok(Action::Order(order)) => format!("{} because {}", order.command.as_str(), order.reason),
-            Ok(Action::Advice(question)) => asked_about(&question),
+            Ok(action @ (Action::Order(_) | Action::Advice(_))) => told_action(&action),
             Err(refusal) => refusal.to_string(),
         },
+        CommitmentKind::Request => format!("{} bytes, as it was asked", opening.value.len()),
         CommitmentKind::Facts
-        | CommitmentKind::Request
         | CommitmentKind::Policy
         | CommitmentKind::Entities
         | CommitmentKind::Text

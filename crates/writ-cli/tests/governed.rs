@@ -24,6 +24,8 @@ mod shadow;
 mod site;
 #[path = "governed/story.rs"]
 mod story;
+#[path = "governed/tail.rs"]
+mod tail;
 #[path = "governed/telling.rs"]
 mod telling;
 

@@ -44,7 +44,7 @@ pub enum ClientError {
     #[error("the token has characters that no token has; see that the file holds the token alone")]
     Token,
     /// Nobody answers.
-    #[error("no node answers at {place}: {why}; start it with `writ up`")]
+    #[error("no node answers at {place}: {why}; see that it runs (`writ up`) and that this is where it listens")]
     Unreachable {
         /// Where it should be.
         place: String,

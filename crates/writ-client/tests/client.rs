@@ -271,7 +271,7 @@ fn nobody_there_says_what_to_do() {
         let error = Client::connect(&endpoint).err().unwrap();
         assert_eq!(error.code(), Code::AuthorityUnreachable);
         assert_eq!(error.refusal().code(), Code::AuthorityUnreachable);
-        assert!(error.to_string().contains("start it with `writ up`"), "{error}");
+        assert!(error.to_string().contains("see that it runs (`writ up`)"), "{error}");
     }
 }
 

@@ -163,13 +163,18 @@ fn whoever_waits_keeps_no_slot_and_runs_what_was_approved_or_nothing() {
 fn an_approval_that_counts_no_longer_is_shown_so() {
     let mut site = site();
     let index = held(&site, "made");
-    done(&answers(&site, "approve", index, "User::grace"));
+    let answered = stdout(&site.writ(&["approve", &index.to_string(), "--as", "User::grace", "--yes"]));
+    assert!(
+        answered.contains("recorded, entry ") && answered.contains("answered: approved by User::grace"),
+        "{answered}"
+    );
     let shown = || done(&site.writ(&["--json", "holds"]))["holds"][0]["answers"][0].clone();
     assert_eq!((&shown()["by"], &shown()["counts"]), (&"User::grace".into(), &true.into()));
     done(&site.writ(&["--json", "revoke", "--principal", "User::grace", "--as", "User::ada"]));
     assert_eq!(shown()["counts"], false);
     let told = stdout(&site.writ(&["holds"]));
     assert!(told.contains("approved by User::grace (counts no longer)"), "{told}");
+    assert!(told.contains(&format!("Z: touch {}", site.text("made"))), "{told}");
     site.audit();
 }
 

@@ -74,7 +74,7 @@ fn a_lineage_is_shown_from_each_of_its_members_without_a_node() {
         assert!(told.contains(said), "{said}: {told}");
     }
     assert!(!told.contains("exit 3"), "commands are not in the ledger: {told}");
-    assert!(stdout(&site.writ(&["lineage", first, "--disclose"])).contains("sh -c exit 3"));
+    assert!(stdout(&site.writ(&["lineage", first, "--disclose"])).contains("sh -c 'exit 3'"));
     let short = stdout(&site.writ(&["lineage", first, "-n", "1"]));
     assert!(short.contains("1 more, and what they have caused"), "{short}");
     let of_third = json(&site.writ(&["--json", "lineage", third]));

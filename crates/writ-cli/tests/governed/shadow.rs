@@ -384,7 +384,7 @@ fn a_first_policy_is_learnt_from_what_runs() {
     assert_eq!(refusal(&site.writ(&["--json", "run", "--", "true"]))["code"], "policy_denied");
     let ran = site.shadow(&["sh", "-c", "echo built"]);
     assert_eq!(stdout(&ran), "built\n");
-    assert!(stderr(&ran).starts_with("writ: would refuse sh -c echo built: policy_denied: "), "{}", stderr(&ran));
+    assert!(stderr(&ran).starts_with("writ: would refuse sh -c 'echo built': policy_denied: "), "{}", stderr(&ran));
     site.shadow(&["ls", "acme"]);
     let nothing = site.writ(&["policy", "learn"]);
     assert_eq!(nothing.status.code(), Some(1));

@@ -110,8 +110,9 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         Code::LedgerUnavailable => "nothing can be recorded, so nothing may run; look at the node's log and its disk",
         Code::ClockUntrusted => "set the node's clock right",
         Code::Malformed | Code::UnsupportedVersion => "use a client of the same release as the node",
-        Code::MissingWrit
-        | Code::ProofInvalid
+        Code::Replayed => "what is recorded already stands; ask anew where something else is meant",
+        Code::MissingWrit => "see that the entry is of the kind that is meant; `writ log show` shows it",
+        Code::ProofInvalid
         | Code::WitnessQuorumMissing
         | Code::NotAWrit
         | Code::ControlChainBroken
@@ -124,7 +125,6 @@ pub(crate) fn next_step(code: Code) -> &'static str {
         | Code::PolicyStale
         | Code::SurroundingsMismatch
         | Code::HolderProofInvalid
-        | Code::Replayed
         | Code::UsesExhausted
         | Code::ViewStale
         | Code::FactsChanged => "ask for a new writ",
