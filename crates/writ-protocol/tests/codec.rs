@@ -199,3 +199,12 @@ fn a_whole_number_is_an_integer_and_members_hold_no_float_that_is_one() {
         assert!(members(Value::Float(number)).is_err());
     }
 }
+
+#[test]
+fn members_are_found_by_name_and_stand_in_the_one_order() {
+    let named = |name: &str, value| (name.to_owned(), Value::Uint(value));
+    let members = Members::new(vec![named("longer", 1), named("b", 2), named("a", 3)]).unwrap();
+    let order: Vec<_> = members.iter().map(|(name, value)| (name, value.clone())).collect();
+    assert_eq!(order, [("a", Value::Uint(3)), ("b", Value::Uint(2)), ("longer", Value::Uint(1))]);
+    assert_eq!((members.get("b"), members.get("c")), (Some(&Value::Uint(2)), None));
+}

@@ -135,11 +135,39 @@ fn entities_and_changes_have_a_largest_size() {
     let attrs = |length: usize| vec![("a".to_owned(), Value::Text("x".repeat(length)))];
     assert!(EntityRecord::new(uid("User", "a"), vec![], attrs(ENTITY_BYTES_MAX - 64), vec![]).is_ok());
     assert!(EntityRecord::new(uid("User", "a"), vec![], attrs(ENTITY_BYTES_MAX), vec![]).is_err());
-    let large = |id: usize| EntityRecord::new(uid("User", &id.to_string()), vec![], attrs(60_000), vec![]).unwrap();
-    let change = EntityChange::new([1; 32], None, (0..80).map(large).collect(), vec![]).unwrap();
-    assert_eq!(change.encode().unwrap_err().code(), Code::Malformed);
-    let long = vec![0; ENTITY_CHANGE_BYTES_MAX + 1];
-    assert_eq!(EntityChange::decode(&long).unwrap_err().code(), Code::Malformed);
+    let large = |length: usize, id: usize| {
+        EntityRecord::new(uid("User", &id.to_string()), vec![], attrs(length), vec![]).unwrap()
+    };
+    let change = |last: usize| {
+        let put = (0..70).map(|id| large(if id == 0 { last } else { 60_000 }, id)).collect();
+        EntityChange::new([1; 32], None, put, vec![]).unwrap()
+    };
+    // These lengths are written with as many bytes, so the whole is longer by just their difference.
+    assert_eq!(ENTITY_CHANGE_BYTES_MAX, 4 << 20);
+    let shortest = change(1_000).encode().unwrap().len();
+    let longest = 1_000 + ENTITY_CHANGE_BYTES_MAX - shortest;
+    let largest = change(longest).encode().unwrap();
+    assert_eq!(largest.len(), ENTITY_CHANGE_BYTES_MAX);
+    assert_eq!(EntityChange::decode(&largest).unwrap(), change(longest));
+    assert_eq!(change(longest + 1).encode().unwrap_err().code(), Code::Malformed);
+    // Well formed, and too long all the same.
+    let Value::Array(mut parts) = Value::from_cbor(&largest).unwrap() else { panic!() };
+    let Some(Value::Map(fields)) = parts.last_mut() else { panic!() };
+    let removed = fields.iter_mut().find(|(name, _)| name == "removed").unwrap();
+    removed.1 = Value::Array(vec![Value::from_cbor(&uid("User", "gone").to_cbor()).unwrap()]);
+    let longer = Value::Array(parts).to_cbor();
+    assert!(longer.len() > ENTITY_CHANGE_BYTES_MAX + 1);
+    assert_eq!(EntityChange::decode(&longer).unwrap_err().code(), Code::Malformed);
+}
+
+#[test]
+fn an_entity_tells_its_parts() {
+    let uid = uid("Shop::User", "it's \"ada\"");
+    assert_eq!((uid.kind(), uid.id()), ("Shop::User", "it's \"ada\""));
+    assert_eq!(uid.to_string(), "Shop::User::\"it\\'s \\\"ada\\\"\"");
+    let (attrs, tags) = (vec![("a".to_owned(), Value::Bool(true))], vec![("t".to_owned(), Value::Uint(1))]);
+    let record = EntityRecord::new(uid.clone(), vec![], attrs.clone(), tags.clone()).unwrap();
+    assert_eq!((record.uid(), record.attrs(), record.tags()), (&uid, attrs.as_slice(), tags.as_slice()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use writ_protocol::action::{ACTION_BYTES_MAX, Action, CommitmentKind, Exec, ExecFields, Opening, Stdin, Variables};
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, ProvedEntry};
+use writ_protocol::entry::{Gate, Gates, Opinion, Verdict};
 use writ_protocol::order::ExecutionState;
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{
@@ -183,4 +184,29 @@ fn a_commitment_kind_has_one_text() {
         assert_eq!(CommitmentKind::from_str_exact(text).map(CommitmentKind::as_str), Some(text));
     }
     assert_eq!(CommitmentKind::from_str_exact("secret"), None);
+}
+
+#[test]
+fn an_answer_to_a_hold_has_a_word_for_what_it_did() {
+    let done = [Verdict::Approve, Verdict::Reject, Verdict::Withdraw].map(Verdict::done);
+    assert_eq!(done, ["approved", "rejected", "withdrawn"]);
+}
+
+#[test]
+fn an_opinion_refuses_with_its_own_code_or_not_at_all() {
+    for opinion in Opinion::ALL {
+        match opinion.refusal() {
+            Some(code) => assert_eq!((Opinion::refuse(code), opinion.as_str()), (Some(opinion), code.as_str())),
+            None => assert!([Opinion::Permit, Opinion::Hold, Opinion::Searched].contains(&opinion), "{opinion:?}"),
+        }
+    }
+    assert_eq!(Opinion::refuse(Code::BudgetExceeded), None);
+}
+
+#[test]
+fn gates_stand_in_the_order_in_which_they_were_passed() {
+    let gate = |name: &str| Gate { gate: Label::new(name).unwrap(), passed: 1 };
+    let gates = Gates::new(vec![gate("tests"), gate("history")]).unwrap();
+    assert_eq!(gates.as_slice(), [gate("tests"), gate("history")]);
+    assert!(Gates::new(vec![gate("tests"), gate("history"), gate("tests")]).is_err());
 }
