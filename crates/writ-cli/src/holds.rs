@@ -221,12 +221,16 @@ impl Shown {
                 (bundle.to_vec(), values)
             }
         };
-        let story = Bundle::verify(&bytes, &read_trust_root(&domain.trust_root())?).map_err(CliError::Refused)?;
+        let none = || CliError::Usage(format!("entry {index} is no hold; `writ holds` shows those that are open"));
+        let trust = read_trust_root(&domain.trust_root())?;
+        let story = Bundle::verify(&bytes, &trust).map_err(|refusal| {
+            // There is no story of a seal, or of what another entry tells.
+            let is_no_subject = file.is_none() && refusal.code() == Code::EvidenceIncomplete;
+            if is_no_subject { none() } else { CliError::Refused(refusal) }
+        })?;
         let story = Story::clone(&story);
         let subject = story.entries.iter().find(|one| one.index == story.subject && story.subject.get() == index);
-        let Some(Body::Hold(hold)) = subject.map(|one| one.entry.body.clone()) else {
-            return Err(CliError::Usage(format!("entry {index} is no hold; `writ holds` shows those that are open")));
-        };
+        let Some(Body::Hold(hold)) = subject.map(|one| one.entry.body.clone()) else { return Err(none()) };
         let action = story.openings.iter().find(|opening| opening.kind == CommitmentKind::Action);
         let action = action.map(|opening| Ok((opening.clone(), Action::decode(&opening.value)?))).transpose();
         Ok(Self { action: action.map_err(CliError::Refused)?, hold, story, values })

@@ -3,7 +3,7 @@
 
 use writ_protocol::action::{ACTION_BYTES_MAX, Action, CommitmentKind, Exec, ExecFields, Opening, Stdin, Variables};
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, ProvedEntry};
-use writ_protocol::entry::{Gate, Gates, Opinion, Verdict};
+use writ_protocol::entry::{Gate, Gates, Opinion, Verdict, Would};
 use writ_protocol::order::ExecutionState;
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{
@@ -201,6 +201,17 @@ fn an_opinion_refuses_with_its_own_code_or_not_at_all() {
         }
     }
     assert_eq!(Opinion::refuse(Code::BudgetExceeded), None);
+}
+
+#[test]
+fn what_would_have_been_refused_has_the_code_it_would_have_had() {
+    for would in Would::ALL {
+        match would.refusal() {
+            Some(code) => assert_eq!((Would::refuse(code), would.as_str()), (Some(would), code.as_str())),
+            None => assert!([Would::Permit, Would::Hold].contains(&would), "{would:?}"),
+        }
+    }
+    assert_eq!(Would::refuse(Code::RateLimited), None);
 }
 
 #[test]

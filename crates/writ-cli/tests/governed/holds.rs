@@ -287,6 +287,10 @@ fn what_whoever_asked_withdraws_does_not_run() {
     let shown = stdout(&site.writ(&["log", "tail", "-n", "20"]));
     assert!(shown.contains(&format!("hold {index} withdrawn by User::")), "{shown}");
     assert_eq!(site.writ(&["withdraw", "0"]).status.code(), Some(2));
+    for no_hold in ["0", "1"] {
+        let refused = site.writ(&["approve", no_hold, "--as", "User::grace", "--yes"]);
+        assert!(stderr(&refused).contains(&format!("entry {no_hold} is no hold")), "{}", stderr(&refused));
+    }
 }
 
 /// Whoever looks at what was erased is not sent for it.

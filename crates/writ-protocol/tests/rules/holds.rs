@@ -258,6 +258,8 @@ fn an_erasure_names_what_is_there() {
     domain.known.commitments.insert((LeafIndex::new(4), sha256(b"facts")));
     assert_eq!(domain.judge(domain.erasure(erased)), Ok(Accepted::AsItStands));
     assert_eq!(domain.judge(domain.erasure(Erased { index: 5, ..erased })), Err(Code::CommitmentMismatch));
+    let Body::Erasure(erasure) = domain.erasure(erased) else { panic!() };
+    assert!(erasure.entries().into_iter().eq([LeafIndex::new(4)]));
 }
 
 #[test]
