@@ -14,7 +14,7 @@ use crate::entry::{
 };
 use crate::id::OrderId;
 use crate::key::{Fingerprint, Key};
-use crate::name::Name;
+use crate::name::{Label, Name};
 use crate::refusal::{Code, Refusal};
 use crate::statement::{Claim, Ending, GatewayStatement, Manifest, RootCommand, RootStatement, Signed};
 use writ_tlog::{Hash, LeafIndex};
@@ -245,11 +245,10 @@ impl<R: Records> Rules<'_, R> {
         if policy.set == active.set && policy.epoch == active.epoch.get() && policy.semantics == active.semantics {
             return Ok(());
         }
-        let (found, expected, at) = (policy.epoch, active.epoch.get(), active.at);
-        Err(refuse(
-            Code::PolicyMismatch,
-            format!("decided under policy epoch {found}, in force is epoch {expected} by entry {at}"),
-        ))
+        let told = |epoch: u64, semantics: &Label| format!("policy epoch {epoch}, {semantics}");
+        let (found, expected) = (told(policy.epoch, &policy.semantics), told(active.epoch.get(), &active.semantics));
+        let why = format!("decided under {found}; in force is {expected}, by entry {}", active.at);
+        Err(refuse(Code::PolicyMismatch, why))
     }
 
     /// Who is caused has all labels of whoever caused it, and of everything else in its lineage: with fewer it could do more (Invariant 8).

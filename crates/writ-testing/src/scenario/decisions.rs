@@ -7,6 +7,7 @@ use writ_protocol::entry::{
     Grant, GrantFields, Hold, HoldFields, Lease, Level, Need, Obligation, Place, Policy, Positive, Principal,
     RequestRef, Scope, Shadow, ShadowFields, Surroundings, Window, Would,
 };
+use writ_protocol::order::ActivePolicy;
 use writ_protocol::statement::{Request, surroundings_digest};
 use writ_protocol::{Code, DenialId, ExecutionId, HoldId, Label, Name, WritId};
 use writ_tlog::{Hash, sha256};
@@ -244,6 +245,13 @@ impl GrantDraft {
         self.fields.policy.set = set;
         self.fields.policy.epoch = epoch;
         self
+    }
+
+    /// Under the set in force in a ledger that is no story: whichever it is, by whatever semantics.
+    #[must_use]
+    pub fn under_active(mut self, active: &ActivePolicy) -> Self {
+        self.fields.policy.semantics = active.semantics.clone();
+        self.under(active.set, active.epoch.get())
     }
 
     /// Decided with these entities beside those of the set.

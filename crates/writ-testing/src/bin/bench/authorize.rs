@@ -4,7 +4,7 @@ use super::cedar_agent::{self, CedarAgent};
 use super::cerbos::{self, Cerbos};
 use super::domain::{CONNECTIONS, Node};
 use super::load::{Round, round};
-use super::row::{Goal, ROUNDS, Row, percentile_ms};
+use super::row::{Goal, ROUNDS, Row, percentile_ms, rehearsed};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -95,9 +95,9 @@ pub(crate) fn ours_round(node: &Node, callers: usize, count: usize, ask: fn(&Nod
 /// Where the processor's time goes: prints what each thread of the node spends on one authorization.
 pub(crate) fn threads(home: &Path) -> Vec<Row> {
     let node = Node::start(&home.join("threads"), 10, 10);
-    ours_round(&node, CONNECTIONS, 4_000, Node::bare);
+    ours_round(&node, CONNECTIONS, rehearsed(4_000, 640), Node::bare);
     for (name, ask) in [("bare", Node::bare as fn(&Node) -> Vec<u8>), ("signed", Node::signed)] {
-        let requests = (0..40_000).map(|_| ask(&node)).collect();
+        let requests = (0..rehearsed(40_000, 640)).map(|_| ask(&node)).collect();
         let (before, begun) = (node.spent(), Instant::now());
         let measured = round(&node.place(), CONNECTIONS, requests, is_permitted);
         let count = measured.latencies.len() as f64;
@@ -143,7 +143,7 @@ pub(crate) fn sequential(home: &Path) -> Vec<Row> {
 }
 
 fn median_ms(work: impl FnMut() -> Duration) -> f64 {
-    let mut took: Vec<Duration> = std::iter::repeat_with(work).take(500).collect();
+    let mut took: Vec<Duration> = std::iter::repeat_with(work).take(rehearsed(500, 20)).collect();
     took.sort_unstable();
     percentile_ms(&took, 50)
 }

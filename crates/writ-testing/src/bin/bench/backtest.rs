@@ -2,15 +2,15 @@
 
 use super::domain::{CONNECTIONS, Node, init, writ};
 use super::history;
-use super::row::{Goal, Row, rate};
+use super::row::{Goal, Row, rate, rehearsed};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 /// Entries of the history, seals left out. Of eleven, five are decisions.
-const ENTRIES: u64 = 400_000;
-const RUNS: usize = 5;
+const ENTRIES: u64 = rehearsed(400_000, 2_000);
+const RUNS: usize = rehearsed(5, 1);
 
 pub(crate) fn rows(home: &Path) -> Vec<Row> {
     let what = "decisions/s of `writ policy backtest`, the whole command: each one read, opened and decided again";

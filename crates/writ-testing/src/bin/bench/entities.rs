@@ -1,6 +1,6 @@
 //! What a decision and a change cost among a hundred thousand entities.
 
-use super::row::{Goal, ROUNDS, Row};
+use super::row::{Goal, ROUNDS, Row, rehearsed};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use writ_protocol::entry::AssertedPrincipal;
 use writ_protocol::{Label, Name};
 use writ_tlog::sha256;
 
-const MANY: usize = 100_000;
+const MANY: usize = rehearsed(100_000, 2_000);
 const FEW: usize = 10;
 const TEAMS: usize = 1_000;
 const POLICY: &str = r#"
@@ -100,7 +100,7 @@ fn decided(large: &PolicySet, small: &PolicySet) -> Row {
         let mut took: Vec<f64> = facts
             .iter()
             .cycle()
-            .take(20_000)
+            .take(rehearsed(20_000, 200))
             .map(|facts| {
                 let begun = Instant::now();
                 drop(black_box(decide(set, &action, facts)));

@@ -5,7 +5,7 @@
 
 use super::domain::{Node, SLOTS, init};
 use super::load::{complete, post};
-use super::row::{Goal, ROUNDS, Row, median, percentile_ms};
+use super::row::{Goal, ROUNDS, Row, median, percentile_ms, rehearsed};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use std::cell::Cell;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Bad requests a second.
-const FLOOD_PER_SECOND: u32 = 10_000;
+const FLOOD_PER_SECOND: u32 = rehearsed(10_000, 1_000);
 /// Where it comes from: so many addresses, each with so many connections; more together than a listener has.
 const HOSTS: u8 = 8;
 const CONNECTIONS_EACH: u32 = 48;
@@ -28,7 +28,7 @@ const CONNECTIONS_EACH: u32 = 48;
 const CALLERS: u32 = 16;
 const EVERY: Duration = Duration::from_millis(20);
 /// One measurement.
-const LASTS: Duration = Duration::from_millis(1500);
+const LASTS: Duration = Duration::from_millis(rehearsed(1500, 200));
 /// Who has waited so long for an answer has none.
 const NEVER: Duration = Duration::from_secs(10);
 

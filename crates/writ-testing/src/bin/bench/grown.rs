@@ -62,7 +62,7 @@ fn grant(domain: &Domain, ledger: &Ledger) -> Proposal {
     let published = ledger.published();
     let policy = published.control.policy().expect("its node was up once");
     let draft = domain.grant(&Standing::of(&published)).to_group(domain.group());
-    draft.under(policy.set, policy.epoch.get()).proposal()
+    draft.under_active(policy).proposal()
 }
 
 fn make(dir: &Path, entries: u64) {

@@ -1,7 +1,7 @@
 //! The ledger alone: appending, and verifying what it answered.
 
 use super::domain::now_ms;
-use super::row::{Goal, ROUNDS, Row, each, percentile_ms, rate};
+use super::row::{Goal, ROUNDS, Row, each, percentile_ms, rate, rehearsed};
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,9 @@ use writ_protocol::WritVerifier;
 use writ_testing::scenario::{Domain, Standing};
 use writ_tlog::{Algorithm, SigningKey};
 
-const APPENDS: usize = 6_400;
+const APPENDS: usize = rehearsed(6_400, 640);
+/// Appends of each writer, where each phase is measured.
+const APPENDS_EACH: usize = rehearsed(400, 10);
 
 /// Verification of a writ against the raw signatures that it cannot do without.
 pub(crate) fn verify_rows(home: &Path) -> Vec<Row> {
@@ -118,15 +120,15 @@ pub(crate) fn phases(home: &Path) -> Vec<Row> {
         let noted = spent.clone();
         let options = Options::new(now_ms).observed(move |phase| noted.lock().unwrap().enter(phase));
         let ledger = opened(home, &format!("phases-{writers}"), &domain, options).0;
-        appended_at_once(&ledger, writers, grants(&ledger, &domain, writers * 100));
-        let proposals = grants(&ledger, &domain, writers * 400);
+        appended_at_once(&ledger, writers, grants(&ledger, &domain, writers * APPENDS_EACH / 4));
+        let proposals = grants(&ledger, &domain, writers * APPENDS_EACH);
         *spent.lock().unwrap() = Spent::default();
         let begun = Instant::now();
         appended_at_once(&ledger, writers, proposals);
         let elapsed = begun.elapsed().as_secs_f64() * 1e6;
         let spent = spent.lock().unwrap();
         let batches = spent.batches as f64;
-        let (size, each) = ((writers * 400) as f64 / batches, elapsed / batches);
+        let (size, each) = ((writers * APPENDS_EACH) as f64 / batches, elapsed / batches);
         println!("{writers} writers: {size:.1} entries and {each:.0} µs a batch, of which");
         for (phase, took) in Phase::ALL.iter().zip(spent.took) {
             println!("  {:<8} {:>6.0} µs", phase.as_str(), took.as_secs_f64() * 1e6 / batches);

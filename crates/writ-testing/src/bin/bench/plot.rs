@@ -1,11 +1,12 @@
 //! Line plots as SVG, written by hand: readable in light and dark, and told apart without colour by marks, dashes and labels at the
 //! ends of the lines.
 
+use super::row::rehearsed;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Where they go: they are part of the documentation.
-const FOLDER: &str = "bench/report";
+const FOLDER: &str = rehearsed("bench/report", "target/tmp/bench-report");
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 430.0;

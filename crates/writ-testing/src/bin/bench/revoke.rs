@@ -1,7 +1,7 @@
 //! How soon a revocation is seen: from its answer until a request on every connection of whoever is revoked has been refused.
 
 use super::domain::{Node, SLOTS, init, now_ms};
-use super::row::{Goal, ROUNDS, Row, percentile_ms};
+use super::row::{Goal, ROUNDS, Row, percentile_ms, rehearsed};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use writ_protocol::{Code, Ed25519Key, Key, Label, Name};
 use writ_tlog::{Algorithm, SigningKey, sha256};
 
 /// Principals that are revoked in a round, one after another.
-const EACH: usize = 100;
+const EACH: usize = rehearsed(100, 5);
 /// Connections of each at each listener.
 const CONNECTIONS: usize = 2;
 

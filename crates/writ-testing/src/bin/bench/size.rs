@@ -7,7 +7,7 @@ use super::history;
 use super::ledger::appended_at_once;
 use super::load::{get, round};
 use super::plot::{Ink, Line, Mark, Plot};
-use super::row::{Goal, ROUNDS, Row, rate};
+use super::row::{Goal, ROUNDS, Row, rate, rehearsed};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -15,14 +15,14 @@ use std::process::Command;
 use std::time::Instant;
 use writ_tlog::sha256;
 
-const SIZES: [u64; 3] = [50_000, 500_000, 5_000_000];
+const SIZES: [u64; 3] = rehearsed([50_000, 500_000, 5_000_000], [1_000, 2_000, 4_000]);
 const GROWTH: &str = "an append from 64 writers to a ledger of 5 million entries / to one of 50 thousand";
 /// Appends of each writer in a round.
-const APPENDS: usize = 100;
+const APPENDS: usize = rehearsed(100, 1);
 /// Proofs asked in a round.
-const PROOFS: usize = 2_000;
-const DECIDED: u64 = 200_000;
-const AUDITS: usize = 3;
+const PROOFS: usize = rehearsed(2_000, 100);
+const DECIDED: u64 = rehearsed(200_000, 1_000);
+const AUDITS: usize = rehearsed(3, 1);
 
 pub(crate) fn rows(home: &Path) -> Vec<Row> {
     let grown = SIZES.map(Grown::of);
