@@ -1,0 +1,92 @@
+//! Policy bundles: which file is wrong, and how much there may be.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use writ_protocol::entry::{Ascending, Positive};
+use writ_protocol::statement::{Manifest, ManifestFields};
+use writ_protocol::{
+    Code, DomainId, POLICY_BUNDLE_BYTES_MAX, POLICY_SET_BYTES_MAX, PolicyBundle, SetPath, encode_policy_set,
+    holds_files,
+};
+use writ_tlog::{Algorithm, Origin, SigningKey, sha256};
+
+type Files = BTreeMap<SetPath, Vec<u8>>;
+type Found = [(&'static str, &'static [u8])];
+
+fn origin() -> Origin {
+    Origin::new("writ.example/ledger").unwrap()
+}
+
+fn files(all: &[(&str, &[u8])]) -> Files {
+    all.iter().map(|(path, bytes)| (SetPath::new(path).unwrap(), bytes.to_vec())).collect()
+}
+
+fn manifest(files: &Files) -> Manifest {
+    let set = encode_policy_set(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
+    let fields = ManifestFields {
+        set: sha256(&set),
+        epoch: Positive::ONE,
+        files: Manifest::list(files),
+        domain: DomainId::from_bytes([1; 16]),
+        accepts: Ascending::new([]),
+        from_ms: 1,
+        time_ms: 1,
+        replaces: None,
+        until_ms: 2,
+    };
+    Manifest::new(fields).unwrap()
+}
+
+fn bundle(files: &Files) -> Vec<u8> {
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &[1; 32]);
+    PolicyBundle::assemble(&manifest(files).sign(&origin(), &[&key]), files)
+}
+
+#[test]
+fn what_is_wrong_with_the_files_is_said() {
+    let signed = manifest(&files(&[("a", b"same"), ("c", b"same")]));
+    let held = |found: &Found| match holds_files(&signed, found.iter().copied()) {
+        Ok(()) => "nothing".to_owned(),
+        Err(refusal) => {
+            assert_eq!(refusal.code(), Code::IntegrityFailure);
+            refusal.why().to_owned()
+        }
+    };
+    let cases: [(&Found, &str); 8] = [
+        (&[("a", b"same"), ("c", b"same")], "nothing"),
+        (&[("a", b"same"), ("c", b"some")], "policy bundle: the file `c` is not the one that was signed"),
+        (&[("a", b"same"), ("c", b"longer")], "policy bundle: the file `c` is not the one that was signed"),
+        (&[("a", b"same")], "policy bundle: the file `c` is missing"),
+        (&[("c", b"same")], "policy bundle: the file `a` is missing"),
+        (&[("a", b"same"), ("b", b"same"), ("c", b"same")], "policy bundle: the manifest does not list the file `b`"),
+        (&[("a", b"same"), ("d", b"same")], "policy bundle: the file `c` is missing"),
+        (&[("a", b"same"), ("c", b"same"), ("d", b"")], "policy bundle: the manifest does not list the file `d`"),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(held(found), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn a_set_and_a_bundle_have_a_largest_size() {
+    assert_eq!((POLICY_SET_BYTES_MAX, POLICY_BUNDLE_BYTES_MAX), (4_063_232, 4_325_376));
+    let of = |length: usize| files(&[("a", &vec![7; length / 2]), ("b", &vec![7; length - length / 2])]);
+    let largest = of(POLICY_SET_BYTES_MAX);
+    let read = PolicyBundle::decode(&bundle(&largest), &origin()).unwrap();
+    assert_eq!((read.files(), read.manifest()), (&largest, &manifest(&largest)));
+    let larger = PolicyBundle::decode(&bundle(&of(POLICY_SET_BYTES_MAX + 1)), &origin()).unwrap_err();
+    let far_larger = PolicyBundle::decode(&bundle(&of(POLICY_SET_BYTES_MAX + 100)), &origin()).unwrap_err();
+    for refusal in [larger, far_larger] {
+        assert!(refusal.why().contains("bytes of files"), "{refusal}");
+    }
+    let why = |length: usize| PolicyBundle::origin(&vec![0; length]).unwrap_err().why().to_owned();
+    assert!(!why(POLICY_BUNDLE_BYTES_MAX).contains("a policy bundle has at most"));
+    for more in [1, 2] {
+        assert!(why(POLICY_BUNDLE_BYTES_MAX + more).contains("a policy bundle has at most 4325376 bytes"));
+    }
+}
+
+#[test]
+fn a_path_is_shown_as_it_is() {
+    assert_eq!(SetPath::new("agents/build.cedar").unwrap().to_string(), "agents/build.cedar");
+}
