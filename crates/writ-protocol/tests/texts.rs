@@ -5,6 +5,7 @@ use writ_protocol::action::{ACTION_BYTES_MAX, Action, CommitmentKind, Exec, Exec
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, ProvedEntry};
 use writ_protocol::entry::{Gate, Gates, Opinion, Verdict, Would};
 use writ_protocol::order::ExecutionState;
+use writ_protocol::scope::Beginning;
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{
     Bundle, Code, DomainId, Ed25519Key, ExecutionId, Fingerprint, Key, KeyPair, Label, Name, PinnedLedger, Refusal,
@@ -220,4 +221,13 @@ fn gates_stand_in_the_order_in_which_they_were_passed() {
     let gates = Gates::new(vec![gate("tests"), gate("history")]).unwrap();
     assert_eq!(gates.as_slice(), [gate("tests"), gate("history")]);
     assert!(Gates::new(vec![gate("tests"), gate("history"), gate("tests")]).is_err());
+}
+
+#[test]
+fn the_beginning_of_an_argv_is_at_least_the_program() {
+    let argv = vec![b"git".to_vec(), b"push".to_vec()];
+    assert_eq!(Beginning::new(argv.clone()).unwrap().as_slice(), argv);
+    for wrong in [vec![], vec![b"git\0".to_vec()]] {
+        assert!(Beginning::new(wrong).is_err());
+    }
 }
