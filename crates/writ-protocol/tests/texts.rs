@@ -5,7 +5,7 @@ use writ_protocol::action::{ACTION_BYTES_MAX, Action, CommitmentKind, Exec, Exec
 use writ_protocol::bundle::{BUNDLE_BYTES_MAX, ProvedEntry};
 use writ_protocol::entry::{Gate, Gates, Opinion, Verdict, Would};
 use writ_protocol::order::ExecutionState;
-use writ_protocol::scope::Beginning;
+use writ_protocol::scope::{Among, Beginning, Measured, Place, Places};
 use writ_protocol::statement::{Ending, Signal};
 use writ_protocol::{
     Bundle, Code, DomainId, Ed25519Key, ExecutionId, Fingerprint, Key, KeyPair, Label, Name, PinnedLedger, Refusal,
@@ -229,5 +229,18 @@ fn the_beginning_of_an_argv_is_at_least_the_program() {
     assert_eq!(Beginning::new(argv.clone()).unwrap().as_slice(), argv);
     for wrong in [vec![], vec![b"git\0".to_vec()]] {
         assert!(Beginning::new(wrong).is_err());
+    }
+}
+
+#[test]
+fn places_stand_in_order_each_once() {
+    let place = |name: &str| Place {
+        name: Label::new(name).unwrap(),
+        values: Among::new([Measured("build-7".to_owned())]).unwrap(),
+    };
+    let places = vec![place("host"), place("user")];
+    assert_eq!(Places::new(places.clone()).unwrap().as_slice(), places);
+    for wrong in [vec![], vec![place("user"), place("host")], vec![place("host"), place("host")]] {
+        assert!(Places::new(wrong).is_err());
     }
 }
