@@ -299,8 +299,13 @@ impl Authority {
         self.policies.active()
     }
 
-    /// How many executions run on this machine under its gateways.
-    pub fn running(&self) -> usize {
+    /// How many executions have begun and not ended on the record, under whatever gateway, since before this start too.
+    pub fn running(&self) -> Result<u64, LedgerError> {
+        self.reader().unended_count()
+    }
+
+    /// How many trees of processes are known here: those of executions whose start was recorded since this start.
+    pub fn trees(&self) -> usize {
         self.trees.count()
     }
 

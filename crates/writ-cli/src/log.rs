@@ -69,6 +69,18 @@ fn tell(stored: &StoredEntry, reader: &Reader, as_json: bool) -> Result<(), CliE
     if as_json { json_line(&entry_json(stored)) } else { line(entry_line(stored, reader.origin())) }
 }
 
+/// Nothing is ever taken out of what is revoked, so these are all of them, the oldest first.
+pub(crate) fn revocations(place: &args::Place, as_json: bool) -> Result<(), CliError> {
+    let reader = Reader::open(&Domain::of(place)?.store())?;
+    let control = reader.view()?.control;
+    let mut found: Vec<LeafIndex> = control.revocations().map(|(_, index)| index).collect();
+    found.sort();
+    for index in found {
+        tell(&reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?, &reader, as_json)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(place)?;
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));

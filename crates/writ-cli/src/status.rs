@@ -5,6 +5,7 @@ use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
 use crate::keys::read_seed;
 use crate::policy::compiled;
+use crate::ps::begun;
 use crate::render::{counted, quoted};
 use crate::who::connect;
 use serde_json::{Value, json};
@@ -62,9 +63,18 @@ pub(crate) fn run(args: &args::Status, as_json: bool) -> Result<(), CliError> {
         line(format_args!("  publishing  NOT possible: {why}"))?;
     }
     let gateways = status.get("gateways").and_then(Value::as_array).map_or(0, Vec::len);
-    let running = counted(number("/running"), "execution", "executions");
-    line(format_args!("  gateways    {gateways} enrolled, {running} running"))?;
-    line(format_args!("  revoked     {}", text("/revocations")))?;
+    line(format_args!("  gateways    {gateways} enrolled"))?;
+    let running = match status.get("running").and_then(Value::as_u64) {
+        Some(0) => begun(0),
+        Some(running) => format!("{}; see `writ ps`", begun(running)),
+        None => "not known: the node could not read it".to_owned(),
+    };
+    line(format_args!("  running     {running}"))?;
+    let revoked = match number("/revocations") {
+        0 => "nothing".to_owned(),
+        count => format!("{}; see `writ log revocations`", counted(count, "target", "targets")),
+    };
+    line(format_args!("  revoked     {revoked}"))?;
     let halted = match status.get("halted_at") {
         Some(Value::Number(at)) => format!("yes, by entry {at}: only the root members end it, with `writ root resume`"),
         Some(_) | None => "no".to_owned(),

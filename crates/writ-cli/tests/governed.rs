@@ -26,6 +26,8 @@ mod site;
 mod story;
 #[path = "governed/telling.rs"]
 mod telling;
+#[path = "governed/unended.rs"]
+mod unended;
 
 use serde_json::Value as Json;
 use site::{NOBODY, NOT_FOUND, REFUSED, Site, json, needs_root, refusal, stderr, stdout, wait};

@@ -151,8 +151,13 @@ impl Site {
 
     /// A governed shell that has begun and goes on.
     pub(crate) fn begun(&self, mark: &str) -> Goes {
-        let mut running =
-            self.command(&["run", "--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &self.text(mark)]);
+        self.begun_as(&[], mark)
+    }
+
+    /// The same, with these options of `writ run`.
+    pub(crate) fn begun_as(&self, options: &[&str], mark: &str) -> Goes {
+        let shell = ["--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &self.text(mark)];
+        let mut running = self.command(&[&["run"], options, &shell].concat());
         let running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait("the command to run", || self.path(mark).exists());
         Goes(running)
