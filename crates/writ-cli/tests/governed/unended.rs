@@ -1,6 +1,6 @@
 //! What has begun and not ended: counted and listed by what is recorded, whatever became of the node meanwhile.
 
-use super::site::{Site, json, stderr, stdout, wait};
+use super::site::{Site, json, stderr, stdout};
 use serde_json::Value as Json;
 use std::fs;
 use std::io::{Read, Write};
@@ -17,9 +17,7 @@ fn open_to_all() -> Site {
 
 /// The node ends as it does for Ctrl-C, and another begins.
 fn restart(site: &mut Site) {
-    site.signal_node("-INT");
-    wait("the node to end", || fs::read_to_string(site.path("up.err")).unwrap().contains("down"));
-    site.kill_node();
+    site.end_node("-INT");
     site.start();
 }
 

@@ -117,6 +117,13 @@ impl Site {
         self.node.signal(signal);
     }
 
+    /// Ends the node well, by a signal that it takes for that.
+    pub(crate) fn end_node(&mut self, signal: &str) {
+        self.node.signal(signal);
+        let ended = self.node.0.lock().unwrap().take().unwrap().wait().unwrap();
+        assert_eq!(ended.code(), Some(0), "{signal}: {}", fs::read_to_string(self.path("up.err")).unwrap());
+    }
+
     pub(crate) fn kill_node(&mut self) {
         self.node.kill();
     }
