@@ -7,6 +7,7 @@ mod backtest;
 mod beside;
 mod certificate;
 mod demo;
+mod doctor;
 mod domain;
 mod entity;
 mod erase;
@@ -114,7 +115,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Ps(args) => ps::run(&args, json),
         Command::Status(status) => status::run(&status, json),
         Command::Demo(demo) => demo::run(&demo, json),
-        Command::Doctor(doctor) => status::doctor(&doctor, json),
+        Command::Doctor(doctor) => doctor::run(&doctor, json),
         Command::Init(init) => init::run(&init, json),
         Command::Key(key) => match key.command {
             KeyCommand::New(new) => key::new(&new, json),

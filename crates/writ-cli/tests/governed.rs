@@ -26,6 +26,8 @@ mod site;
 mod story;
 #[path = "governed/telling.rs"]
 mod telling;
+#[path = "governed/trouble.rs"]
+mod trouble;
 #[path = "governed/unended.rs"]
 mod unended;
 
