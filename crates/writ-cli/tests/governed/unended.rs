@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
 /// Whoever is known may run whatever there is.
 fn open_to_all() -> Site {
@@ -86,6 +87,22 @@ fn what_runs_is_listed_by_whom_and_where_and_its_command_for_whoever_asks() {
     site.audit();
 }
 
+#[test]
+fn a_writ_that_was_handed_over_begins_with_its_use() {
+    let site = Site::up();
+    let (writ, mark) = (site.text("w"), site.text("mark"));
+    let argv = ["--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &mark];
+    let mut asked = site.command(&[&["authorize", "-o", &writ], &argv[..]].concat());
+    assert!(asked.stdin(Stdio::piped()).output().unwrap().status.success());
+    assert_eq!(listed(&site).len(), 0, "nobody has used it");
+    let goes = site.begun_as(&["--writ", &writ], "mark");
+    let one = listed(&site).remove(0);
+    let spend = json(&site.writ(&["--json", "log", "show", &one["begun"].to_string()]));
+    assert_eq!((&spend["type"], &one["since_ms"]), (&"spend".into(), &spend["body"]["statement"]["body"]["time_ms"]));
+    assert!(one["begun"].as_u64() > one["grant"].as_u64(), "{one}");
+    assert_eq!(goes.end().status.code(), Some(0));
+}
+
 /// Where no store lies beside the command, the node says how many there are, and nobody claims to know which of them it is about.
 #[test]
 fn without_a_store_a_revocation_claims_nothing_of_what_rests_on_it() {
@@ -118,6 +135,8 @@ fn a_revocation_names_how_many_rest_on_it_and_each_is_marked() {
     assert_eq!((revoked["running"].as_u64(), revoked["concerned"].as_u64()), (Some(1), Some(1)));
     // What was revoked before stands in the list; the next order names what rests on its own target all the same.
     assert_eq!(listed(&site)[0]["revoked_by"], revoked["index"]);
+    let other = json(&site.writ(&["--json", "revoke", "--writ", &"ab".repeat(32)]));
+    assert_eq!((other["running"].as_u64(), other["concerned"].as_u64()), (Some(1), Some(0)));
     let set = site.status()["policy"]["set"].as_str().unwrap().to_owned();
     let told = stdout(&site.writ(&["revoke", "--policy", &set]));
     assert!(
@@ -128,10 +147,10 @@ fn a_revocation_names_how_many_rest_on_it_and_each_is_marked() {
     assert_eq!(listed(&site)[0]["revoked_by"], revoked["index"], "the first that revokes it");
     let lines = stdout(&site.writ(&["log", "revocations"]));
     let all: Vec<_> = lines.lines().collect();
-    assert!(all.len() == 3 && all[0].contains("Agent::builder") && all[1].contains(&by_gateway), "{lines}");
-    assert!(all[2].contains(&format!("policy set {set}")), "{lines}");
+    assert!(all.len() == 4 && all[0].contains("Agent::builder") && all[1].contains(&by_gateway), "{lines}");
+    assert!(all[3].contains(&format!("policy set {set}")), "{lines}");
     let status = stdout(&site.writ(&["status"]));
-    assert!(status.contains("  revoked     3 targets; see `writ log revocations`\n"), "{status}");
+    assert!(status.contains("  revoked     4 targets; see `writ log revocations`\n"), "{status}");
     assert_eq!(ada.end().status.code(), Some(0));
     assert!(stderr(&site.writ(&["ps"])).is_empty());
     site.audit();
