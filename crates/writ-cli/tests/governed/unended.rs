@@ -131,8 +131,12 @@ fn a_revocation_names_how_many_rest_on_it_and_each_is_marked() {
     let told = stdout(&site.writ(&["revoke", "--principal", "Agent::builder"]));
     assert!(told.contains("  running     no execution that rests on it\n") && !told.contains("next"), "{told}");
     let by_gateway = listed(&site)[0]["gateway"].as_str().unwrap().to_owned();
-    let revoked = json(&site.writ(&["--json", "revoke", "--gateway", &by_gateway]));
-    assert_eq!((revoked["running"].as_u64(), revoked["concerned"].as_u64()), (Some(1), Some(1)));
+    let gateways = json(&site.writ(&["--json", "gateway", "list"]));
+    let own = gateways.as_array().unwrap().iter().find(|one| one["name"] == by_gateway.as_str()).unwrap();
+    let revoked = json(&site.writ(&["--json", "revoke", "--fingerprint", own["key"].as_str().unwrap()]));
+    assert_eq!((revoked["running"].as_u64(), revoked["concerned"].as_u64()), (Some(1), Some(1)), "its gateway's key");
+    let named = json(&site.writ(&["--json", "revoke", "--gateway", &by_gateway]));
+    assert_eq!((named["running"].as_u64(), named["concerned"].as_u64()), (Some(1), Some(1)));
     // What was revoked before stands in the list; the next order names what rests on its own target all the same.
     assert_eq!(listed(&site)[0]["revoked_by"], revoked["index"]);
     let other = json(&site.writ(&["--json", "revoke", "--writ", &"ab".repeat(32)]));
@@ -147,10 +151,10 @@ fn a_revocation_names_how_many_rest_on_it_and_each_is_marked() {
     assert_eq!(listed(&site)[0]["revoked_by"], revoked["index"], "the first that revokes it");
     let lines = stdout(&site.writ(&["log", "revocations"]));
     let all: Vec<_> = lines.lines().collect();
-    assert!(all.len() == 4 && all[0].contains("Agent::builder") && all[1].contains(&by_gateway), "{lines}");
-    assert!(all[3].contains(&format!("policy set {set}")), "{lines}");
+    assert!(all.len() == 5 && all[0].contains("Agent::builder") && all[2].contains(&by_gateway), "{lines}");
+    assert!(all[4].contains(&format!("policy set {set}")), "{lines}");
     let status = stdout(&site.writ(&["status"]));
-    assert!(status.contains("  revoked     4 targets; see `writ log revocations`\n"), "{status}");
+    assert!(status.contains("  revoked     5 targets; see `writ log revocations`\n"), "{status}");
     assert_eq!(ada.end().status.code(), Some(0));
     assert!(stderr(&site.writ(&["ps"])).is_empty());
     site.audit();
