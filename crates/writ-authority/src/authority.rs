@@ -19,7 +19,7 @@ use writ_policy::{EntitySnapshot, GateResult, Gated, PolicyError, PolicySet, Sem
 use writ_protocol::action::CommitmentKind;
 use writ_protocol::entry::{
     Activation, Ascending, AssertedPrincipal, Body, Enrolment, EntitiesRef, EntryRef, Gate, Gates, Genesis, Grant,
-    Place, Positive, Principal, RequestRef,
+    Place, Positive, Principal, RequestRef, Target,
 };
 use writ_protocol::order::{ActiveEntities, ActivePolicy};
 use writ_protocol::statement::{Claim, Signed};
@@ -103,10 +103,41 @@ impl Authority {
         snapshot: &Snapshot,
         setting: Setting,
     ) -> Result<Prepared, AuthorityError> {
+        let sound = sound(&ledger, store, snapshot, &setting)?;
+        Self::prepare_sound(ledger, store, (snapshot, sound), setting)
+    }
+
+    /// The same, for a node that follows a folder, with what was read there. Where that is of no use, what is in force stays, as the control chain
+    /// names it, as it would if the node ran; why is told beside. A domain that never had a set is not taken over.
+    pub fn prepare_followed(
+        ledger: Ledger,
+        store: &Path,
+        read: Result<Snapshot, AuthorityError>,
+        setting: Setting,
+    ) -> Result<(Prepared, Option<AuthorityError>), AuthorityError> {
+        let judged = read.and_then(|snapshot| {
+            let sound = sound(&ledger, store, &snapshot, &setting)?;
+            Ok((snapshot, sound))
+        });
+        match judged {
+            Ok((snapshot, sound)) => Ok((Self::prepare_sound(ledger, store, (&snapshot, sound), setting)?, None)),
+            Err(why) if ledger.published().control.policy().is_none() => Err(why),
+            Err(why) => match Self::resume(ledger, store, setting) {
+                Ok(authority) => Ok((authority.into(), Some(why))),
+                // A sound folder would do.
+                Err(_) => Err(why),
+            },
+        }
+    }
+
+    fn prepare_sound(
+        ledger: Ledger,
+        store: &Path,
+        (snapshot, (set, gates)): (&Snapshot, (PolicySet, Gates)),
+        setting: Setting,
+    ) -> Result<Prepared, AuthorityError> {
         let control = ledger.published().control;
-        let others = recorded_entities(&Reader::open(store)?, control.entities())?;
         let entities = control.entities().map(|active| active.entities.clone());
-        let (set, gates) = passed(snapshot, setting.semantics, others.as_ref(), &setting.solver)?;
         let semantics = label(setting.semantics)?;
         let now_ms = (setting.clock)();
         let active = control.policy().cloned();
@@ -299,8 +330,13 @@ impl Authority {
         self.policies.active()
     }
 
-    /// How many executions run on this machine under its gateways.
-    pub fn running(&self) -> usize {
+    /// How many executions have begun and not ended on the record, under whatever gateway, since before this start too.
+    pub fn running(&self) -> Result<u64, LedgerError> {
+        self.reader().unended_count()
+    }
+
+    /// How many trees of processes are known here: those of executions whose start was recorded since this start.
+    pub fn trees(&self) -> usize {
         self.trees.count()
     }
 
@@ -364,6 +400,25 @@ pub(crate) fn recorded(
             PolicySet::compile_with(&snapshot, semantics, others.as_ref()).map_err(|found| unread(first(found)))
         }
         Kept::Value(_) | Kept::Erased | Kept::Nothing => Err(missing()),
+    }
+}
+
+/// As [`passed`], with the entities that the ledger has, and not revoked: that it was in force before would be no reason.
+fn sound(
+    ledger: &Ledger,
+    store: &Path,
+    snapshot: &Snapshot,
+    setting: &Setting,
+) -> Result<(PolicySet, Gates), AuthorityError> {
+    let control = ledger.published().control;
+    let others = recorded_entities(&Reader::open(store)?, control.entities())?;
+    let (set, gates) = passed(snapshot, setting.semantics, others.as_ref(), &setting.solver)?;
+    let is_in_force = control.policy().is_some_and(|active| active.set == *set.digest());
+    match control.revoked(&Target::Policy(*set.digest())) {
+        Some(at) if !is_in_force => {
+            Err(Refusal::new(Code::Revoked, format!("this policy set is revoked by entry {at}")).into())
+        }
+        Some(_) | None => Ok((set, gates)),
     }
 }
 

@@ -48,7 +48,7 @@ pub use certificate::Certificate;
 pub use disclosure::Basis;
 pub use entities::entities_in_force;
 pub use error::AuthorityError;
-pub use folder::read_policy_folder;
+pub use folder::{read_own_policy_folder, read_policy_folder};
 pub use history::{History, LOOKED_BACK, Looked, set_in_force};
 pub use hold::{OPEN_HOLDS_MAX, Waiting};
 pub use issuer_keys::{ATTEMPTS_MS, FRESH_MS, KEPT_MS};

@@ -57,10 +57,11 @@ const RUN_CODES: &str =
     "Exit codes: those of the command; 126 refused, 127 no such program, 125 `writ run` itself failed, 2 wrong usage";
 
 const REVOKE_HELP: &str = "A revocation is for good and takes effect at once: nothing that rests on its target starts any more. \
-Executions already running go on until they end; how many is printed. What was revoked gets a new key, principal or writ.";
+Executions already running go on until they end; how many rest on its target is printed, and `writ ps` lists them. What was revoked gets a new key, \
+principal or writ. `writ log revocations` lists what is revoked.";
 
 const HALT_HELP: &str = "No execution starts any more, from the moment the halt is recorded. Executions already running go on until they end; \
-how many is printed, and `writ status` has the number. A halt ends by an order of the root members alone: stop the node, \
+how many is printed, and `writ ps` lists them. A halt ends by an order of the root members alone: stop the node, \
 `writ root resume` with enough of their key files, start the node again.";
 
 const BACKTEST_HELP: &str = "Reads the store alone, beside a running node or without one. Ends with 0 if every decision could be decided again and nobody \
@@ -108,6 +109,8 @@ pub(crate) enum Command {
     Policy(PolicyArgs),
     /// Entities beside those of the policy set: who is in which group
     Entity(crate::entity::Args),
+    /// Show what has begun and not ended
+    Ps(crate::ps::Args),
     /// Show how a domain stands
     Status(Status),
     /// Look for what would keep this machine from governing executions
@@ -179,6 +182,8 @@ pub(crate) enum LogCommand {
     Show(Show),
     /// Show the newest entries, a line each
     Tail(Box<crate::log::tail::Tail>),
+    /// Show what is revoked, a line each
+    Revocations,
     /// Write the evidence bundle of an entry
     Bundle(Bundle),
     /// Serve checkpoint and tiles over HTTP (C2SP tlog-tiles), read only

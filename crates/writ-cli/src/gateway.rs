@@ -21,7 +21,7 @@ const HELP: &str = "The gateways of the node's own machine are enrolled by whoev
 decided by policy (action \"enrol\"), recorded, and in force with its entry. It needs a person's key, from outside every governed execution.";
 
 const NEW_HELP: &str = "It makes a slot for `writ run` on this machine, for one execution at a time: as many are made as shall run at once. DIR needs nothing \
-besides but the domain's `trust-root`. The key stays here; what is printed is for whoever enrols it.";
+besides but the domain's `trust-root`; the folder of the node itself is refused. The key stays here; what is printed is for whoever enrols it.";
 
 const ENROL_HELP: &str = "What one gateway is enrolled for: to be named by writs that are for it or its groups, and to say what it did. With --speaks-for it may \
 besides ask in somebody's name, by its own signature, for what it executes itself; whoever it names is then known as policy has them, with `gateway` \
@@ -98,7 +98,14 @@ pub(crate) fn run(args: &Args, as_json: bool) -> Result<(), CliError> {
 }
 
 fn make(args: &New, as_json: bool) -> Result<(), CliError> {
-    let slots = Domain::of(&args.place)?.slots();
+    let domain = Domain::of(&args.place)?;
+    if domain.store().exists() {
+        let dir = domain.dir().display();
+        return Err(CliError::Usage(format!(
+            "{dir} is the folder of the node, whose slots `writ up --slots` makes; run this on the other machine, in a folder with a copy of {dir}/trust-root"
+        )));
+    }
+    let slots = domain.slots();
     let unfit = || {
         CliError::Usage(format!(
             "expected process/ and a word of a-z A-Z 0-9 . _ -, such as process/build-7, found {:?}",

@@ -57,7 +57,7 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
 }
 
 /// Whether policy authors are pinned, so that no node reads the folder. A ledger that cannot be read here says nothing.
-fn is_signed(domain: &Domain) -> bool {
+pub(crate) fn is_signed(domain: &Domain) -> bool {
     let view = Reader::open(&domain.store()).and_then(|reader| reader.view());
     view.is_ok_and(|view| view.control.authors().is_some())
 }

@@ -9,6 +9,7 @@ use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use writ_ledger::{Kept, Kin, LedgerError, Lineage, Reader};
 use writ_protocol::action::{Action, CommitmentKind};
+use writ_protocol::entry::Grant;
 use writ_protocol::order::ExecutionState;
 use writ_protocol::{Body, Label, Name};
 use writ_server::lineage_json;
@@ -89,7 +90,7 @@ fn told(reader: &Reader, lineage: &Lineage, discloses: bool) -> Result<(), CliEr
             labels_of(kin),
         ];
         if discloses {
-            row.push(command(reader, kin)?.unwrap_or_else(|| "(erased)".to_owned()));
+            row.push(command(reader, kin.index, &kin.grant)?.unwrap_or_else(|| "(erased)".to_owned()));
         }
         rows.push(row);
     }
@@ -129,7 +130,7 @@ fn branch(depths: &[u64], at: usize) -> String {
 }
 
 /// Columns as wide as their widest cell; nothing trails.
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let cell = |(column, text): (usize, &String)| {
         let wide = width(column).unwrap_or_default();
@@ -168,8 +169,8 @@ fn labels_of(kin: &Kin) -> String {
 }
 
 /// The command, on one line; nothing where it was erased.
-fn command(reader: &Reader, kin: &Kin) -> Result<Option<String>, CliError> {
-    let Kept::Value(opening) = reader.kept(kin.index, CommitmentKind::Action, &kin.grant.action.digest)? else {
+pub(crate) fn command(reader: &Reader, at: LeafIndex, grant: &Grant) -> Result<Option<String>, CliError> {
+    let Kept::Value(opening) = reader.kept(at, CommitmentKind::Action, &grant.action.digest)? else {
         return Ok(None);
     };
     Ok(Some(told_action(&Action::decode(&opening.value).map_err(CliError::Refused)?)))
@@ -179,7 +180,7 @@ fn told_json(reader: &Reader, lineage: &Lineage, discloses: bool) -> Result<Valu
     let mut told = lineage_json(lineage);
     if discloses && let Some(members) = told.get_mut("members").and_then(Value::as_array_mut) {
         for (member, (_, _, kin)) in members.iter_mut().filter_map(Value::as_object_mut).zip(lineage.members()) {
-            member.insert("command".to_owned(), json!(command(reader, kin)?));
+            member.insert("command".to_owned(), json!(command(reader, kin.index, &kin.grant)?));
         }
     }
     Ok(told)

@@ -23,6 +23,15 @@ pub(crate) fn show(place: &args::Place, args: &args::Show, as_json: bool) -> Res
     if as_json { json_line(&entry_json(&stored)) } else { line(entry_text(&stored)) }
 }
 
+/// Nothing is ever taken out of what is revoked, so these are all of them, the oldest first.
+pub(crate) fn revocations(place: &args::Place, as_json: bool) -> Result<(), CliError> {
+    let reader = Reader::open(&Domain::of(place)?.store())?;
+    let control = reader.view()?.control;
+    let mut found: Vec<LeafIndex> = control.revocations().map(|(_, index)| index).collect();
+    found.sort();
+    found.into_iter().try_for_each(|index| tail::tell(&reader, index, as_json))
+}
+
 pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(place)?;
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.writ-bundle", args.index)));

@@ -7,6 +7,7 @@ mod backtest;
 mod beside;
 mod certificate;
 mod demo;
+mod doctor;
 mod domain;
 mod entity;
 mod erase;
@@ -24,6 +25,7 @@ mod mandates;
 mod orders;
 mod paint;
 mod policy;
+mod ps;
 mod reach;
 mod refused;
 mod render;
@@ -110,9 +112,10 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Entity(entity) => entity::run(&entity, json),
         Command::Erase(erased) => erase::run(&erased, json),
         Command::Gateway(args) => gateway::run(&args, json),
+        Command::Ps(args) => ps::run(&args, json),
         Command::Status(status) => status::run(&status, json),
         Command::Demo(demo) => demo::run(&demo, json),
-        Command::Doctor(doctor) => status::doctor(&doctor, json),
+        Command::Doctor(doctor) => doctor::run(&doctor, json),
         Command::Init(init) => init::run(&init, json),
         Command::Key(key) => match key.command {
             KeyCommand::New(new) => key::new(&new, json),
@@ -138,6 +141,7 @@ fn run(args: Args) -> Result<u8, CliError> {
         Command::Log(log) => match log.command {
             LogCommand::Show(show) => log::show(&log.place, &show, json),
             LogCommand::Tail(tail) => log::tail::run(&log.place, &tail, json),
+            LogCommand::Revocations => log::revocations(&log.place, json),
             LogCommand::Bundle(bundle) => log::bundle(&log.place, &bundle, json),
             LogCommand::Serve(serve) => log::serve(&log.place, &serve, json),
             LogCommand::AcceptMark(accept) => log::accept_mark(&log.place, &accept, json),

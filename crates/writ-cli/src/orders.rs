@@ -130,6 +130,7 @@ impl Office<'_> {
             Command::Enrol(enrolled) => Some(crate::gateway::told(enrolled)),
             Command::Halt | Command::Publish(_) | Command::Entities(_) => None,
         };
+        let revoked = if let Command::Revoke(target) = &command { Some(target.clone()) } else { None };
         let signed = self.signed(command, reason)?;
         let client = connect(self.reach, &self.domain)?;
         let recorded = match client.order(&signed).map_err(|error| CliError::Refused(error.refusal()))? {
@@ -148,9 +149,14 @@ impl Office<'_> {
         }
         // The order stands whether or not the node says what still runs.
         let running = self.status().ok().and_then(|status| status.get("running")?.as_u64());
+        let goes_on = GoesOn {
+            concerned: revoked.as_ref().map_or(running, |target| crate::ps::concerned(&self.domain, target)),
+            running,
+        };
         if as_json {
             let told = json!({
                 "outcome": "recorded", "command": done, "target": target, "index": index, "running": running,
+                "concerned": goes_on.concerned,
             });
             return json_line(&told);
         }
@@ -158,7 +164,7 @@ impl Office<'_> {
             Some(target) => line(format_args!("{done}: {target}: recorded and in force, entry {index}"))?,
             None => line(format_args!("{done}: recorded and in force, entry {index}"))?,
         }
-        tell_running(running)?;
+        goes_on.tell(revoked.is_some())?;
         if done == Command::Halt.as_str() {
             line("  end         only the root members end it; see `writ help root resume`")?;
         }
@@ -173,12 +179,35 @@ fn told_answer(done: &str, target: Option<&str>, index: u64, as_json: bool) -> R
     line(format_args!("{done}: {}: recorded, entry {index}", target.unwrap_or_default()))
 }
 
-fn tell_running(running: Option<u64>) -> Result<(), CliError> {
-    match running {
-        Some(0) => line("  running     no execution"),
-        Some(1) => line("  running     1 execution already running goes on until it ends"),
-        Some(running) => line(format_args!("  running     {running} executions already running go on until they end")),
-        None => line("  running     not known; see `writ status`"),
+/// What an order does not end.
+struct GoesOn {
+    /// How many have begun and not ended in the whole domain.
+    running: Option<u64>,
+    /// How many of them the order is about.
+    concerned: Option<u64>,
+}
+
+impl GoesOn {
+    fn tell(&self, is_of_some: bool) -> Result<(), CliError> {
+        let of = if is_of_some { " that rests on it" } else { "" };
+        let told = match (self.concerned, self.running) {
+            (Some(0), _) => format!("no execution{of}"),
+            (Some(1), _) => format!("1 execution{of} has begun and not ended on the record, and goes on until it ends"),
+            (Some(count), _) => {
+                let of = of.replace("rests", "rest");
+                format!("{count} executions{of} have begun and not ended on the record, and go on until they end")
+            }
+            (None, Some(0)) => "no execution".to_owned(),
+            (None, Some(running)) => {
+                format!("{}; `writ ps` beside the node says which of them rest on it", crate::ps::begun(running))
+            }
+            (None, None) => "not known; see `writ ps`, beside the node".to_owned(),
+        };
+        line(format_args!("  running     {told}"))?;
+        match self.concerned {
+            Some(1..) => line("  next        `writ ps` lists what goes on"),
+            Some(0) | None => Ok(()),
+        }
     }
 }
 

@@ -50,6 +50,9 @@ pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
         told(&opened, network.as_ref().and_then(Network::address), args.slots, as_json)?;
         for (one, log) in opened.iter().zip(&logs) {
             log.line(Level::Info, "up", &[("entries", Said::Number(one.node.size()))]);
+            if let Some(why) = one.node.policy_refused() {
+                log.line(Level::Warn, "policy", &[("refused", Said::Text(&why))]);
+            }
         }
         serve_authorities(domains, network, log, stop).await.map_err(failed)
     });
@@ -213,6 +216,7 @@ impl Opened {
             ("socket", json!(self.place.socket)),
             ("policy_epoch", json!(policy.epoch.get())),
             ("policies", json!(policy.set.len())),
+            ("policy_refused", json!(self.node.policy_refused())),
             ("slots", json!(slots)),
             ("enrolled", json!(self.slots.enrolled)),
             ("set_aside", json!(self.slots.set_aside)),
@@ -236,6 +240,17 @@ impl Opened {
             counted(policy.set.len() as u64, "policy", "policies"),
             policy.epoch.get()
         )
+    }
+
+    /// What whoever starts the node must hear: it decides, and not as the folder says.
+    fn warned(&self) -> Result<(), CliError> {
+        let Some(why) = self.node.policy_refused() else { return Ok(()) };
+        let epoch = self.node.policy().epoch.get();
+        line(format_args!(
+            "  WARNING     the policy folder is not in force, epoch {epoch} before it is: {}",
+            why.replace('\n', "\n              ")
+        ))?;
+        line("  next        mend the folder, see `writ policy check`; the node takes it once it is sound")
     }
 }
 
@@ -298,10 +313,12 @@ fn told(opened: &[Opened], address: Option<SocketAddr>, slots: u16, as_json: boo
     line(format_args!("up: {}", own.text()))?;
     line(format_args!("  listening   {}{listening}", own.place.socket.display()))?;
     line(format_args!("  gateways    {}, {}", counted(slots.into(), "slot", "slots"), own.slots))?;
+    own.warned()?;
     for one in others {
         let host = one.place.host.as_ref().map_or_else(String::new, |host| format!(" for {host}"));
         line(format_args!("  also        {}{host}: {}", one.place.origin, one.text()))?;
         line(format_args!("              {}, {}", one.place.socket.display(), one.slots))?;
+        one.warned()?;
     }
     line("  stop        Ctrl-C")
 }

@@ -127,6 +127,12 @@ fn one_domain_that_does_not_open_starts_nothing_and_is_named() {
     site.start_with(&["--also", &also]);
     assert_eq!(in_other(&site, &["status"]).status.code(), Some(0));
     site.kill_node();
+    // Its folder is broken once it has a set in force: that one stays, and the start says whose.
+    fs::write(site.path("other/policy/broken.cedar"), "permit (principal").unwrap();
+    let up = site.start_with(&["--also", &also]);
+    assert!(up["policy_refused"].is_null(), "{up}");
+    assert!(up["also"][0]["policy_refused"].as_str().unwrap().contains("broken.cedar"), "{up}");
+    site.kill_node();
     // Its store is damaged.
     fs::write(site.path("other/ledger.db"), "no database at all").unwrap();
     let damaged = beside(&site);

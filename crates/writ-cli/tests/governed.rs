@@ -28,6 +28,10 @@ mod story;
 mod tail;
 #[path = "governed/telling.rs"]
 mod telling;
+#[path = "governed/trouble.rs"]
+mod trouble;
+#[path = "governed/unended.rs"]
+mod unended;
 
 use serde_json::Value as Json;
 use site::{NOBODY, NOT_FOUND, REFUSED, Site, json, needs_root, refusal, stderr, stdout, wait};

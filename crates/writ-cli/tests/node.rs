@@ -88,3 +88,27 @@ sys.stdin.read()
     tree.wait().unwrap();
     wait("nothing to be left", || site.left().is_empty());
 }
+
+#[test]
+fn a_node_whose_terminal_has_gone_ends_well_unless_it_was_to_outlive_it() {
+    let mut site = Site::up();
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        site.end_node(signal);
+        assert!(std::fs::read_to_string(site.path("up.err")).unwrap().contains("event=down"), "{signal}");
+        site.start();
+    }
+    site.kill_node();
+    let told = site.path("outlives.out");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" up", env!("CARGO_BIN_EXE_writ")]).env_clear();
+    shell.env("HOME", site.home.path()).env("WRIT_DOMAIN", site.path("acme")).stdin(Stdio::null());
+    let file = std::fs::File::create(&told).unwrap();
+    let mut node = shell.stdout(file).stderr(Stdio::null()).spawn().unwrap();
+    wait("the node to listen", || std::fs::read_to_string(&told).unwrap().contains("Ctrl-C"));
+    let pid = node.id().to_string();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 1, "{status}");
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(node.wait().unwrap().code(), Some(0));
+}

@@ -184,9 +184,17 @@ fn usable(
             Err(error) => return Err(error.refusal()),
         };
         passed_over.push((slot, known));
-        let Ok(next) = Slot::take(&run.slots) else {
-            let revoked = |(slot, known): (Slot, Option<GatewayPlace>)| Some((slot, known.filter(|it| it.is_revoked)?));
-            return passed_over.into_iter().find_map(revoked).ok_or(why);
+        let next = match Slot::take(&run.slots) {
+            Ok(next) => next,
+            // The others are as good as ever, and in use.
+            Err(SlotError::Busy(all)) if all > passed_over.len() => {
+                return Err(slot_refusal(&SlotError::Busy(all - passed_over.len())));
+            }
+            Err(_) => {
+                let revoked =
+                    |(slot, known): (Slot, Option<GatewayPlace>)| Some((slot, known.filter(|it| it.is_revoked)?));
+                return passed_over.into_iter().find_map(revoked).ok_or(why);
+            }
         };
         place = client.gateway(next.name().as_str());
         slot = next;

@@ -25,6 +25,7 @@ mod room;
 mod schema;
 mod sequencer;
 mod store;
+mod unended;
 mod vault;
 
 pub use bundle::Disclosure;
@@ -43,4 +44,5 @@ pub use reader::{Reader, View};
 pub use receipt::Receipt;
 pub use sequencer::{Clock, Published};
 pub use store::StoredEntry;
+pub use unended::Unended;
 pub use vault::Kept;

@@ -2,6 +2,7 @@
 
 use crate::error::LedgerError;
 use crate::head::Head;
+use crate::mark::MarkFile;
 use crate::place::require_store;
 use crate::receipt::Receipt;
 use crate::records::StoredRecords;
@@ -73,6 +74,17 @@ impl Reader {
         self.connection.execute_batch("COMMIT")?;
         let head = head?;
         Ok(View { checkpoint: head.checkpoint, control: head.control })
+    }
+
+    /// Refuses a store that is older than what was published, or of another history, as a node that opens it does.
+    pub fn agrees_with(&self, mark: &Path) -> Result<(), LedgerError> {
+        // The mark first: a node that writes meanwhile moves it after the store.
+        let marked = MarkFile::peek(mark)?;
+        self.connection.execute_batch("BEGIN")?;
+        let agrees =
+            Head::load(&self.connection, &self.origin).and_then(|head| head.agrees_with(&self.connection, marked));
+        self.connection.execute_batch("COMMIT")?;
+        agrees
     }
 
     /// The newest signed checkpoint, as it is stored.

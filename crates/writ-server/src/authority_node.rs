@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use writ_authority::{
-    ActiveSet, Authority, AuthorityError, Prepared, Rate, Semantics, Setting, SolverCommand, read_policy_folder,
+    ActiveSet, Authority, AuthorityError, Prepared, Rate, Semantics, Setting, SolverCommand, read_own_policy_folder,
 };
 use writ_ledger::{Disclosure, Ledger, LedgerError, LedgerSigner, Options, Phase, Place, Reader, View};
 use writ_protocol::entry::Target;
@@ -92,7 +92,7 @@ impl PreparedNode {
 
 impl AuthorityNode {
     /// Opens the ledger. Where policy authors are pinned, what the control chain names is in force. Else the policy folder is read and put in
-    /// force; one that is not sound opens nothing.
+    /// force; where it is not sound, what the control chain names stays ([`AuthorityNode::policy_refused`]), and a domain that has had no set yet is not opened.
     pub fn open(
         setting: NodeSetting,
         clock: impl Fn() -> u64 + Clone + Send + Sync + 'static,
@@ -116,10 +116,10 @@ impl AuthorityNode {
         let ledger = Ledger::open(&place, signer, options)?;
         let rate_together = quota.rate_together;
         let setting = Setting { clock: Box::new(clock), rate, rate_together, solver, semantics: Semantics::CURRENT };
-        let authority = if ledger.published().control.authors().is_some() {
-            Authority::resume(ledger, &place.store, setting)?.into()
+        let (authority, refused) = if ledger.published().control.authors().is_some() {
+            (Authority::resume(ledger, &place.store, setting)?.into(), None)
         } else {
-            Authority::prepare(ledger, &place.store, &read_policy_folder(&policy)?, setting)?
+            Authority::prepare_followed(ledger, &place.store, read_own_policy_folder(&policy), setting)?
         };
         let readers = Arc::new(Readers::open(&place.store)?);
         let made = move |authority| Self {
@@ -128,7 +128,7 @@ impl AuthorityNode {
             store: place.store,
             policy,
             grown,
-            policy_refused: Mutex::new(None),
+            policy_refused: Mutex::new(refused.map(|why| why.to_string())),
             cannot_publish: Mutex::new(None),
             control: tokio::sync::Mutex::new(None),
             hold_pages: Pages::default(),
@@ -173,7 +173,7 @@ impl AuthorityNode {
         if self.authority.published().control.authors().is_some() {
             return Ok(None);
         }
-        let followed = read_policy_folder(&self.policy).and_then(|snapshot| self.authority.activate(&snapshot));
+        let followed = read_own_policy_folder(&self.policy).and_then(|snapshot| self.authority.activate(&snapshot));
         let refused = followed.as_ref().err().map(ToString::to_string);
         let mut known = self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *known != refused;
@@ -251,7 +251,8 @@ impl AuthorityNode {
         self.grown.clone()
     }
 
-    pub(crate) fn policy_refused(&self) -> Option<String> {
+    /// Why the policy folder as it is now is not in force; nothing where it is, or has no say.
+    pub fn policy_refused(&self) -> Option<String> {
         self.policy_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -216,8 +216,13 @@ async fn tell_when_full(node: Arc<AuthorityNode>, log: Log) {
 
 fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
     let published = node.authority().published();
-    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    vec![
+    // One that cannot be read is left out: 0 would be a lie.
+    let running = node.authority().running().ok().map(|value| Gauge {
+        name: "writ_executions_running",
+        help: "Executions that have begun and not ended on the record.",
+        value,
+    });
+    let others = [
         Gauge { name: "writ_ledger_entries", help: "Entries published.", value: node.size() },
         Gauge {
             name: "writ_ledger_bytes",
@@ -236,11 +241,6 @@ fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
             value: node.policy().epoch.get(),
         },
         Gauge {
-            name: "writ_executions_running",
-            help: "Executions that run under gateways of this machine.",
-            value: number(node.authority().running()),
-        },
-        Gauge {
             name: "writ_halted",
             help: "1 while the domain is halted.",
             value: u64::from(published.control.halted().is_some()),
@@ -250,5 +250,6 @@ fn gauges(node: &AuthorityNode) -> Vec<Gauge> {
             help: "1 while the ledger records.",
             value: u64::from(node.authority().ready().is_ok()),
         },
-    ]
+    ];
+    others.into_iter().chain(running).collect()
 }

@@ -78,6 +78,6 @@ pub use writ_authority::{
     Accepted, AuthorityError, Backtest, Came, Changed, EntitySnapshot, Gate, GateResult, Gated, History, LearnFrom,
     Learned, Looked, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics,
     Shift, Snapshot, SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, command_text, entities_in_force,
-    entity_to_json, gate_with, learn, prove, read_entities, read_policy_folder, replay, retell, schema_text,
-    set_in_force,
+    entity_to_json, gate_with, learn, prove, read_entities, read_own_policy_folder, read_policy_folder, replay, retell,
+    schema_text, set_in_force,
 };

@@ -123,11 +123,25 @@ pub(crate) fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
-/// Ready once the process is asked to end. From here on that no longer ends it by itself.
+/// Ready once the process is asked to end, or its terminal has gone. From here on that no longer ends it by itself. Whoever began it with `nohup` has
+/// said that it outlives its terminal.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    if !outlives_its_terminal()? {
+        kinds.push(SignalKind::hangup());
+    }
+    let mut signals = kinds.into_iter().map(signal).collect::<io::Result<Vec<_>>>()?;
     Ok(poll_fn(move |cx| {
-        let received = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
+        let received = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
         if received { Poll::Ready(()) } else { Poll::Pending }
     }))
+}
+
+/// Whether this process was begun with `SIGHUP` ignored, the lowest bit of the mask in `/proc/self/status`.
+fn outlives_its_terminal() -> io::Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.map(|mask| mask & 1 == 1)
+        .ok_or_else(|| io::Error::other("/proc/self/status does not say which signals are ignored"))
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(place: &args::Place, args: &Tail, as_json: bool) -> Result<(),
     loop {
         let (size, _) = reader.checkpoint()?;
         for index in next..size.get() {
-            let one = One::at(&reader, index)?;
+            let one = One::at(&reader, LeafIndex::new(index))?;
             if wanted.has(&one) {
                 one.tell(&reader, args.disclose, as_json)?;
             }
@@ -68,6 +68,11 @@ pub(crate) fn run(place: &args::Place, args: &Tail, as_json: bool) -> Result<(),
         }
         std::thread::sleep(FOLLOW_EVERY);
     }
+}
+
+/// Tells one entry, as they are told here.
+pub(crate) fn tell(reader: &Reader, index: LeafIndex, as_json: bool) -> Result<(), CliError> {
+    One::at(reader, index)?.tell(reader, false, as_json)
 }
 
 /// Which entries are shown.
@@ -104,7 +109,7 @@ fn first(reader: &Reader, entries: u64, wanted: &Wanted<'_>) -> Result<u64, CliE
     let mut first = size.get();
     let mut left = entries;
     while left > 0 && first > 0 {
-        let one = One::at(reader, first - 1)?;
+        let one = One::at(reader, LeafIndex::new(first - 1))?;
         if matches!(one.entry.body, Body::Seal(_)) && wanted.is_over(&one) {
             break;
         }
@@ -122,8 +127,7 @@ struct One {
 }
 
 impl One {
-    fn at(reader: &Reader, index: u64) -> Result<Self, CliError> {
-        let index = LeafIndex::new(index);
+    fn at(reader: &Reader, index: LeafIndex) -> Result<Self, CliError> {
         let stored = reader.entry(index)?.ok_or(LedgerError::NoEntry(index))?;
         let (entry, shown) = (stored.decode(reader.origin())?, entry_json(&stored));
         Ok(Self { stored, entry, shown })

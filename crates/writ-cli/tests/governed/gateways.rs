@@ -38,6 +38,13 @@ impl Elsewhere<'_> {
     }
 }
 
+/// Makes a slot as another machine does, in a folder that has nothing but the trust root.
+fn new_slot(site: &Site, name: &str) -> Output {
+    fs::create_dir_all(site.path("elsewhere")).unwrap();
+    fs::copy(site.path("acme/trust-root"), site.path("elsewhere/trust-root")).unwrap();
+    site.writ(&["--json", "gateway", "new", name, "--domain", &site.text("elsewhere")])
+}
+
 #[test]
 fn another_machine_executes_once_it_is_enrolled_and_until_it_is_revoked() {
     let mut site = Site::new();
@@ -95,7 +102,7 @@ fn a_gateway_is_renewed_on_purpose_and_what_is_wrong_is_said() {
     let mut site = Site::new();
     fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
     site.start();
-    let slot = |name: &str| site.writ(&["--json", "gateway", "new", name]);
+    let slot = |name: &str| new_slot(&site, name);
     let key = |name: &str| json(&slot(name))["key"].as_str().unwrap().to_owned();
     let (first, second) = (key("process/build-7"), key("process/build-8"));
     assert_eq!(slot("process/build-7").status.code(), Some(2), "its key is not drawn anew");
@@ -118,11 +125,11 @@ fn a_gateway_is_renewed_on_purpose_and_what_is_wrong_is_said() {
     let nowhere = site.writ(&["gateway", "new", "process/build-9", "--domain", &site.text("nothing")]);
     assert!(!nowhere.status.success() && stderr(&nowhere).contains("no domain"), "{}", stderr(&nowhere));
     assert!(!site.path("nothing/gateway").exists());
+    for wrong in ["build-7", "process/../up", "process/.hidden"] {
+        assert_eq!(slot(wrong).status.code(), Some(2), "{wrong:?}");
+    }
     for wrong in [
-        &["gateway", "new", "build-7"][..],
-        &["gateway", "new", "process/../up"],
-        &["gateway", "new", "process/.hidden"],
-        &["gateway", "enrol", "process/build-9", "not-a-key"],
+        &["gateway", "enrol", "process/build-9", "not-a-key"][..],
         &["gateway", "enrol", "process/build-9", &first[2..]],
         &["gateway", "enrol", "process/build-9", &first, "--speaks-for", "builder"],
         &["gateway", "enrol", "", &first],
@@ -149,7 +156,7 @@ fn a_slot_that_is_revoked_keeps_nothing_from_running_and_no_node_from_starting()
     };
     as_ada(&["revoke", "--gateway", "process/01"]);
     // The key of another machine for a name of this one.
-    let key = json(&site.writ(&["--json", "gateway", "new", "process/elsewhere"]))["key"].as_str().unwrap().to_owned();
+    let key = json(&new_slot(&site, "process/elsewhere"))["key"].as_str().unwrap().to_owned();
     as_ada(&["gateway", "enrol", "process/02", &key, "--renew"]);
     let ran = site.run(&["echo", "still"]);
     assert_eq!((ran.status.code(), stdout(&ran).as_str()), (Some(0), "still\n"), "{}", stderr(&ran));
@@ -180,10 +187,91 @@ fn a_slot_of_another_machine_is_none_beside_the_node() {
     site.permit_everything();
     fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
     site.start_with(&["--slots", "1"]);
-    let key = json(&site.writ(&["--json", "gateway", "new", "process/build-7"]))["key"].as_str().unwrap().to_owned();
+    let key = json(&new_slot(&site, "process/build-7"))["key"].as_str().unwrap().to_owned();
     json(&site.writ(&["--json", "gateway", "enrol", "process/build-7", &key, "--as", "User::ada"]));
     fs::remove_file(site.path("acme/gateway/01.seed")).unwrap();
+    fs::copy(site.path("elsewhere/gateway/build-7.seed"), site.path("acme/gateway/build-7.seed")).unwrap();
     let refused = refusal(&site.writ(&["--json", "run", "--", "true"]));
     assert_eq!(refused["code"], "unknown_authority", "{refused}");
     assert!(refused["why"].as_str().unwrap().contains("--slots"), "{refused}");
+}
+
+/// A slot that stands by mistake beside those of the node, its name another machine's: whoever cannot run is told why, which is not that slot.
+#[test]
+fn a_stray_slot_beside_the_node_is_refused_and_stands_in_nobodys_way() {
+    let mut site = Site::new();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
+    site.start_with(&["--slots", "1"]);
+    for more in [&[][..], &["--renew"]] {
+        let refused = site.writ(&[&["gateway", "new", "process/build-7"], more].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("run this on the other machine"), "{}", stderr(&refused));
+    }
+    assert_eq!(fs::read_dir(site.path("acme/gateway")).unwrap().count(), 1);
+    let key = json(&new_slot(&site, "process/build-7"))["key"].as_str().unwrap().to_owned();
+    json(&site.writ(&["--json", "gateway", "enrol", "process/build-7", &key, "--as", "User::ada"]));
+    fs::copy(site.path("acme/gateway/01.seed"), site.path("acme/gateway/build-7.seed")).unwrap();
+    let seed = fs::read_to_string(site.path("acme/gateway/01.seed")).unwrap().replace('a', "b");
+    fs::write(site.path("acme/gateway/build-7.seed"), seed).unwrap();
+    let goes = site.begun("mark");
+    let refused = refusal(&site.writ(&["--json", "run", "--", "true"]));
+    assert_eq!(refused["code"], "rate_limited", "{refused}");
+    assert!(refused["why"].as_str().unwrap().contains("all 1 gateway slots are in use"), "{refused}");
+    assert_eq!(goes.end().status.code(), Some(0));
+    assert_eq!(site.run(&["true"]).status.code(), Some(0));
+    site.audit();
+}
+
+/// The findings of `writ doctor`, by what they are about, and whether it ended well.
+fn doctored(output: &Output) -> (bool, Json) {
+    let found: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let each = found["findings"].as_array().unwrap().iter();
+    let named = each.map(|one| (one["what"].as_str().unwrap().to_owned(), one.clone())).collect();
+    (output.status.success(), Json::Object(named))
+}
+
+#[test]
+fn a_doctor_on_the_machine_of_a_gateway_looks_for_what_that_needs() {
+    let mut site = Site::new();
+    fs::write(site.path("acme/policy/gateways.cedar"), POLICY).unwrap();
+    let up = site.start_with(&["--listen", "127.0.0.1:0"]);
+    let node = format!("http://{}", up["address"].as_str().unwrap());
+    fs::create_dir(site.path("build-7")).unwrap();
+    fs::copy(site.path("acme/trust-root"), site.path("build-7/trust-root")).unwrap();
+    let there = Elsewhere { site: &site, node };
+    let says = |what: &str, is_ok: bool, words: &str| {
+        let output = there.writ(&["--json", "doctor"]);
+        let (well, found) = doctored(&output);
+        assert_eq!((well, &found[what]["ok"]), (is_ok, &is_ok.into()), "{found}");
+        assert!(found[what]["found"].as_str().unwrap().contains(words), "{found}");
+        for of_a_node in ["ledger keys", "mark", "policy folder", "solver"] {
+            assert!(found[of_a_node].is_null(), "{found}");
+        }
+        assert_eq!(found["node"]["ok"], true);
+    };
+    says("gateway slots", false, "`writ gateway new process/NAME --domain ");
+    let key = there.slot("process/build-7");
+    let enrol = format!("process/build-7 is not enrolled: `writ gateway enrol process/build-7 {key}`");
+    says("enrolment", false, &enrol);
+    let enrol = |key: &str, more: &[&str]| {
+        json(
+            &site.writ(&[&["--json", "gateway", "enrol", "process/build-7", key, "--as", "User::ada"], more].concat()),
+        );
+    };
+    enrol(&key, &[]);
+    says("enrolment", true, "1 slot");
+    let renewed = json(&there.writ(&["--json", "gateway", "new", "process/build-7", "--renew"]));
+    says("enrolment", false, "is enrolled with another key: `writ gateway enrol process/build-7 ");
+    enrol(renewed["key"].as_str().unwrap(), &["--renew"]);
+    there.slot("process/build-8");
+    says("enrolment", true, "1 slot; passed over:\nprocess/build-8 is not enrolled");
+    json(&site.writ(&["--json", "halt"]));
+    let (_, found) = doctored(&there.writ(&["--json", "doctor"]));
+    assert_eq!((&found["enrolment"]["ok"], &found["halt"]["ok"]), (&true.into(), &false.into()), "{found}");
+    json(&site.writ(&["--json", "revoke", "--gateway", "process/build-7", "--as", "User::ada"]));
+    let (_, found) = doctored(&there.writ(&["--json", "doctor"]));
+    assert!(found["enrolment"]["found"].as_str().unwrap().contains("process/build-7 is revoked"), "{found}");
+    let seed = site.path("build-7/gateway/build-7.seed");
+    fs::set_permissions(&seed, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    says("gateway slots", false, "can be read by others: `chmod 600 ");
 }

@@ -64,16 +64,19 @@ fn each_kind_of_target_can_be_revoked() {
 fn what_runs_goes_on_through_a_halt_and_is_counted() {
     let site = Site::up();
     let nothing = stdout(&site.writ(&["revoke", "--writ", &"ab".repeat(32)]));
-    assert!(nothing.contains("  running     no execution\n"), "{nothing}");
+    assert!(nothing.contains("  running     no execution that rests on it\n"), "{nothing}");
     let (first, second) = (site.begun("first"), site.begun("second"));
     let revoked = json(&site.writ(&["--json", "revoke", "--gateway", "process/09"]));
     assert_eq!((revoked["target"].as_str(), revoked["running"].as_u64()), (Some("gateway process/09"), Some(2)));
     let halted = stdout(&site.writ(&["halt"]));
-    assert!(halted.contains("2 executions already running go on until they end"), "{halted}");
+    assert!(
+        halted.contains("2 executions have begun and not ended on the record, and go on until they end"),
+        "{halted}"
+    );
     assert!(halted.contains("only the root members end it"), "{halted}");
     assert_eq!((first.end().status.code(), second.end().status.code()), (Some(0), Some(0)));
     let status = stdout(&site.writ(&["status"]));
-    assert!(status.contains("0 executions running"), "{status}");
+    assert!(status.contains("  running     no execution has begun and not ended on the record\n"), "{status}");
 }
 
 #[test]

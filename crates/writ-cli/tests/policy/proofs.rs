@@ -250,8 +250,7 @@ fn a_node_that_follows_a_folder_needs_no_solver() {
 
 #[test]
 fn a_folder_with_guardrails_needs_a_solver_too() {
-    let mut site = Site::up();
-    site.kill_node();
+    let mut site = Site::new();
     fs::create_dir(site.path("acme/policy/guardrails")).unwrap();
     let never = "@id(\"no-preload\")\npermit (principal, action == Action::\"exec\", resource) when { context.variables.contains(\"LD_PRELOAD\") };\n";
     fs::write(site.path("acme/policy/guardrails/never.cedar"), never).unwrap();
@@ -259,6 +258,12 @@ fn a_folder_with_guardrails_needs_a_solver_too() {
     assert_ne!(told.status.code(), Some(0));
     assert!(error(&told)["error"].to_string().contains("/nowhere/cvc5"), "{}", error(&told));
     site.start();
+    site.kill_node();
+    // Where a set is in force, the next one waits for a solver and the node does not.
+    fs::write(site.path("acme/policy/guardrails/more.cedar"), never.replace("no-preload", "more")).unwrap();
+    let up = site.start_with(&["--solver", "/nowhere/cvc5"]);
+    assert!(up["policy_refused"].as_str().unwrap().contains("/nowhere/cvc5"), "{up}");
+    assert_eq!(up["policy_epoch"], 1);
 }
 
 #[test]

@@ -125,6 +125,8 @@ fn authors_are_pinned_by_the_root_alone_and_a_domain_may_begin_with_them() {
     let beside = error(&site.writ(&pin));
     assert!(beside["error"].as_str().unwrap().contains("the node is running"), "{beside}");
     site.audit();
+    let doctor = stdout(&site.writ(&["doctor"]));
+    assert!(doctor.contains("ok   policy folder    not read: its authors sign the set\n"), "{doctor}");
 }
 
 #[test]

@@ -117,6 +117,13 @@ impl Site {
         self.node.signal(signal);
     }
 
+    /// Ends the node well, by a signal that it takes for that.
+    pub(crate) fn end_node(&mut self, signal: &str) {
+        self.node.signal(signal);
+        let ended = self.node.0.lock().unwrap().take().unwrap().wait().unwrap();
+        assert_eq!(ended.code(), Some(0), "{signal}: {}", fs::read_to_string(self.path("up.err")).unwrap());
+    }
+
     pub(crate) fn kill_node(&mut self) {
         self.node.kill();
     }
@@ -151,8 +158,13 @@ impl Site {
 
     /// A governed shell that has begun and goes on.
     pub(crate) fn begun(&self, mark: &str) -> Goes {
-        let mut running =
-            self.command(&["run", "--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &self.text(mark)]);
+        self.begun_as(&[], mark)
+    }
+
+    /// The same, with these options of `writ run`.
+    pub(crate) fn begun_as(&self, options: &[&str], mark: &str) -> Goes {
+        let shell = ["--", "sh", "-c", "touch \"$0\"; read -r end || exit 0", &self.text(mark)];
+        let mut running = self.command(&[&["run"], options, &shell].concat());
         let running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait("the command to run", || self.path(mark).exists());
         Goes(running)

@@ -157,6 +157,14 @@ impl ControlState {
         self.revoked.iter().map(|(target, index)| (target, *index))
     }
 
+    /// The same with no revocation but that of one target: by it is told what rests on that, whatever else was revoked.
+    #[must_use]
+    pub fn with_revoked_only(&self, target: &Target) -> Self {
+        let mut only = self.clone();
+        only.revoked.retain(|revoked, _| revoked == target);
+        only
+    }
+
     /// What is known of a gateway.
     pub fn gateway(&self, name: &Name) -> Option<&GatewayRecord> {
         self.gateways.get(name)

@@ -42,7 +42,7 @@ pub(crate) fn status(node: &AuthorityNode) -> Reply {
             }),
         },
         "gateways": gateways.collect::<Vec<_>>(),
-        "running": authority.running(),
+        "running": authority.running().ok(),
         "policy_refused": node.policy_refused(),
         "cannot_publish": node.cannot_publish(),
         "recording": authority.ready().is_ok(),

@@ -292,7 +292,7 @@ fn a_gateway_of_another_machine_begins_no_tree_here() {
     let caller = myself.as_user(domain.job_uid());
     let refused = wait(domain.authority().state(&caller, &started, Some(child.id()))).unwrap_err();
     assert_eq!((refused.code(), domain.size()), (Code::UnknownAuthority, before), "nothing is recorded of it");
-    assert_eq!(domain.authority().running(), 0);
+    assert_eq!(domain.authority().trees(), 0);
     // Elsewhere it starts as ever.
     wait(domain.authority().state(&Caller::Remote, &started, None)).unwrap();
     child.kill().unwrap();

@@ -104,6 +104,16 @@ fn a_folder_that_breaks_vanishes_or_overflows_changes_nothing() {
     std::os::unix::fs::symlink(&aside, folder.join("more")).unwrap();
     changes_nothing("a link to a folder", "links and devices");
     std::fs::remove_file(folder.join("more")).unwrap();
+    std::fs::write(&extra, NOTHING_BUT_MAKE).unwrap();
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode(&folder, 0o775);
+    changes_nothing("a folder that a group may write", "others may write it");
+    mode(&folder, 0o755);
+    mode(&extra, 0o602);
+    changes_nothing("a file that others may write", "extra.cedar: others may write it");
+    std::fs::remove_file(&extra).unwrap();
     std::fs::rename(&folder, &aside).unwrap();
     changes_nothing("a folder that has vanished", "No such file");
     std::fs::create_dir(&folder).unwrap();

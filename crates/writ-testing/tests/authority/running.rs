@@ -49,7 +49,7 @@ impl Running {
         let (execution, asked) = admitted(&domain, program);
         let (writ, grant) = permitted(&domain, domain.asks("builder", &asked));
         let tree = started(&domain, &writ, execution, &grant);
-        assert_eq!(domain.authority().running(), 1);
+        assert_eq!((domain.authority().trees(), domain.authority().running().unwrap()), (1, 1));
         Self { domain, tree, writ, execution, above: Vec::new() }
     }
 

@@ -151,7 +151,7 @@ fn a_watcher_that_is_no_child_of_the_gateway_begins_no_tree() {
     let gateway = Myself::now();
     let refused = wait(domain.authority().state(&gateway.as_user(0), &statement, Some(1))).unwrap_err();
     assert_eq!(refused.code(), Code::LineageBroken);
-    assert_eq!(domain.authority().running(), 1, "process 1 governs nothing");
+    assert_eq!(domain.authority().trees(), 1, "process 1 governs nothing");
     // What is gone asks nothing.
     let gone = Myself::process(running.tree.id());
     let Answer::Permit(_) = running.asks(&domain.asked_to_build()) else { panic!("it lives") };
