@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use writ_policy::Snapshot;
 
@@ -27,7 +28,13 @@ pub fn read_policy_folder(folder: &Path) -> Result<Snapshot, AuthorityError> {
 
 /// The same, of a folder that decides. What somebody else may write there would be taken for the word of this user, so it is refused.
 pub fn read_own_policy_folder(folder: &Path) -> Result<Snapshot, AuthorityError> {
-    read_as(folder, Some(Own { root: folder, reached: true }))
+    read_as(folder, Some(Own { root: folder, reached: others_get_to(folder) }))
+}
+
+/// Whether each folder above lets others through. The domain's own does not, as a rule, and then the modes below it mean nothing.
+fn others_get_to(folder: &Path) -> bool {
+    let lets_through = |above: &Path| std::fs::metadata(above).map_or(true, |found| found.mode() & 0o011 != 0);
+    folder.canonicalize().map_or(true, |real| real.ancestors().skip(1).all(lets_through))
 }
 
 fn read_as(folder: &Path, own: Option<Own<'_>>) -> Result<Snapshot, AuthorityError> {

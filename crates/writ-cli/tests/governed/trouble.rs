@@ -70,6 +70,7 @@ fn a_domain_that_has_had_no_set_yet_does_not_begin_with_a_broken_folder() {
     assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(3), ""));
     assert!(stderr(&refused).contains("broken.cedar"), "{}", stderr(&refused));
     fs::remove_file(site.path("acme/policy/broken.cedar")).unwrap();
+    open_to_others(&site);
     mode(&site.path("acme/policy"), 0o777);
     let refused = site.writ(&["up"]);
     assert!(stderr(&refused).contains("others may write it"), "{}", stderr(&refused));
@@ -92,9 +93,30 @@ fn a_set_that_was_revoked_is_not_put_in_force_again_by_a_restart_and_keeps_none_
     site.audit();
 }
 
+/// Lets others through to what is in the domain's folder.
+fn open_to_others(site: &Site) {
+    for folder in [site.home.path(), &site.path("acme")] {
+        mode(folder, 0o755);
+    }
+}
+
+/// A checkout with a group's modes, in a folder that only its owner enters, is nobody else's.
+#[test]
+fn modes_mean_nothing_where_others_do_not_get_to() {
+    let site = Site::up();
+    mode(&site.path("acme"), 0o700);
+    let file = site.path("acme/policy/more.cedar");
+    fs::write(&file, "@id(\"more\")\nforbid (principal, action, resource) when { false };\n").unwrap();
+    mode(&file, 0o664);
+    mode(&site.path("acme/policy"), 0o775);
+    wait("the folder to be taken", || site.status()["policy"]["epoch"] == 2);
+    assert_eq!(found(&site, "policy folder")["ok"], true);
+}
+
 #[test]
 fn what_others_may_write_is_not_taken_for_policy() {
     let mut site = Site::up();
+    open_to_others(&site);
     let (folder, file) = (site.path("acme/policy"), site.path("acme/policy/starter.cedar"));
     let anybodys = "@id(\"anybodys\")\npermit (principal, action, resource);\n";
     let chmod = format!("`chmod -R go-w {}`", folder.display());
