@@ -1,9 +1,10 @@
 //! Policy bundles: which file is wrong, and how much there may be.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use writ_protocol::cbor::{Decode, Value};
 use writ_protocol::entry::{Ascending, Positive};
-use writ_protocol::statement::{Manifest, ManifestFields};
+use writ_protocol::statement::{ListedFile, MANIFEST_BYTES_MAX, Manifest, ManifestFields, Signed, SignedMessage};
 use writ_protocol::{
     Code, DomainId, POLICY_BUNDLE_BYTES_MAX, POLICY_SET_BYTES_MAX, PolicyBundle, SetPath, encode_policy_set,
     holds_files,
@@ -89,4 +90,52 @@ fn a_set_and_a_bundle_have_a_largest_size() {
 #[test]
 fn a_path_is_shown_as_it_is() {
     assert_eq!(SetPath::new("agents/build.cedar").unwrap().to_string(), "agents/build.cedar");
+}
+
+/// A manifest of so many files, whose paths take so many bytes more than 200 each in all.
+fn listing(count: usize, more: usize) -> Manifest {
+    let listed = |number: usize| {
+        let length = 200 + more.saturating_sub(number * 50).min(50);
+        let path = SetPath::new(&format!("f{number:03}{}", "x".repeat(length - 4))).unwrap();
+        ListedFile { path, length: 1, digest: sha256(b"x") }
+    };
+    let fields = ManifestFields {
+        files: (0..count).map(listed).collect(),
+        ..ManifestFields::clone(&manifest(&files(&[("a", b"")])))
+    };
+    Manifest::new(fields).unwrap()
+}
+
+#[test]
+fn a_manifest_has_a_largest_size() {
+    let length = |manifest: &Manifest| manifest.payload(&origin()).len();
+    let count = (1..).find(|count| length(&listing(count + 1, 0)) > MANIFEST_BYTES_MAX).unwrap();
+    let more = MANIFEST_BYTES_MAX - length(&listing(count, 0));
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &[1; 32]);
+    let claimed = |manifest: &Manifest| {
+        let signed = manifest.sign(&origin(), &[&key]);
+        Signed::decode(&signed).unwrap().manifest_claims(&origin()).map_err(|refusal| refusal.code())
+    };
+    let largest = listing(count, more);
+    assert_eq!(length(&largest), MANIFEST_BYTES_MAX);
+    assert_eq!(claimed(&largest), Ok(largest.clone()));
+    for longer in [listing(count, more + 1), listing(count + 1, 0)] {
+        assert_eq!(claimed(&longer), Err(Code::Malformed));
+    }
+}
+
+/// What is kept of a message that was signed by the published standard is what its vectors have.
+#[test]
+fn a_signed_message_is_kept_in_its_parts() {
+    let vector = include_str!("../../../vectors/statement/message_authorize.json");
+    let digits = vector.split('"').find(|text| text.len() > 500).unwrap().as_bytes();
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
+    let (pairs, _) = digits.as_chunks::<2>();
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect();
+    let Value::Array(parts) = Value::from_cbor(&bytes).unwrap() else { panic!("a message has parts") };
+    let [_, _, Value::Text(path), Value::Text(input), Value::Bytes(signature), Value::Bytes(body)] = parts.as_slice()
+    else {
+        panic!("a path, the input of the signature, the signature, a body")
+    };
+    assert_eq!(SignedMessage::keep(path, input, signature, body), bytes);
 }
