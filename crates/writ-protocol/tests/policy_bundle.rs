@@ -1,10 +1,12 @@
 //! Policy bundles: which file is wrong, and how much there may be.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use writ_protocol::cbor::{Decode, Value};
 use writ_protocol::entry::{Ascending, Positive};
-use writ_protocol::statement::{ListedFile, MANIFEST_BYTES_MAX, Manifest, ManifestFields, Signed, SignedMessage};
+use writ_protocol::statement::{
+    ListedFile, MANIFEST_BYTES_MAX, Manifest, ManifestFields, Signed, SignedMessage, SignedRequest, Validity,
+};
 use writ_protocol::{
     Code, DomainId, POLICY_BUNDLE_BYTES_MAX, POLICY_SET_BYTES_MAX, PolicyBundle, SetPath, encode_policy_set,
     holds_files,
@@ -138,4 +140,18 @@ fn a_signed_message_is_kept_in_its_parts() {
         panic!("a path, the input of the signature, the signature, a body")
     };
     assert_eq!(SignedMessage::keep(path, input, signature, body), bytes);
+    let validity = Validity { created_s: 1_700_000_000, expires_s: None };
+    assert_eq!(SignedRequest::decode(&bytes).unwrap().validity(), Some(validity));
+}
+
+#[test]
+fn authors_sign_one_after_another_and_each_once() {
+    let keys = [1, 2].map(|seed| SigningKey::from_seed(Algorithm::Ed25519, &[seed; 32]));
+    let manifest = manifest(&files(&[("a", b"")]));
+    let both = manifest.sign(&origin(), &[&keys[0], &keys[1]]);
+    let one = manifest.sign(&origin(), &[&keys[0]]);
+    assert_eq!(Signed::decode(&one).unwrap().signed_too(&keys[1]), both);
+    assert_eq!(Signed::decode(&both).unwrap().signed_too(&keys[0]), both, "once more is no more");
+    let signers = |signed: &[u8]| Signed::decode(signed).unwrap().signers().count();
+    assert_eq!((signers(&one), signers(&both)), (1, 2));
 }
