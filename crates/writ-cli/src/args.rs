@@ -228,7 +228,7 @@ pub(crate) struct Serve {
 #[derive(ClapArgs)]
 pub(crate) struct AcceptMark {
     /// Yes, I know that this store is the newest one
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub(crate) yes: bool,
 }
 

@@ -68,7 +68,7 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
     if reader.view()?.control.policy().is_some() {
         return Ok(());
     }
-    let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
+    let (place, signer, policy) = (domain.place()?, domain.signer()?, domain.policy());
     let fetcher = KeyFetcher::default();
     let setting = NodeSetting {
         place,
@@ -113,7 +113,7 @@ fn record(domain: &Domain, members: &[PathBuf], order: RootCommand) -> Result<u6
     let order = RootStatement { domain: trust.domain(), id, time_ms, order };
     let signed = order.sign(&domain.origin()?, &pairs);
     // The one who writes to a ledger is its node: this is one that takes a single order.
-    let ledger = Ledger::open(&domain.place(), domain.signer()?, Options::new(now_ms)).map_err(|error| {
+    let ledger = Ledger::open(&domain.place()?, domain.signer()?, Options::new(now_ms)).map_err(|error| {
         if matches!(error, LedgerError::Locked(_)) {
             let what = "the node is running; stop it (Ctrl-C), give the order, start it again with `writ up`";
             return CliError::Failed(what.to_owned());

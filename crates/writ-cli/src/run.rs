@@ -82,7 +82,8 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     let mandate = args.mandate.map(|index| crate::mandates::named(&args.reach, &domain, index)).transpose()?;
     // The mark is as much the domain's as its folder.
     let mut own = vec![domain.dir().to_owned()];
-    let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
+    let mark = domain.mark()?;
+    let mark = std::path::absolute(&mark).map_err(CliError::file(&mark))?;
     // A machine without a store has none. Where there is one, a mark that cannot be found may be seen from inside, and that is refused.
     let is_there = |folder: &&Path| domain.store().exists() || !matches!(folder.try_exists(), Ok(false));
     own.extend(mark.parent().filter(is_there).map(Path::to_owned));

@@ -199,7 +199,10 @@ fn seeds(domain: &Domain) -> Finding {
 }
 
 fn mark(domain: &Domain) -> Finding {
-    let path = domain.mark();
+    let path = match domain.mark() {
+        Ok(path) => path,
+        Err(error) => return Finding { what: "mark", ok: false, found: error.to_string() },
+    };
     let ok = path.is_file();
     let found = if ok {
         path.display().to_string()
