@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
         tell(&report, args.no_mark)?;
         match &replayed {
             Some(replayed) => tell_replay(replayed)?,
-            None if args.replay => line(format_args!("replay: not done, since {}", wrong(&report)))?,
+            None if args.replay => line(format_args!("replay: not done, since {}", in_short(&report)))?,
             None => {}
         }
     }
@@ -63,9 +63,17 @@ fn verdict(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
     }
 }
 
+fn mark_unread(finding: &Finding) -> bool {
+    matches!(finding, Finding::MarkUnreadable(_))
+}
+
+fn in_short(report: &Report) -> &'static str {
+    let only_the_mark = report.findings.iter().all(mark_unread);
+    if only_the_mark { "the mark cannot be read" } else { "the ledger is not as it was signed" }
+}
+
 /// What findings come to. A mark that is not at hand says nothing against the ledger.
 fn wrong(report: &Report) -> &'static str {
-    let mark_unread = |finding: &Finding| matches!(finding, Finding::MarkUnreadable(_));
     let not_newest = |finding: &Finding| {
         mark_unread(finding) || matches!(finding, Finding::OlderThanMark { .. } | Finding::ForkedFromMark(_))
     };

@@ -335,6 +335,8 @@ fn a_lost_mark_is_a_finding_until_somebody_who_knows_accepts_the_store() {
     assert_eq!(output.status.code(), Some(REFUSED));
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["findings"][0]["name"], "mark_unreadable");
+    let replayed = stdout(&home.run(&["audit", "--domain", "acme", "--replay"]));
+    assert!(replayed.contains("replay: not done, since the mark cannot be read"), "{replayed}");
     let told = stderr(&home.run(&["audit", "--domain", "acme"]));
     assert!(told.contains("1 finding: this ledger is as it was signed, but without its mark"), "{told}");
     assert!(told.contains("--mark FILE") && told.contains("--no-mark"), "{told}");
