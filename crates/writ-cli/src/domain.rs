@@ -119,7 +119,7 @@ fn unread(path: &Path, error: std::io::Error) -> CliError {
     ))
 }
 
-fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = known.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -4,7 +4,7 @@ pub(crate) mod args;
 mod slots;
 
 use crate::beside::{must_be_apart, note, nothing_runs_that_sees_more};
-use crate::domain::Domain;
+use crate::domain::{Domain, user};
 use crate::error::{CliError, json_line, line};
 use crate::keys::must_be_secret;
 use crate::render::counted;
@@ -69,7 +69,7 @@ async fn listeners(
 ) -> Result<(Vec<LocalSocket>, Option<Network>), CliError> {
     let mut sockets = Vec::new();
     for one in ready {
-        sockets.push(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(failed)?);
+        sockets.push(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(foreign)?);
     }
     let network = match args.listen {
         Some(address) => Some(Network::bind(address, tls).await.map_err(failed)?),
@@ -80,6 +80,19 @@ async fn listeners(
 
 fn failed(error: ServeError) -> CliError {
     CliError::Failed(error.to_string())
+}
+
+/// A folder that nobody else may write in is another user's, as is the domain more often than not.
+fn foreign(error: ServeError) -> CliError {
+    let ServeError::SocketFolder { folder, mode, uid } = &error else { return failed(error) };
+    if mode & 0o022 != 0 {
+        return failed(error);
+    }
+    CliError::Failed(format!(
+        "{}: it belongs to {}, and a node is that of its domain's owner: work as that user (see \"One user\" in docs/operations.md)",
+        folder.display(),
+        user(*uid)
+    ))
 }
 
 /// Where a domain is, and how it is asked.

@@ -396,6 +396,22 @@ fn evidence_that_is_cut_off_does_not_get_its_name() {
 }
 
 #[test]
+fn an_address_to_listen_on_that_is_none_is_answered_with_one() {
+    let home = Home::with_domain();
+    for wrong in ["8999", "localhost:8999", "127.0.0.1", ":8999"] {
+        for command in [&["up"][..], &["log", "serve"]] {
+            let refused = home.run(&[command, &["--domain", "acme", "--listen", wrong]].concat());
+            assert_fails(&refused, USAGE, "such as 127.0.0.1:8733");
+        }
+    }
+    let help = stdout(&home.run(&["up", "--help"]));
+    assert!(
+        help.split_whitespace().collect::<Vec<_>>().join(" ").contains("can read without showing who they are"),
+        "{help}"
+    );
+}
+
+#[test]
 fn help_and_completions_are_answers() {
     let home = Home::new();
     for arguments in [&["--help"][..], &["log", "--help"], &["verify", "--help"], &["--version"]] {
