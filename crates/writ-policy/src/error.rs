@@ -37,8 +37,8 @@ impl std::error::Error for PolicyError {}
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What the ledger or a solver shows may stand in no file.
-        if !self.file.is_empty() {
+        // What the ledger or a solver shows may stand in no file, and a folder as a whole is no place in it.
+        if !self.file.is_empty() && self.file != "." {
             write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
         }
         write!(f, "{}; {}", self.problem, self.advice())
