@@ -4,7 +4,7 @@
 mod site;
 
 use site::{NOBODY, Site, needs_root, stderr, stdout, wait};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -110,9 +110,9 @@ fn the_unit_of_the_documents_starts_a_node() {
     let started = said("ExecStart=");
     let arguments: Vec<&str> = started.split(' ').skip(1).collect();
     let mut node = as_unit(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut first = [0; 3];
-    node.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"up:");
+    let mut first = String::new();
+    BufReader::new(node.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&first).unwrap()["up"], true);
     let status = as_unit(&["status"]).output().unwrap();
     let stopped = Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap();
     assert_eq!((status.status.code(), stopped.code()), (Some(0), Some(0)), "{}", stderr(&status));

@@ -130,7 +130,10 @@ fn a_policy_in_force_that_can_fail_is_mended_with_an_acceptance_that_names_it() 
     let mut site = Site::new();
     fs::write(site.path("acme/policy/soon.cedar"), OVERFLOWS).unwrap();
     json(&site.writ(&["--json", "policy", "author", "a1.seed"]));
-    let pinned = json(&site.writ(&["--json", "root", "policy-authors", "--author", "a1.seed"]));
+    let pin = ["--json", "root", "policy-authors", "--author", "a1.seed"];
+    let unproved = json(&site.writ(&[&pin[..], &["--solver", "/nowhere/cvc5"]].concat()))["warnings"].to_string();
+    assert!(unproved.contains("not proved that no policy") && unproved.contains("/nowhere/cvc5"), "{unproved}");
+    let pinned = json(&site.writ(&pin));
     let warned = pinned["warnings"].to_string();
     assert!(
         warned.contains("`soon` of the set in force can fail") && warned.contains("--accept policy:soon"),
