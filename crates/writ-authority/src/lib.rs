@@ -65,4 +65,4 @@ pub use writ_policy::{
     Role, Semantics, Snapshot, SpiffeId, Tested, Told, Truth, Wanted, command_text, entity_to_json, explain, gate,
     gate_with, is_place, is_trust_domain, read_entities, schema_text,
 };
-pub use writ_prover::{Accepted, SolverCommand, SolverLimits, Step, prove};
+pub use writ_prover::{Accepted, Erring, Prover, SolverCommand, SolverLimits, Step, prove};

@@ -212,15 +212,15 @@ pub(crate) struct Bundle {
 
 #[derive(ClapArgs)]
 pub(crate) struct Serve {
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1:8733", value_name = "ADDRESS")]
+    /// Address to listen on; whoever reaches it can read every entry
+    #[arg(long, default_value = "127.0.0.1:8733", value_name = "ADDRESS:PORT", value_parser = crate::up::args::address)]
     pub(crate) listen: std::net::SocketAddr,
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct AcceptMark {
     /// Yes, I know that this store is the newest one
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub(crate) yes: bool,
 }
 

@@ -6,13 +6,13 @@ use crate::error::{CliError, json_line, line};
 use crate::render::counted;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
-use writ_ledger::audit::{Report, audit};
+use writ_ledger::audit::{Finding, Report, audit};
 use writ_server::{Replay, Replayed, replay};
 
 pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
     let trust = read_trust_root(&args.trust.clone().unwrap_or_else(|| domain.trust_root()))?;
-    let mark = (!args.no_mark).then(|| domain.mark());
+    let mark = if args.no_mark { None } else { Some(domain.mark()?) };
     let shows_progress = std::io::stderr().is_terminal() && !as_json;
     let mut progress = |read: u64, total: u64| {
         if shows_progress {
@@ -21,12 +21,12 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
         }
     };
     let (report, replayed) = if args.replay {
-        let (report, replayed) = replay(&domain.store(), mark, &trust, &mut progress)?;
+        let (report, replayed) = replay(&domain.store(), mark.as_deref(), &trust, &mut progress)?;
         // Decisions are derived from a ledger that is as it was signed, or not at all.
         let replayed = report.findings.is_empty().then_some(replayed);
         (report, replayed)
     } else {
-        (audit(&domain.store(), mark, &trust, &mut progress)?, None)
+        (audit(&domain.store(), mark.as_deref(), &trust, &mut progress)?, None)
     };
     if shows_progress {
         write!(std::io::stderr(), "\r\x1b[K").ok();
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Audit, as_json: bool) -> Result<(), CliError> {
         tell(&report, args.no_mark)?;
         match &replayed {
             Some(replayed) => tell_replay(replayed)?,
-            None if args.replay => line("replay: not done, since the ledger is not as it was signed")?,
+            None if args.replay => line(format_args!("replay: not done, since {}", in_short(&report)))?,
             None => {}
         }
     }
@@ -59,7 +59,30 @@ fn verdict(report: &Report, replayed: Option<&Replay>) -> Result<(), CliError> {
             "{} not come out the same: what is recorded is not what the recorded policy says",
             counted(different, "decision does", "decisions do")
         ))),
-        (false, _, _) => Err(CliError::Found(format!("{found}: this ledger is not as it was signed"))),
+        (false, _, _) => Err(CliError::Found(format!("{found}: {}", wrong(report)))),
+    }
+}
+
+fn mark_unread(finding: &Finding) -> bool {
+    matches!(finding, Finding::MarkUnreadable(_))
+}
+
+fn in_short(report: &Report) -> &'static str {
+    let only_the_mark = report.findings.iter().all(mark_unread);
+    if only_the_mark { "the mark cannot be read" } else { "the ledger is not as it was signed" }
+}
+
+/// What findings come to. A mark that is not at hand says nothing against the ledger.
+fn wrong(report: &Report) -> &'static str {
+    let not_newest = |finding: &Finding| {
+        mark_unread(finding) || matches!(finding, Finding::OlderThanMark { .. } | Finding::ForkedFromMark(_))
+    };
+    if report.findings.iter().all(mark_unread) {
+        "this ledger is as it was signed, but without its mark nobody can tell whether it is the newest. A folder that was moved or restored has its mark elsewhere: give it with --mark FILE; --no-mark audits without one"
+    } else if report.findings.iter().all(not_newest) {
+        "what is here is as it was signed, but it is not what was published last"
+    } else {
+        "this ledger is not as it was signed"
     }
 }
 

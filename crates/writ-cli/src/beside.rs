@@ -127,7 +127,8 @@ pub(crate) fn hidden(slots: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The folder of a domain, and that of its mark.
 fn folders(domain: &Domain) -> Result<Vec<String>, CliError> {
-    let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
+    let mark = domain.mark()?;
+    let mark = std::path::absolute(&mark).map_err(CliError::file(&mark))?;
     let folders = [Some(domain.dir()), mark.parent()];
     folders.into_iter().flatten().map(|folder| written(&resolved(folder)?)).collect()
 }

@@ -92,7 +92,7 @@ fn policy(domain: &Domain, status: Option<&Value>) -> Finding {
         return finding(true, format!("not read: its authors sign the set, epoch {epoch} is in force"));
     }
     // A store that cannot be read is told of by the mark.
-    if status.is_none() && crate::key::is_signed(domain) {
+    if status.is_none() && crate::known::authors(domain).is_some() {
         return finding(true, "not read: its authors sign the set".to_owned());
     }
     // Whoever may write there decides. What else is wrong with it is said clause by clause below.
@@ -170,7 +170,11 @@ fn seeds(domain: &Domain) -> Finding {
 
 /// Whether the store is the newest, as a node asks before it starts.
 fn mark(domain: &Domain) -> Finding {
-    let (path, what) = (domain.mark(), "mark");
+    let what = "mark";
+    let path = match domain.mark() {
+        Ok(path) => path,
+        Err(error) => return Finding::bad(what, error.to_string()),
+    };
     if !path.is_file() {
         let path = path.display();
         return Finding::bad(
@@ -182,7 +186,7 @@ fn mark(domain: &Domain) -> Finding {
             },
         );
     }
-    match Reader::open(&domain.store()).and_then(|reader| reader.agrees_with(path)) {
+    match Reader::open(&domain.store()).and_then(|reader| reader.agrees_with(&path)) {
         Ok(()) => Finding::ok(what, format!("{}, and the store is as new", path.display())),
         Err(error) => Finding::bad(what, format!("{error}; {} says so, and no node starts", path.display())),
     }

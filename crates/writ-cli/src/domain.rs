@@ -11,28 +11,24 @@ use writ_tlog::{Origin, sha256};
 /// The files of a domain.
 pub(crate) struct Domain {
     dir: PathBuf,
-    mark: PathBuf,
+    mark: Option<PathBuf>,
 }
 
 impl Domain {
-    pub(crate) fn at(dir: &Path, mark: Option<&Path>) -> Result<Self, CliError> {
-        let mark = match mark {
-            Some(mark) => mark.to_owned(),
-            None => default_mark(dir)?,
-        };
-        Ok(Self { dir: dir.to_owned(), mark })
+    pub(crate) fn at(dir: &Path, mark: Option<&Path>) -> Self {
+        Self { dir: dir.to_owned(), mark: mark.map(Path::to_owned) }
     }
 
     /// The domain that the arguments name. It must be there: each command says in the same words that it is not.
     pub(crate) fn of(place: &args::Place) -> Result<Self, CliError> {
         there(&place.domain)?;
-        Self::at(&place.domain, place.mark.as_deref())
+        Ok(Self::at(&place.domain, place.mark.as_deref()))
     }
 
     /// A domain that is served beside another: its mark is where `writ init` puts it.
     pub(crate) fn beside(dir: &Path) -> Result<Self, CliError> {
         there(dir)?;
-        Self::at(dir, None)
+        Ok(Self::at(dir, None))
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -74,16 +70,17 @@ impl Domain {
         store_in(&self.dir)
     }
 
-    pub(crate) fn mark(&self) -> &Path {
-        &self.mark
+    /// As it was named, or where `writ init` puts it. Only who needs the mark is asked for it: a service may have no home.
+    pub(crate) fn mark(&self) -> Result<PathBuf, CliError> {
+        self.mark.clone().map_or_else(|| default_mark(&self.dir), Ok)
     }
 
     pub(crate) fn trust_root(&self) -> PathBuf {
         self.dir.join("trust-root")
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place::new(self.store(), &self.mark)
+    pub(crate) fn place(&self) -> Result<Place, CliError> {
+        Ok(Place::new(self.store(), self.mark()?))
     }
 }
 
@@ -122,7 +119,7 @@ fn unread(path: &Path, error: std::io::Error) -> CliError {
     ))
 }
 
-fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = known.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -186,7 +183,7 @@ fn state_folder() -> Result<PathBuf, CliError> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state"))).ok_or_else(|| {
         CliError::Usage(
-            "there is no state folder (neither XDG_STATE_HOME nor HOME is set); give --mark FILE".to_owned(),
+            "there is no state folder for the mark (neither XDG_STATE_HOME nor HOME is set): set HOME, or give --mark FILE (WRIT_MARK)".to_owned(),
         )
     })
 }

@@ -414,6 +414,9 @@ pub(crate) fn told_json(held: &Held) -> Json {
 /// How long `--wait` waits where it does not say.
 pub(crate) const WAIT_DEFAULT: &str = "1h";
 
+/// Seven days.
+const WAIT_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
 /// `30s`, `10m`, `1h`.
 pub(crate) fn wait(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "expected a time such as 30s, 10m or 1h".to_owned();
@@ -423,12 +426,12 @@ pub(crate) fn wait(text: &str) -> Result<std::time::Duration, String> {
         "s" => Some(number),
         "m" => number.checked_mul(60),
         "h" => number.checked_mul(3600),
-        _ => None,
+        _ => return Err(wrong()),
     };
     seconds
-        .filter(|seconds| (1..=7 * 24 * 3600).contains(seconds))
+        .filter(|seconds| (1..=WAIT_SECONDS_MAX).contains(seconds))
         .map(std::time::Duration::from_secs)
-        .ok_or_else(wrong)
+        .ok_or_else(|| "expected from 1s to 7 days (168h)".to_owned())
 }
 
 /// Tells a person, once, that this process waits.

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use writ_ledger::{Ledger, LedgerError, LedgerSigner, Place};
+use writ_ledger::{Ledger, LedgerSigner, Place};
 use writ_protocol::entry::{Genesis, Limits, Positive, ROOT_MEMBERS_MAX, RootMembers};
 use writ_protocol::{ClusterId, DomainId, Key, KeyPair, PinnedLedger, Refusal, TrustRoot};
 use writ_tlog::{Algorithm, Origin, SigningKey};
@@ -19,6 +19,12 @@ use writ_tlog::{Algorithm, Origin, SigningKey};
 const MINUTE_MS: u64 = 60_000;
 
 pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
+    if let Some((_, name)) = args.origin.split_once("://") {
+        let found = &args.origin;
+        return Err(CliError::Usage(format!(
+            "--origin: expected a name like a URL without a scheme, such as {name}, found {found}; it stands in all that is signed and cannot be changed later"
+        )));
+    }
     let origin = Origin::new(args.origin.as_str()).map_err(|error| CliError::Usage(format!("--origin: {error}")))?;
     if !(1..=ROOT_MEMBERS_MAX).contains(&args.root_members)
         || !(1..=args.root_members as u64).contains(&args.root_threshold)
@@ -34,23 +40,23 @@ pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
     let mut making = name.to_owned();
     making.push(".making");
     let making = args.dir.with_file_name(making);
-    let mark = Domain::at(&args.dir, args.mark.as_deref())?;
+    let mark = Domain::at(&args.dir, args.mark.as_deref()).mark()?;
     let absolute = |path: &Path| std::path::absolute(path).map_err(CliError::file(path));
-    let inside = [&args.dir, &making].map(|dir| Ok::<_, CliError>(absolute(mark.mark())?.starts_with(absolute(dir)?)));
+    let inside = [&args.dir, &making].map(|dir| Ok::<_, CliError>(absolute(&mark)?.starts_with(absolute(dir)?)));
     if inside.into_iter().collect::<Result<Vec<_>, _>>()?.contains(&true) {
         return Err(CliError::Usage("--mark must be outside DIR: a restored copy would bring its own mark".to_owned()));
     }
-    if mark.mark().exists() {
-        return Err(LedgerError::Exists(mark.mark().to_owned()).into());
+    if mark.exists() {
+        return Err(CliError::Failed(earlier_mark(&mark)));
     }
     folder(&making)?;
     let root_keys = args.root_keys.clone().unwrap_or_else(|| making.join("root-keys"));
-    let made = make(args, &origin, &making, &root_keys, mark.mark());
+    let made = make(args, &origin, &making, &root_keys, &mark);
     let made = made.and_then(|trust| match fs::rename(&making, &args.dir) {
         Ok(()) => Ok(trust),
         Err(error) => {
             // The mark is ours: it was made for the ledger that now gets no name.
-            fs::remove_file(mark.mark()).ok();
+            fs::remove_file(&mark).ok();
             Err(CliError::file(&args.dir)(error))
         }
     });
@@ -63,7 +69,16 @@ pub(crate) fn run(args: &args::Init, as_json: bool) -> Result<(), CliError> {
         }
     };
     let root_keys = args.root_keys.clone().unwrap_or_else(|| args.dir.join("root-keys"));
-    told(args, &trust, &root_keys, mark.mark(), as_json)
+    told(args, &trust, &root_keys, &mark, as_json)
+}
+
+/// It outlives the folder, and shows whether what comes back in its place is older.
+fn earlier_mark(mark: &Path) -> String {
+    format!(
+        "{0}: the mark of an earlier ledger at this path is there, and a new ledger gets none that says how far another was published. If that ledger is gone for good, delete its mark (`rm {1}`) and try again; if its folder was moved, name its mark there with --mark FILE, and give the new one another with --mark FILE here",
+        mark.display(),
+        quoted(mark)
+    )
 }
 
 fn make(args: &args::Init, origin: &Origin, dir: &Path, root_keys: &Path, mark: &Path) -> Result<TrustRoot, CliError> {
@@ -134,6 +149,7 @@ fn folder(path: &Path) -> Result<(), CliError> {
 
 fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_json: bool) -> Result<(), CliError> {
     let dir = args.dir.display();
+    let warning = crate::up::too_long(&args.dir.join("run/node.sock"))?;
     let files: Vec<PathBuf> =
         (1..=args.root_members).map(|number| root_keys.join(format!("root-{number}.seeds"))).collect();
     if as_json {
@@ -146,6 +162,7 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
             "policy": args.dir.join("policy"),
             "mark": mark,
             "root_keys": files,
+            "warnings": warning.iter().collect::<Vec<_>>(),
         }));
     }
     line(format_args!("domain {} with the ledger {}", trust.domain(), args.origin))?;
@@ -164,5 +181,8 @@ fn told(args: &args::Init, trust: &TrustRoot, root_keys: &Path, mark: &Path, as_
         "who may run what; read it, then change it"
     };
     line(format_args!("  policy      {dir}/policy/   {policy}"))?;
+    if let Some(warning) = warning {
+        line(format_args!("warning: {warning}; or begin again in a shorter folder"))?;
+    }
     line(format_args!("\nnext: writ up --domain {}", quoted(&args.dir)))
 }

@@ -3,15 +3,16 @@
 use crate::args;
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
-use crate::keys::{SECRET_FILE, must_be_new, principal_seed, write_new};
+use crate::keys::{SECRET_FILE, principal_seed, read_key, write_new};
+use crate::known::authors;
 use crate::policy::{beside as entities_beside, of_snapshot};
-use crate::render::quoted;
+use crate::render::{hex, quoted};
 use crate::starter;
 use crate::who::principal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use writ_ledger::Reader;
+use writ_protocol::Key;
 use writ_protocol::entry::AssertedPrincipal;
 use writ_server::{EntitySnapshot, Snapshot, read_policy_folder};
 
@@ -22,8 +23,8 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.place)?;
     let new = principal(&args.principal)?;
     let seed = principal_seed(domain.dir(), &new);
-    must_be_new(&seed)?;
-    let public = starter::key(domain.dir(), &new)?;
+    let is_there = seed.symlink_metadata().is_ok();
+    let public = if is_there { kept(args, &seed, &domain)? } else { starter::key(domain.dir(), &new)? };
     let lines = Lines::of(&new, &public, &args.groups);
     let added = match args.add {
         true => add(&domain.policy(), &lines, entities_beside(&domain)?.as_ref()),
@@ -31,7 +32,9 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
     };
     if let Err(error) = added {
         // A key that nothing knows would be in the way of the next try.
-        fs::remove_file(&seed).ok();
+        if !is_there {
+            fs::remove_file(&seed).ok();
+        }
         return Err(error);
     }
     if as_json {
@@ -44,22 +47,36 @@ pub(crate) fn new(args: &args::NewKey, as_json: bool) -> Result<(), CliError> {
             ENTITIES: lines.entity,
         }));
     }
-    line(format_args!("{}: a new key", args.principal))?;
+    let made = if is_there { "the key that is there" } else { "a new key" };
+    line(format_args!("{}: {made}", args.principal))?;
     line(format_args!("  seed        {}   for its owner alone", seed.display()))?;
     line(format_args!("  public key  {public}"))?;
     if args.add {
         let folder = domain.policy();
-        let then = if is_signed(&domain) { "its authors publish them with the set" } else { "the node takes them" };
+        let then =
+            if authors(&domain).is_some() { "its authors publish them with the set" } else { "the node takes them" };
         return line(format_args!("  added       to {PRINCIPALS} and {ENTITIES} in {}; {then}", folder.display()));
     }
     line(format_args!("\nadd to {}:\n  {}", quoted(&domain.policy().join(ENTITIES)), lines.entity))?;
     line(format_args!("add to {}:\n  {}", quoted(&domain.policy().join(PRINCIPALS)), lines.principal))
 }
 
-/// Whether policy authors are pinned, so that no node reads the folder. A ledger that cannot be read here says nothing.
-pub(crate) fn is_signed(domain: &Domain) -> bool {
-    let view = Reader::open(&domain.store()).and_then(|reader| reader.view());
-    view.is_ok_and(|view| view.control.authors().is_some())
+/// The public key of a principal whose key was made before, for the folder that does not know it yet.
+fn kept(args: &args::NewKey, seed: &Path, domain: &Domain) -> Result<String, CliError> {
+    let known = |why: &str| {
+        let seed = seed.display();
+        Err(CliError::Usage(format!("{seed} exists already, the key of {}; {why}", args.principal)))
+    };
+    if !args.add {
+        return known("--add puts it into the policy folder");
+    }
+    let listed = fs::read(domain.policy().join(PRINCIPALS)).unwrap_or_default();
+    let listed: Vec<Value> = serde_json::from_slice(&listed).unwrap_or_default();
+    if listed.iter().any(|one| one.get("principal").and_then(Value::as_str) == Some(args.principal.as_str())) {
+        return known("principals.json has this principal; a further key is added there by hand");
+    }
+    let key = Key::from(read_key(seed)?.verifying_key());
+    Ok(hex(key.as_bytes()))
 }
 
 /// What the two files say of a principal.

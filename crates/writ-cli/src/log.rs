@@ -8,13 +8,16 @@ use crate::error::{CliError, json_line, line};
 use crate::keys::must_be_new;
 use crate::render::{entry_json, entry_text};
 use serde_json::json;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use writ_ledger::{Disclosure, Ledger, LedgerError, Reader};
 use writ_protocol::Bundle;
 use writ_tlog::LeafIndex;
+
+/// What whoever accepts a store has to know.
+const ACCEPTED: &str = "accept-mark declares the store as it is to be the newest, and an older copy is then not noticed any more. Expected --yes: say it only if the mark was lost or damaged and you know that nothing newer was published (\"The mark\" in docs/operations.md)";
 
 pub(crate) fn show(place: &args::Place, args: &args::Show, as_json: bool) -> Result<(), CliError> {
     let reader = Reader::open(&Domain::of(place)?.store())?;
@@ -58,15 +61,41 @@ pub(crate) fn bundle(place: &args::Place, args: &args::Bundle, as_json: bool) ->
 /// Evidence never takes the place of a file that is there, and values from the vault are for its owner to hand on.
 fn write_new(path: &Path, bytes: &[u8], discloses: bool) -> Result<(), CliError> {
     let mode = if discloses { 0o600 } else { 0o644 };
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(bytes)).map_err(CliError::file(path))
+    let mut making = path.to_owned().into_os_string();
+    making.push(".making");
+    let making = PathBuf::from(making);
+    // One that was cut off is of no use.
+    fs::remove_file(&making).ok();
+    let written = write_whole(&making, bytes, mode).and_then(|()| named(&making, path));
+    written.map_err(|source| {
+        fs::remove_file(&making).ok();
+        CliError::file(path)(source)
+    })
+}
+
+/// Whoever finds the file under its name finds all of it.
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives it the name that nothing has yet.
+fn named(making: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(making, path) {
+        // A file system without links.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists && path.symlink_metadata().is_err() => {
+            fs::rename(making, path)
+        }
+        linked => linked.and_then(|()| fs::remove_file(making)),
+    }
 }
 
 pub(crate) fn serve(place: &args::Place, args: &args::Serve, as_json: bool) -> Result<(), CliError> {
     let store = Domain::of(place)?.store();
     // Opened once before, so that a wrong folder is an error now and not an error page later.
     let origin = Reader::open(&store)?.origin().clone();
-    let fails = |error: std::io::Error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen));
+    let fails = |error: io::Error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen));
     let listener = std::net::TcpListener::bind(args.listen).map_err(fails)?;
     let address = listener.local_addr().map_err(fails)?;
     let told = if as_json {
@@ -87,12 +116,12 @@ fn complain(what: String) {
 
 pub(crate) fn accept_mark(place: &args::Place, args: &args::AcceptMark, as_json: bool) -> Result<(), CliError> {
     if !args.yes {
-        return Err(CliError::Usage("say --yes".to_owned()));
+        return Err(CliError::Usage(ACCEPTED.to_owned()));
     }
     let domain = Domain::of(place)?;
-    let mark = Ledger::accept_mark(&domain.place())?;
+    let (path, mark) = (domain.mark()?, Ledger::accept_mark(&domain.place()?)?);
     if as_json {
-        return json_line(&json!({ "mark": domain.mark(), "size": mark.size.get(), "root": mark.root.to_base64() }));
+        return json_line(&json!({ "mark": path, "size": mark.size.get(), "root": mark.root.to_base64() }));
     }
-    line(format_args!("{}: the tree of {} is the newest from here on", domain.mark().display(), mark.size))
+    line(format_args!("{}: the tree of {} is the newest from here on", path.display(), mark.size))
 }

@@ -18,6 +18,7 @@ mod holds;
 mod init;
 mod key;
 mod keys;
+mod known;
 mod learn;
 mod lineage;
 mod log;

@@ -48,6 +48,9 @@ pub(crate) struct Grant {
     /// Whom it is for, such as Agent::builder
     #[arg(long, value_name = "PRINCIPAL")]
     to: String,
+    /// Give it in advance: the principal need not exist yet
+    #[arg(long)]
+    unknown_ok: bool,
     #[command(flatten)]
     scope: Constraints,
     /// Why, as a word: a-z 0-9 . _ -
@@ -67,6 +70,9 @@ pub(crate) struct Delegate {
     /// Whom it is for, such as Agent::tester
     #[arg(long, value_name = "PRINCIPAL")]
     to: String,
+    /// Give it in advance: the principal need not exist yet
+    #[arg(long)]
+    unknown_ok: bool,
     #[command(flatten)]
     scope: Constraints,
     /// Why, as a word: a-z 0-9 . _ -
@@ -117,7 +123,7 @@ struct Constraints {
     /// How many steps from the beginning of a lineage at most; 0 lets nothing be caused
     #[arg(long, value_name = "N")]
     depth: Option<u64>,
-    /// For how long: 30s, 10m, 4h [default: 8h; what is handed on, as long as the one above]
+    /// For how long, 7 days (168h) at most: 30s, 10m, 4h [default: 8h; what is handed on, as long as the one above]
     #[arg(long = "for", value_name = "TIME", value_parser = wait)]
     lasts: Option<Duration>,
 }
@@ -139,7 +145,8 @@ pub(crate) fn run(command: &MandateCommand, as_json: bool) -> Result<(), CliErro
 fn grant(args: &Grant, as_json: bool) -> Result<(), CliError> {
     let domain = Domain::of(&args.reach.place)?;
     let given = Given { to: principal(&args.to)?, scope: args.scope.read(None)?, parent: None };
-    give(Office { reach: &args.reach, who: &args.who, domain }, given, &args.reason, as_json)
+    let office = Office { reach: &args.reach, who: &args.who, domain };
+    give(&office, given, args.unknown_ok, &args.reason, as_json)
 }
 
 fn delegate(args: &Delegate, as_json: bool) -> Result<(), CliError> {
@@ -149,10 +156,15 @@ fn delegate(args: &Delegate, as_json: bool) -> Result<(), CliError> {
     // The node would refuse it too; here it is said before anything is signed.
     scope.narrows(&above.scope).map_err(CliError::Refused)?;
     let given = Given { to: principal(&args.to)?, scope, parent: Some(parent) };
-    give(Office { reach: &args.reach, who: &args.who, domain }, given, &args.reason, as_json)
+    let office = Office { reach: &args.reach, who: &args.who, domain };
+    give(&office, given, args.unknown_ok, &args.reason, as_json)
 }
 
-fn give(office: Office<'_>, given: Given, reason: &str, as_json: bool) -> Result<(), CliError> {
+/// For a misspelt name it would be on record, and of use to nobody.
+fn give(office: &Office<'_>, given: Given, unknown_ok: bool, reason: &str, as_json: bool) -> Result<(), CliError> {
+    if !unknown_ok {
+        office.must_exist(&given.to, "give it in advance")?;
+    }
     office.order(Command::Mandate(Box::new(given)), reason, as_json)
 }
 

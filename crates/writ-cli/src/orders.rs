@@ -5,6 +5,7 @@ use crate::domain::{Domain, read, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::explained::Detail;
 use crate::keys::random;
+use crate::known::is_there;
 use crate::render::{from_hex, target as shown};
 use crate::time::now_ms;
 use crate::who::{commander, connect, principal};
@@ -76,13 +77,7 @@ impl Office<'_> {
             Err(CliError::Usage(format!("{what}; look at the spelling, or say --unknown-ok to revoke it in advance")))
         };
         match target {
-            // Without the policy folder, nobody here can tell.
-            Target::Principal(principal) => match named_in(&self.domain.policy(), principal) {
-                Some(false) => {
-                    unknown(format!("there is no principal {} in {}", shown(target), self.domain.policy().display()))
-                }
-                Some(true) | None => Ok(()),
-            },
+            Target::Principal(principal) => self.must_exist(principal, "revoke it in advance"),
             Target::Gateway(gateway) => {
                 let status = self.status()?;
                 let known = status.get("gateways").and_then(Value::as_array).is_some_and(|all| {
@@ -93,6 +88,19 @@ impl Office<'_> {
             Target::Writ(_) | Target::Key(_) | Target::Policy(_) | Target::Lineage { .. } | Target::Mandate(_) => {
                 Ok(())
             }
+        }
+    }
+
+    /// Without the policy folder and the store, nobody here can tell.
+    pub(crate) fn must_exist(&self, principal: &AssertedPrincipal, purpose: &str) -> Result<(), CliError> {
+        match is_there(&self.domain, principal) {
+            Some(false) => Err(CliError::Usage(format!(
+                "there is no principal {}::{} in {}, in the set in force or beside it; look at the spelling, or say --unknown-ok to {purpose}",
+                principal.kind,
+                principal.id,
+                self.domain.policy().display()
+            ))),
+            Some(true) | None => Ok(()),
         }
     }
 
@@ -209,16 +217,6 @@ impl GoesOn {
             Some(0) | None => Ok(()),
         }
     }
-}
-
-/// Whether the policy folder knows a principal; nothing if it cannot be read here.
-fn named_in(folder: &Path, principal: &AssertedPrincipal) -> Option<bool> {
-    let listed = |file: &str| serde_json::from_slice::<Vec<Value>>(&std::fs::read(folder.join(file)).ok()?).ok();
-    let (principals, entities) = (listed("principals.json")?, listed("entities.json").unwrap_or_default());
-    let name = format!("{}::{}", principal.kind, principal.id);
-    let uid = json!({ "type": principal.kind.as_str(), "id": principal.id.as_str() });
-    let is_listed = principals.iter().any(|one| one.get("principal").and_then(Value::as_str) == Some(name.as_str()));
-    Some(is_listed || entities.iter().any(|one| one.get("uid") == Some(&uid)))
 }
 
 fn target(args: &RevokeTarget, domain: &Domain) -> Result<Target, CliError> {

@@ -17,6 +17,7 @@ pub(crate) use test::run as test;
 use crate::args::{Check, Place};
 use crate::domain::Domain;
 use crate::error::{CliError, json_line, line};
+use crate::known::authors;
 use crate::render::{counted, hex};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -30,6 +31,9 @@ use writ_server::{
     Snapshot, SolverLimits, Step, entities_in_force, gate_with, prove, read_policy_folder, schema_text,
 };
 
+/// What is said of a folder whose domain takes signed sets.
+const NOT_FOLLOWED: &str =
+    "by nobody: the set of this domain is signed by its authors; `writ policy sign` makes the next one of this folder";
 /// How often progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
 /// How often `check --watch` looks.
@@ -135,8 +139,13 @@ fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError
     if args.history {
         history_too(args, &mut compiled.gated)?;
     }
+    let followed = is_followed(folder, &args.place);
     if as_json {
-        json_line(&told_json(&compiled))?;
+        let mut told = told_json(&compiled);
+        if !followed && let Some(fields) = told.as_object_mut() {
+            fields.insert("followed".to_owned(), false.into());
+        }
+        json_line(&told)?;
     }
     let Compiled { digest, gated } = compiled;
     match gated.set() {
@@ -148,7 +157,8 @@ fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError
             let policies = counted(set.len() as u64, "policy", "policies");
             line(format_args!("{}: sound, {policies}", folder.display()))?;
             line(format_args!("  digest      {}", hex(set.digest().as_bytes())))?;
-            line(format_args!("  gates       {}", gates_line(&gated)))
+            line(format_args!("  gates       {}", gates_line(&gated)))?;
+            if followed { Ok(()) } else { line(format_args!("  followed    {NOT_FOLLOWED}")) }
         }
         None => {
             if !as_json {
@@ -162,6 +172,16 @@ fn check_once(args: &Check, folder: &Path, as_json: bool) -> Result<(), CliError
             Err(CliError::Found(format!("{found}: the node would not take {}", folder.display())))
         }
     }
+}
+
+/// False of the domain's own folder where authors are pinned: then it is sound for nothing but to be signed.
+fn is_followed(folder: &Path, place: &Place) -> bool {
+    let Ok(domain) = Domain::of(place) else { return true };
+    let own = match (folder.canonicalize(), domain.policy().canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        (Ok(_) | Err(_), _) => false,
+    };
+    !own || authors(&domain).is_none()
 }
 
 /// The gates that need a solver, as the node has them when a set is published.

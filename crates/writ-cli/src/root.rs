@@ -13,7 +13,9 @@ use writ_ledger::{Draft, Ledger, LedgerError, Options, Proposal, Reader};
 use writ_protocol::entry::Authors;
 use writ_protocol::statement::{RootCommand, RootStatement};
 use writ_protocol::{Label, OrderId};
-use writ_server::{AuthorityNode, KeyFetcher, NodeSetting, Quota, Rate, SolverCommand};
+use writ_server::{
+    AuthorityNode, Erring, KeyFetcher, NodeSetting, Prover, Quota, Rate, SolverCommand, SolverLimits, set_in_force,
+};
 use writ_tlog::{Algorithm, SigningKey};
 
 /// Two lines, the longer of them with `ml-dsa-44 ` and 64 digits.
@@ -38,11 +40,17 @@ pub(crate) fn policy_authors(args: &args::PolicyAuthors, as_json: bool) -> Resul
     let authors = Authors::new(threshold, keys).map_err(|error| CliError::Usage(error.to_string()))?;
     let members = member_files(&args.members, &domain)?;
     begin_with_the_folder(&domain, args.solver.command())?;
+    let warnings = unproved(&domain, args.solver.command());
+    if !as_json {
+        for warning in &warnings {
+            line(format_args!("warning: {warning}"))?;
+        }
+    }
     let index = record(&domain, &members, RootCommand::PolicyAuthors(authors))?;
     if as_json {
         return json_line(&json!({
             "outcome": "recorded", "command": "policy-authors", "index": index, "members": members,
-            "authors": count, "threshold": threshold,
+            "authors": count, "threshold": threshold, "warnings": warnings,
         }));
     }
     line(format_args!(
@@ -60,7 +68,7 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
     if reader.view()?.control.policy().is_some() {
         return Ok(());
     }
-    let (place, signer, policy) = (domain.place(), domain.signer()?, domain.policy());
+    let (place, signer, policy) = (domain.place()?, domain.signer()?, domain.policy());
     let fetcher = KeyFetcher::default();
     let setting = NodeSetting {
         place,
@@ -75,6 +83,27 @@ fn begin_with_the_folder(domain: &Domain, solver: SolverCommand) -> Result<(), C
     AuthorityNode::open(setting, now_ms).map(drop).map_err(|error| CliError::Failed(error.to_string()))
 }
 
+/// What keeps the set in force from being published again once it takes authors: a policy of it that can fail.
+fn unproved(domain: &Domain, solver: SolverCommand) -> Vec<String> {
+    let unknown = |why: String| vec![format!("not proved that no policy of the set in force can fail: {why}")];
+    let set = match set_in_force(&domain.store()) {
+        Ok(set) => set,
+        Err(error) => return unknown(error.to_string()),
+    };
+    let prover = Prover::new(solver, SolverLimits::STANDARD, |_| {});
+    let erring = match prover.and_then(|mut prover| prover.never_errors(&set)) {
+        Ok(erring) => erring,
+        Err(error) => return unknown(error.to_string()),
+    };
+    let told = |one: Erring| {
+        let (id, why) = (one.policy, one.why);
+        format!(
+            "`{id}` of the set in force can fail ({why}), so no signed set may have it: mend it in the next one, which its authors sign with --accept policy:{id}"
+        )
+    };
+    erring.into_iter().map(told).collect()
+}
+
 /// Has an order recorded, signed by these members.
 fn record(domain: &Domain, members: &[PathBuf], order: RootCommand) -> Result<u64, CliError> {
     let keys = members.iter().map(|path| member(path)).collect::<Result<Vec<_>, _>>()?;
@@ -84,7 +113,7 @@ fn record(domain: &Domain, members: &[PathBuf], order: RootCommand) -> Result<u6
     let order = RootStatement { domain: trust.domain(), id, time_ms, order };
     let signed = order.sign(&domain.origin()?, &pairs);
     // The one who writes to a ledger is its node: this is one that takes a single order.
-    let ledger = Ledger::open(&domain.place(), domain.signer()?, Options::new(now_ms)).map_err(|error| {
+    let ledger = Ledger::open(&domain.place()?, domain.signer()?, Options::new(now_ms)).map_err(|error| {
         if matches!(error, LedgerError::Locked(_)) {
             let what = "the node is running; stop it (Ctrl-C), give the order, start it again with `writ up`";
             return CliError::Failed(what.to_owned());

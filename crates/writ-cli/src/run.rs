@@ -5,6 +5,7 @@ use crate::domain::{Domain, origin_of, read, read_trust_root};
 use crate::error::{CliError, harmless};
 use crate::explained::Detail;
 use crate::keys::{action_salt, read_holder};
+use crate::known::authors;
 use crate::refused::{explained, next_step};
 use crate::render::{policy_json, quoted};
 use crate::who::{endpoint, signer};
@@ -83,7 +84,8 @@ fn prepared(args: &args::Run) -> Result<Run, CliError> {
     let mandate = args.mandate.map(|index| crate::mandates::named(&args.reach, &domain, index)).transpose()?;
     // The mark is as much the domain's as its folder.
     let mut own = vec![domain.dir().to_owned()];
-    let mark = std::path::absolute(domain.mark()).map_err(CliError::file(domain.mark()))?;
+    let mark = domain.mark()?;
+    let mark = std::path::absolute(&mark).map_err(CliError::file(&mark))?;
     // A machine without a store has none. Where there is one, a mark that cannot be found may be seen from inside, and that is refused.
     let is_there = |folder: &&Path| domain.store().exists() || !matches!(folder.try_exists(), Ok(false));
     own.extend(mark.parent().filter(is_there).map(Path::to_owned));
@@ -141,11 +143,21 @@ fn denied(args: &args::Run, denial: &Denial, as_json: bool) {
     }
     say(&format!("writ: refused {}: {}: {}", shown(&args.argv), denial.code, denial.why));
     if denial.code == Code::PolicyDenied && denial.policies.is_empty() {
-        let folder = args.reach.place.domain.join("policy");
-        say(&format!("  policy  none of those in {}", quoted(&absolute(&folder))));
+        say(&format!("  policy  none of those {}", looked_at(args)));
     }
     for line in explained(denial, Detail::Obstacles) {
         say(&line);
+    }
+}
+
+/// The policies that count: where authors are pinned, or where there is no folder, those in force are in the ledger alone.
+fn looked_at(args: &args::Run) -> String {
+    let domain = Domain::of(&args.reach.place).ok();
+    match domain {
+        Some(domain) if domain.policy().is_dir() && authors(&domain).is_none() => {
+            format!("in {}", quoted(&absolute(&domain.policy())))
+        }
+        Some(_) | None => "in force, which `writ policy history` names".to_owned(),
     }
 }
 

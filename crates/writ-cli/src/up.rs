@@ -4,7 +4,7 @@ pub(crate) mod args;
 mod slots;
 
 use crate::beside::{must_be_apart, note, nothing_runs_that_sees_more};
-use crate::domain::Domain;
+use crate::domain::{Domain, user};
 use crate::error::{CliError, json_line, line};
 use crate::keys::must_be_secret;
 use crate::render::counted;
@@ -25,6 +25,8 @@ use writ_tlog::Origin;
 
 /// What the kernel takes as the name of a local socket (`sun_path`, less its final zero byte).
 const SOCKET_BYTES_MAX: usize = 107;
+/// Of 4,194,304, the most that Linux counts processes to.
+const PROCESS_DIGITS_MAX: usize = 7;
 
 pub(crate) fn run(args: &Up, as_json: bool) -> Result<(), CliError> {
     let places = places(args)?;
@@ -70,7 +72,7 @@ async fn listeners(
 ) -> Result<(Vec<LocalSocket>, Option<Network>), CliError> {
     let mut sockets = Vec::new();
     for one in ready {
-        sockets.push(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(failed)?);
+        sockets.push(LocalSocket::bind(&one.place.socket, args.socket_mode).await.map_err(foreign)?);
     }
     let network = match args.listen {
         Some(address) => Some(Network::bind(address, tls).await.map_err(failed)?),
@@ -81,6 +83,19 @@ async fn listeners(
 
 fn failed(error: ServeError) -> CliError {
     CliError::Failed(error.to_string())
+}
+
+/// A folder that nobody else may write in is another user's, as is the domain more often than not.
+fn foreign(error: ServeError) -> CliError {
+    let ServeError::SocketFolder { folder, mode, uid } = &error else { return failed(error) };
+    if mode & 0o022 != 0 {
+        return failed(error);
+    }
+    CliError::Failed(format!(
+        "{}: it belongs to {}, and a node is that of its domain's owner: work as that user (see \"One user\" in docs/operations.md)",
+        folder.display(),
+        user(*uid)
+    ))
 }
 
 /// Where a domain is, and how it is asked.
@@ -173,7 +188,7 @@ impl Ready {
         let fetcher = KeyFetcher::new(args.issuer_ca.clone()).map_err(|error| told(&error))?;
         let quota = Quota { rate_together: args.domain_rate.map(Rate::of), ledger_bytes_max: args.ledger_max };
         let setting = NodeSetting {
-            place: place.domain.place(),
+            place: place.domain.place()?,
             signer: place.domain.signer()?,
             policy: place.domain.policy(),
             rate: args.rate.map_or(Rate::STANDARD, Rate::of),
@@ -254,19 +269,23 @@ impl Opened {
     }
 }
 
-/// The system takes short names of sockets only, and ours is made under a longer one first. Looked at before anything is recorded.
+/// Looked at before anything is recorded.
 fn must_fit(socket: &Path) -> Result<(), CliError> {
+    too_long(socket)?.map_or(Ok(()), |why| Err(CliError::Usage(why)))
+}
+
+/// The system takes short names of sockets only, and ours is made under a longer one first, with the number of its process.
+pub(crate) fn too_long(socket: &Path) -> Result<Option<String>, CliError> {
     let path = std::path::absolute(socket).map_err(CliError::file(socket))?;
-    let found = path.as_os_str().len() + 2 + std::process::id().to_string().len();
-    if found <= SOCKET_BYTES_MAX {
-        return Ok(());
-    }
-    let excess = found - SOCKET_BYTES_MAX;
-    Err(CliError::Usage(format!(
-        "the socket {} has a path that is {} too long for the system; choose a shorter one with --socket FILE, and give it to other commands as --node unix:FILE or WRIT_NODE",
-        path.display(),
-        counted(excess as u64, "byte", "bytes")
-    )))
+    let excess = (path.as_os_str().len() + 2 + PROCESS_DIGITS_MAX).saturating_sub(SOCKET_BYTES_MAX);
+    let why = || {
+        format!(
+            "the socket {} has a path that is {} too long for the system; choose a shorter one with --socket FILE, and give it to other commands as --node unix:FILE or WRIT_NODE",
+            path.display(),
+            counted(excess as u64, "byte", "bytes")
+        )
+    };
+    Ok((excess > 0).then(why))
 }
 
 fn named(text: &str) -> Result<Name, CliError> {

@@ -112,6 +112,10 @@ fn init_refuses_what_cannot_be_meant_and_leaves_nothing_behind() {
         (&["init", "acme", "--origin", "with space"], "--origin"),
         (&["init", "acme", "--origin", "a+b"], "--origin"),
         (&["init", "acme", "--origin", ""], "--origin"),
+        (
+            &["init", "acme", "--origin", "https://acme.example/ledger"],
+            "without a scheme, such as acme.example/ledger,",
+        ),
         (&["init", "acme", "--origin", "a", "--root-members", "0"], "--root-members"),
         (&["init", "acme", "--origin", "a", "--root-members", "17"], "--root-members"),
         (&["init", "acme", "--origin", "a", "--root-threshold", "4"], "--root-threshold"),
@@ -133,9 +137,29 @@ fn init_never_touches_what_is_there() {
     // The mark of a domain whose folder is gone stays what it is: a new ledger does not take its place.
     fs::remove_dir_all(home.path("acme")).unwrap();
     let mark = fs::read(home.mark()).unwrap();
-    assert_fails(&home.run(&["init", "acme", "--origin", "acme.example/ledger"]), FAILED, "exists already");
+    let again = home.run(&["init", "acme", "--origin", "acme.example/ledger"]);
+    assert_fails(&again, FAILED, "the mark of an earlier ledger at this path is there");
+    let next = format!("delete its mark (`rm {}`)", home.mark().display());
+    assert!(stderr(&again).contains(&next), "{}", stderr(&again));
     assert_eq!(fs::read(home.mark()).unwrap(), mark);
     assert!(!home.path("acme").exists() && !home.path("acme.making").exists());
+    fs::remove_file(home.mark()).unwrap();
+    assert_ok(&home.run(&["init", "acme", "--origin", "acme.example/ledger"]));
+}
+
+#[test]
+fn init_warns_of_a_folder_whose_socket_no_node_could_bind() {
+    let home = Home::new();
+    let long = "x".repeat(100);
+    let told = json(&home.run(&["init", &long, "--origin", "acme.example/ledger", "--json"]));
+    let warned = told["warnings"].to_string();
+    assert!(warned.contains("too long for the system") && warned.contains("--socket FILE"), "{warned}");
+    let told = json(&home.run(&["init", "acme", "--origin", "acme.example/ledger", "--json"]));
+    assert_eq!(told["warnings"], Json::Array(Vec::new()));
+    fs::remove_dir_all(home.path(&long)).unwrap();
+    fs::remove_dir_all(home.path(".local")).unwrap();
+    let told = stdout(&home.run(&["init", &long, "--origin", "acme.example/ledger"]));
+    assert!(told.contains("warning: the socket ") && told.contains("shorter folder"), "{told}");
 }
 
 #[test]
@@ -311,8 +335,15 @@ fn a_lost_mark_is_a_finding_until_somebody_who_knows_accepts_the_store() {
     assert_eq!(output.status.code(), Some(REFUSED));
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["findings"][0]["name"], "mark_unreadable");
+    let replayed = stdout(&home.run(&["audit", "--domain", "acme", "--replay"]));
+    assert!(replayed.contains("replay: not done, since the mark cannot be read"), "{replayed}");
+    let told = stderr(&home.run(&["audit", "--domain", "acme"]));
+    assert!(told.contains("1 finding: this ledger is as it was signed, but without its mark"), "{told}");
+    assert!(told.contains("--mark FILE") && told.contains("--no-mark"), "{told}");
     assert_ok(&home.run(&["audit", "--domain", "acme", "--no-mark"]));
-    assert_fails(&home.run(&["log", "accept-mark", "--domain", "acme"]), USAGE, "--yes");
+    let unsaid = home.run(&["log", "accept-mark", "--domain", "acme"]);
+    assert_fails(&unsaid, USAGE, "--yes");
+    assert!(stderr(&unsaid).contains("declares the store as it is to be the newest"), "{}", stderr(&unsaid));
     assert_ok(&home.run(&["log", "accept-mark", "--domain", "acme", "--yes"]));
     assert_ok(&home.run(&["audit", "--domain", "acme"]));
 }
@@ -322,6 +353,62 @@ fn without_a_state_folder_the_mark_must_be_named() {
     let home = Home::new();
     let output = home.command(&["init", "acme", "--origin", "a"]).env_remove("HOME").output().unwrap();
     assert_fails(&output, USAGE, "--mark");
+    assert_ok(&home.run(&["init", "acme", "--origin", "a"]));
+    let without_home = |arguments: &[&str]| {
+        home.command(arguments).env_remove("HOME").env("WRIT_DOMAIN", home.path("acme")).output().unwrap()
+    };
+    // What has no use for the mark does not ask for it.
+    for command in [&["log", "tail"][..], &["log", "show", "0"], &["policy", "check"], &["audit", "--no-mark"]] {
+        assert_ok(&without_home(command));
+    }
+    let status = without_home(&["status"]);
+    assert!(!stderr(&status).contains("--mark") && stderr(&status).contains("node"), "{}", stderr(&status));
+    for command in [&["up"][..], &["audit"], &["log", "accept-mark", "--yes"]] {
+        assert_fails(&without_home(command), USAGE, "--mark FILE");
+    }
+}
+
+#[test]
+fn a_store_that_its_mark_does_not_know_is_told_from_one_that_was_changed() {
+    let home = Home::with_domain();
+    let mark = home.mark();
+    fs::remove_dir_all(home.path("acme")).unwrap();
+    // Another ledger of the same name has published something else.
+    let kept = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    assert_ok(&home.run(&["init", "acme", "--origin", "acme.example/ledger"]));
+    fs::write(&mark, kept).unwrap();
+    let told = stderr(&home.run(&["audit", "--domain", "acme"]));
+    assert!(told.contains("as it was signed, but it is not what was published last"), "{told}");
+}
+
+#[test]
+fn evidence_that_is_cut_off_does_not_get_its_name() {
+    let home = Home::with_domain();
+    let script = format!("ulimit -f 1; exec {} log bundle 0 --domain acme -o g", env!("CARGO_BIN_EXE_writ"));
+    let mut cut = Command::new("/bin/sh");
+    cut.args(["-c", &script]).current_dir(home.0.path()).env_clear().env("HOME", home.0.path());
+    assert!(!cut.output().unwrap().status.success());
+    assert!(!home.path("g").exists());
+    assert_ok(&home.run(&["log", "bundle", "0", "--domain", "acme", "-o", "g"]));
+    assert!(home.path("g").is_file() && !home.path("g.making").exists());
+    assert_eq!(mode(&home.path("g")), 0o644);
+}
+
+#[test]
+fn an_address_to_listen_on_that_is_none_is_answered_with_one() {
+    let home = Home::with_domain();
+    for wrong in ["8999", "localhost:8999", "127.0.0.1", ":8999"] {
+        for command in [&["up"][..], &["log", "serve"]] {
+            let refused = home.run(&[command, &["--domain", "acme", "--listen", wrong]].concat());
+            assert_fails(&refused, USAGE, "such as 127.0.0.1:8733");
+        }
+    }
+    let help = stdout(&home.run(&["up", "--help"]));
+    assert!(
+        help.split_whitespace().collect::<Vec<_>>().join(" ").contains("can read without showing who they are"),
+        "{help}"
+    );
 }
 
 #[test]

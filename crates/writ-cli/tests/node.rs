@@ -4,7 +4,7 @@
 mod site;
 
 use site::{NOBODY, Site, needs_root, stderr, stdout, wait};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -111,4 +111,38 @@ fn a_node_whose_terminal_has_gone_ends_well_unless_it_was_to_outlive_it() {
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 1, "{status}");
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(node.wait().unwrap().code(), Some(0));
+}
+
+/// The unit that operations.md shows: its variables and its arguments are enough for a node, with no home.
+#[test]
+fn the_unit_of_the_documents_starts_a_node() {
+    let site = Site::empty();
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let unit = document.split("```ini writ.service\n").nth(1).unwrap().split("```").next().unwrap();
+    let here = |text: &str| text.replace("/srv/writ/", &site.text("")).replace("/var/lib/writ/", &site.text("marks/"));
+    let said = |key: &str| here(unit.lines().find_map(|line| line.strip_prefix(key)).unwrap());
+    let environment = said("Environment=");
+    let variables: Vec<(&str, &str)> = environment.split(' ').map(|one| one.split_once('=').unwrap()).collect();
+    let as_unit = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.env_clear().envs(variables.iter().copied()).env("PATH", "/usr/bin:/bin");
+        command
+    };
+    let mark = variables.iter().find(|(name, _)| *name == "WRIT_MARK").unwrap().1;
+    let made = site.writ(&["init", "acme", "--origin", "acme.example/ledger", "--user", "ada", "--mark", mark]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let started = said("ExecStart=");
+    let arguments: Vec<&str> = started.split(' ').skip(1).collect();
+    let mut node = as_unit(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(node.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&first).unwrap()["up"], true);
+    let status = as_unit(&["status"]).output().unwrap();
+    let stopped = Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap();
+    assert_eq!((status.status.code(), stopped.code()), (Some(0), Some(0)), "{}", stderr(&status));
+    assert_eq!(node.wait().unwrap().code(), Some(0));
+    // What would put callers into another mount namespace than the node's is not in it.
+    for option in ["PrivateTmp", "ProtectSystem", "ProtectHome", "PrivateDevices", "ReadOnlyPaths"] {
+        assert!(!unit.contains(option), "{option}");
+    }
 }

@@ -3,6 +3,8 @@
 
 #[path = "policy/bundles.rs"]
 mod bundles;
+#[path = "policy/guides.rs"]
+mod guides;
 #[path = "policy/history_gate.rs"]
 mod history_gate;
 #[path = "policy/interrupted.rs"]

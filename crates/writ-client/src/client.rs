@@ -384,6 +384,9 @@ impl Client {
 
     fn closed(&self, error: &hyper::Error) -> ClientError {
         let place = self.endpoint.to_string();
+        if error.is_parse() && place.starts_with("http://") {
+            return ClientError::garbled(&place, format!("{error} (one with TLS answers so: say https, with --ca)"));
+        }
         if error.is_parse() {
             return ClientError::garbled(&place, error);
         }

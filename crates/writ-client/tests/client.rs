@@ -401,6 +401,16 @@ fn who_speaks_in_clear_is_not_believed_over_tls() {
     assert!(Client::connect_within(&endpoint, Timeouts { connect: SHORT, ..timeouts(NEVER) }).is_err());
 }
 
+#[test]
+fn who_is_asked_in_clear_and_has_tls_is_asked_over_https() {
+    // The alert with which TLS answers what is none: `decode_error`.
+    let alert = vec![0x15, 3, 3, 0, 2, 2, 50];
+    let node = remote(vec![vec![Step::SayAndClose(alert)]]);
+    let error = Client::connect(&node.endpoint).and_then(|client| client.status()).err().unwrap();
+    assert!(matches!(error, ClientError::Garbled { .. }), "{error}");
+    assert!(error.to_string().contains("one with TLS answers so: say https"), "{error}");
+}
+
 // Answers that are none.
 
 #[test]

@@ -37,8 +37,8 @@ impl std::error::Error for PolicyError {}
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What the ledger shows stands in no file.
-        if !self.file.is_empty() {
+        // What the ledger or a solver shows may stand in no file, and a folder as a whole is no place in it.
+        if !self.file.is_empty() && self.file != "." {
             write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
         }
         write!(f, "{}; {}", self.problem, self.advice())
@@ -178,8 +178,12 @@ pub enum Problem {
         max = crate::DECISION_REASONS_MAX
     )]
     SemanticsChanged(&'static str),
-    #[error("not proved: {0}")]
-    Unproved(String),
+    #[error(
+        "`{policy}` of the set in force can fail: {why}, when {when}; whatever was denied for that, the new set may permit"
+    )]
+    FailsInForce { policy: String, why: String, when: String },
+    #[error("not proved: {why}")]
+    Unproved { why: String, advice: &'static str },
     #[error("{told}")]
     History { told: String, advice: &'static str },
 }
@@ -234,9 +238,10 @@ impl Problem {
             Self::Invalid(_) | Self::Suspicious(_) | Self::SandboxUnknown(_) => Gate::Validation,
             Self::TooFar { .. } => Gate::Level,
             Self::FixtureForm(_) | Self::FixtureFailed { .. } => Gate::Fixtures,
-            Self::CanFail { .. } | Self::Unproved(_) => Gate::NeverErrors,
+            Self::CanFail { .. } | Self::Unproved { .. } => Gate::NeverErrors,
             Self::GuardrailPassed { .. } => Gate::Guardrails,
             Self::Wider { .. }
+            | Self::FailsInForce { .. }
             | Self::Looser { .. }
             | Self::EntitiesChanged
             | Self::SchemaChanged
@@ -299,20 +304,20 @@ impl Problem {
             Self::TooFar { .. } => "put what it looks for nearer: an attribute or a group of the principal itself",
             Self::FixtureForm(_) => "write the fixture as docs/reference/policy.md shows it",
             Self::FixtureFailed { .. } => "mend the policies, or the fixture if it asks for the wrong thing",
-            Self::CanFail { .. } => "bound the number, or ask with `has` first, so that it cannot",
+            Self::CanFail { .. } => {
+                "bound the number or the time first (`context.now < datetime(\"2200-01-01\") && …`), or ask with `has` first, so that it cannot"
+            }
             Self::GuardrailForm(_) => "write it as a permit of what must never be permitted, with an @id",
             Self::GuardrailPassed { .. } => "narrow the permit, or forbid it",
             Self::Wider { .. } | Self::Looser { .. } => {
                 "narrow it, or have its authors accept it: `writ policy sign --accept policy:<id>`"
             }
             Self::GuardrailGone(_) => "keep it, or have it accepted: `writ policy sign --accept guardrail:<id>`",
-            Self::History { advice, .. } => advice,
+            Self::FailsInForce { .. } => "have its authors accept that: `writ policy sign --accept policy:<id>`",
+            Self::History { advice, .. } | Self::Unproved { advice, .. } => advice,
             Self::SchemaChanged => "have its authors accept it: `writ policy sign --accept schema`",
             Self::SemanticsChanged(_) => "have its authors accept it: `writ policy sign --accept semantics`",
             Self::EntitiesChanged => "have its authors accept it: `writ policy sign --accept entities`",
-            Self::Unproved(_) => {
-                "see that cvc5 is there and the question small enough; without a proof the gate stays shut"
-            }
         }
     }
 }

@@ -56,3 +56,23 @@ pub enum Unproved {
         about: String,
     },
 }
+
+impl Unproved {
+    /// What to do about it. Without a proof the gate stays shut.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NoSolver { .. } | Self::SolverOld { .. } => "without a proof the gate stays shut",
+            Self::Late | Self::Undecided { .. } => {
+                "write the policy smaller, or as several; without a proof the gate stays shut"
+            }
+            Self::Failed { .. } => "see that this cvc5 works; without a proof the gate stays shut",
+            Self::Unsupported { .. } => "write the policy otherwise; without a proof the gate stays shut",
+            Self::OtherSchema { .. } => {
+                "keep what the set in force reads, or have its authors accept whatever is wider, uncompared: `writ policy sign --accept wider`"
+            }
+            Self::Refuted { .. } => {
+                "solver and engine differ: write the policy otherwise, and report this; without a proof the gate stays shut"
+            }
+        }
+    }
+}

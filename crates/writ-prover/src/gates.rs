@@ -12,7 +12,8 @@ use writ_policy::{Gate, GateResult, Gated, Looser, PolicyError, PolicySet, Probl
 pub struct Accepted<'a>(&'a BTreeSet<&'a str>);
 
 impl<'a> Accepted<'a> {
-    /// `policy:<id>` for each policy by which more may be permitted, `guardrail:<id>` for each guardrail that does not hold any more,
+    /// `policy:<id>` for each policy by which more may be permitted (of one of the old set that can fail: also what was denied because it
+    /// failed), `guardrail:<id>` for each guardrail that does not hold any more,
     /// `entities`, `schema` and `semantics` where they are others, and `wider` for whatever it is: then nothing is compared.
     pub fn new(all: &'a BTreeSet<&'a str>) -> Self {
         Self(all)
@@ -110,24 +111,25 @@ impl Prover<'_> {
         old: &PolicySet,
         accepted: Accepted<'_>,
     ) -> Result<Vec<PolicyError>, Unproved> {
-        // A policy that fails denies, so what it permits or forbids tells nothing of what the old set does.
-        if let Some(erring) = self.never_errors(old)?.first() {
-            let why = format!("`{}` of the set in force can fail, so the two cannot be compared", erring.policy);
-            return Err(Unproved::Unsupported { about: "what is wider".to_owned(), why });
-        }
+        // Where a policy of the old set fails, that set denies, whatever its others say. The solver and the engine pass over a policy that
+        // fails: what they compare is right of every request for which none does, and the rest is for its authors to accept. A guardrail
+        // decides nothing.
+        let fails = self.never_errors(old)?;
+        let fails = fails.iter().filter(|one| old.place_of(&one.policy).is_some() && !accepted.policy(&one.policy));
+        let fails = fails.map(|one| failed_before(set, old, one));
         let wider = self.widening(set, old)?;
         let wider = wider.iter().filter(|one| !accepted.policy(&one.policy)).map(|one| is_wider(set, old, one));
         let looser = set.looser_than(old);
         let looser = looser.iter().filter(|one| !accepted.policy(one.policy.as_str())).map(|one| is_looser(set, one));
         let gone = gone_guardrails(set, old).into_iter().filter(|id| !accepted.guardrail(id));
         let gone = gone.map(|id| at("guardrails", 1, Problem::GuardrailGone(id)));
-        let mut findings: Vec<PolicyError> = wider.chain(looser).chain(gone).collect();
+        let mut findings: Vec<PolicyError> = fails.chain(wider).chain(looser).chain(gone).collect();
         if !accepted.entities() && !set.has_entities_of(old) {
             findings.push(at("entities.json", 1, Problem::EntitiesChanged));
         }
         // The solver knows nothing of how many policies permit: what the old set denied for that is not in its answers.
         if !accepted.semantics() && old.may_permit_too_often() {
-            findings.push(at(".", 1, Problem::SemanticsChanged(old.semantics().as_str())));
+            findings.push(nowhere(Problem::SemanticsChanged(old.semantics().as_str())));
         }
         if !accepted.schema() && !set.has_schema_of(old) {
             findings.push(at("schema.cedarschema", 1, Problem::SchemaChanged));
@@ -156,6 +158,11 @@ fn at(file: &str, line: usize, problem: Problem) -> PolicyError {
     PolicyError { file: file.to_owned(), line, column: 1, problem }
 }
 
+/// Of no file.
+fn nowhere(problem: Problem) -> PolicyError {
+    at("", 1, problem)
+}
+
 /// At the policy, where the set has it.
 fn about(set: &PolicySet, policy: &str, problem: Problem) -> PolicyError {
     match set.place_of(policy) {
@@ -165,12 +172,18 @@ fn about(set: &PolicySet, policy: &str, problem: Problem) -> PolicyError {
 }
 
 fn unproved_finding(unproved: &Unproved) -> PolicyError {
-    at(".", 1, Problem::Unproved(unproved.to_string()))
+    nowhere(Problem::Unproved { why: unproved.to_string(), advice: unproved.advice() })
 }
 
 fn can_fail(set: &PolicySet, erring: &Erring) -> PolicyError {
     let Erring { policy, when, why } = erring;
     about(set, policy, Problem::CanFail { policy: policy.clone(), why: why.clone(), when: when.asking() })
+}
+
+fn failed_before(set: &PolicySet, old: &PolicySet, erring: &Erring) -> PolicyError {
+    let Erring { policy, when, why } = erring;
+    let problem = Problem::FailsInForce { policy: policy.clone(), why: why.clone(), when: when.asking() };
+    either(set, old, policy, problem)
 }
 
 fn passed(set: &PolicySet, breach: &Breach) -> PolicyError {
@@ -184,7 +197,7 @@ fn guarding(set: &PolicySet, id: &str, problem: Problem) -> PolicyError {
     let found = set.guardrails().iter().find(|(guardrail, _)| AsRef::<str>::as_ref(guardrail.id()) == id);
     match found {
         Some((_, clause)) => at(&clause.file, clause.line, problem),
-        None => at(".", 1, problem),
+        None => nowhere(problem),
     }
 }
 
@@ -195,6 +208,11 @@ fn is_wider(set: &PolicySet, old: &PolicySet, widening: &Widening) -> PolicyErro
         ids => format!("before, it was forbidden by {}", quoted(ids)),
     };
     let problem = Problem::Wider { policy: policy.clone(), permits: by_policies(permits), before };
+    either(set, old, policy, problem)
+}
+
+/// At the policy in the new set, or in the old one where that one alone has it.
+fn either(set: &PolicySet, old: &PolicySet, policy: &str, problem: Problem) -> PolicyError {
     if set.place_of(policy).is_some() { about(set, policy, problem) } else { about(old, policy, problem) }
 }
 

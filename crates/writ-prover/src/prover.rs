@@ -120,7 +120,8 @@ impl<'a> Prover<'a> {
         Ok(erring)
     }
 
-    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing, as long as no policy of either set can fail and the old one denies nothing for the number of its permits, which is for the caller to have asked.
+    /// Finds what the new set permits and the old one did not: one example for each policy that lets something through. None is proof that there is nothing where no policy of either set
+    /// fails, as long as the old one denies nothing for the number of its permits: both are for the caller to ask.
     pub fn widening(&mut self, new: &PolicySet, old: &PolicySet) -> Result<Vec<Widening>, Unproved> {
         let (new, old) = (Sides::of(new)?, Sides::of(old)?);
         let added: Vec<&Policy> = new.permits().filter(|permit| !old.has(permit)).collect();

@@ -12,6 +12,14 @@ pub enum ServeError {
     /// The socket to listen on is of no use.
     #[error("the listening socket cannot be used: {0}; choose another address")]
     Listener(io::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}; stop what listens there, or choose another address")]
+    Address {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        why: io::Error,
+    },
     /// The system gives no event loop, or no signals to wait for.
     #[error("the server cannot start: {0}; see whether the process may open more files")]
     Start(io::Error),

@@ -75,9 +75,9 @@ pub use serve::{serve_log, serve_log_until_signal, serve_log_within, stop_signal
 pub use tls::TlsConfig;
 pub use webhook::HoldsWebhook;
 pub use writ_authority::{
-    Accepted, AuthorityError, Backtest, Came, Changed, EntitySnapshot, Gate, GateResult, Gated, History, LearnFrom,
-    Learned, Looked, Outcome, PolicyError, PolicySet, Rate, Recorded, Replay, Replayed, RetellError, Retold, Semantics,
-    Shift, Snapshot, SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, command_text, entities_in_force,
-    entity_to_json, gate_with, learn, prove, read_entities, read_own_policy_folder, read_policy_folder, replay, retell,
-    schema_text, set_in_force,
+    Accepted, AuthorityError, Backtest, Came, Changed, EntitySnapshot, Erring, Gate, GateResult, Gated, History,
+    LearnFrom, Learned, Looked, Outcome, PolicyError, PolicySet, Prover, Rate, Recorded, Replay, Replayed, RetellError,
+    Retold, Semantics, Shift, Snapshot, SolverCommand, SolverLimits, Step, Tested, Verdict, backtest, command_text,
+    entities_in_force, entity_to_json, gate_with, learn, prove, read_entities, read_own_policy_folder,
+    read_policy_folder, replay, retell, schema_text, set_in_force,
 };

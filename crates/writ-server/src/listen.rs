@@ -42,7 +42,7 @@ impl Network {
         if tls.is_none() && !address.ip().to_canonical().is_loopback() {
             return Err(ServeError::PlainTcp(address));
         }
-        let listener = TcpListener::bind(address).await.map_err(ServeError::Listener)?;
+        let listener = TcpListener::bind(address).await.map_err(|why| ServeError::Address { address, why })?;
         Ok(Self { listener, tls })
     }
 

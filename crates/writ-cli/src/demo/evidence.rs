@@ -49,7 +49,7 @@ fn bundles(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
 
 fn audited(stage: &Stage, table: &mut Table) -> Result<(), CliError> {
     let domain = &stage.place.domain;
-    let (report, replayed) = replay(&domain.store(), Some(domain.mark()), &stage.trust, &mut |_, _| ())?;
+    let (report, replayed) = replay(&domain.store(), Some(&domain.mark()?), &stage.trust, &mut |_, _| ())?;
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     let wrong = (!findings.is_empty()).then(|| findings.join("; "));
     table.done(

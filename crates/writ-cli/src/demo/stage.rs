@@ -36,14 +36,15 @@ const POLICY_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Place {
     pub(super) domain: Domain,
     folder: PathBuf,
+    mark: PathBuf,
 }
 
 impl Place {
-    fn named(dir: &Path, name: &str) -> Result<Self, CliError> {
+    fn named(dir: &Path, name: &str) -> Self {
         let folder = dir.join(name);
         // The folder of a mark is covered too, so nothing else may lie in it.
         let mark = dir.join("marks-of-ledgers").join(name).join("mark");
-        Ok(Self { domain: Domain::at(&folder, Some(&mark))?, folder })
+        Self { domain: Domain::at(&folder, Some(&mark)), folder, mark }
     }
 
     /// A file that belongs to its node and lies outside what is covered.
@@ -92,7 +93,7 @@ impl Stage {
         let touch = fs::read("/usr/bin/touch").map_err(CliError::file(Path::new("/usr/bin/touch")))?;
         write_tool(&dir.join("tools/touch"), &touch)?;
         init(dir, binary, "acme")?;
-        let place = Place::named(dir, "acme")?;
+        let place = Place::named(dir, "acme");
         policy::write(dir, &place.domain.dir().join("policy"), TOOL.as_bytes())?;
         let (origin, trust) = (place.domain.origin()?, read_trust_root(&place.domain.trust_root())?);
         let (dir, binary) = (dir.to_owned(), binary.to_owned());
@@ -108,7 +109,7 @@ impl Stage {
     /// Another domain with a node of its own, which nobody here has pinned; gone when `act` has ended.
     pub(super) fn in_other_domain<T>(&self, act: impl FnOnce(&Self) -> Result<T, CliError>) -> Result<T, CliError> {
         init(&self.dir, &self.binary, "other")?;
-        let place = Place::named(&self.dir, "other")?;
+        let place = Place::named(&self.dir, "other");
         let (origin, trust) = (place.domain.origin()?, read_trust_root(&place.domain.trust_root())?);
         let (dir, binary) = (self.dir.clone(), self.binary.clone());
         let mut other = Self { dir, place, origin, trust, node: Node::default(), binary, keep: true };
@@ -125,7 +126,7 @@ impl Stage {
             ("HOME".to_owned(), path(&self.dir)),
             ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
             ("WRIT_DOMAIN".to_owned(), path(self.place.domain.dir())),
-            ("WRIT_MARK".to_owned(), path(self.place.domain.mark())),
+            ("WRIT_MARK".to_owned(), path(&self.place.mark)),
         ]
     }
 

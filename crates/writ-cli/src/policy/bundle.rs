@@ -6,6 +6,7 @@ use crate::domain::{Domain, read_trust_root};
 use crate::error::{CliError, json_line, line};
 use crate::explained::Detail;
 use crate::keys::{must_be_new, random, read_key, write_new, write_secret};
+use crate::known::authors;
 use crate::render::{counted, hex, quoted};
 use crate::time::now_ms;
 use crate::who::{commander, connect};
@@ -16,13 +17,17 @@ use writ_protocol::action::{Action, Command, Order};
 use writ_protocol::entry::{Ascending, Positive};
 use writ_protocol::statement::{Ask, Manifest, ManifestFields, Request, Signed};
 use writ_protocol::{
-    Code, Ed25519Key, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey, WritVerifier,
+    Code, Ed25519Key, Fingerprint, Key, Label, Name, POLICY_BUNDLE_BYTES_MAX, PolicyBundle, Refusal, RequestKey,
+    WritVerifier,
 };
 use writ_server::{GateResult, History, Looked, PolicySet, Snapshot, read_policy_folder, set_in_force};
 use writ_tlog::{Algorithm, Hash, SigningKey, sha256};
 
 /// What an author is told where there is no store.
 const NOT_ASKED: &str = "no store here; the node asks it when the set is published";
+/// A solver is not asked here.
+const NOT_PROVED: &str =
+    "not run; the node runs them when the set is published (`writ policy check --prove --against SET` does it here)";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// So much may the clock of the node be behind that of the author.
 const BEFORE_MS: u64 = 5 * 60 * 1000;
@@ -55,20 +60,29 @@ pub(crate) fn sign(args: &args::Sign, as_json: bool) -> Result<(), CliError> {
     let signers = signers(&bundle)?;
     let (epoch, until_ms) = (bundle.manifest().epoch.get(), bundle.manifest().until_ms);
     let set = hex(bundle.manifest().set.as_bytes());
+    let enough = enough(&bundle, &domain)?;
     if as_json {
         return json_line(&json!({
             "bundle": args.output, "epoch": epoch, "set": set, "signers": signers, "until_ms": until_ms,
-            "history": history.as_ref().map(super::history_json),
+            "history": history.as_ref().map(super::history_json), "proofs": null,
+            "signed": enough.map(|(signed, _)| signed), "threshold": enough.map(|(_, threshold)| threshold),
         }));
     }
     line(format_args!("{}: a policy set for epoch {epoch}", args.output.display()))?;
     line(format_args!("  set         {set}"))?;
     line(format_args!("  signed by   {}", signers.join(", ")))?;
+    if let Some((signed, threshold)) = enough {
+        line(format_args!("  authors     {signed} of {threshold} that must sign"))?;
+    }
     line(format_args!("  until       {}", crate::time::utc(until_ms)))?;
     line(format_args!("  history     {}", history.as_ref().map_or(NOT_ASKED.to_owned(), asked)))?;
+    line(format_args!("  proofs      {NOT_PROVED}"))?;
     let output = quoted(&args.output);
-    line(format_args!("\nnext: once enough authors have signed, writ policy publish {output}"))?;
-    line(format_args!("      another author adds a signature with `writ policy sign {output} -o OUTPUT --author FILE`"))
+    if enough.is_some_and(|(signed, threshold)| signed >= threshold) {
+        return line(format_args!("\nnext: writ policy publish {output}"));
+    }
+    line(format_args!("\nnext: another author adds a signature: `writ policy sign {output} -o OUTPUT --author FILE`"))?;
+    line(format_args!("      once enough have signed, writ policy publish OUTPUT"))
 }
 
 pub(crate) fn publish(args: &args::Publish, as_json: bool) -> Result<(), CliError> {
@@ -150,6 +164,7 @@ fn signed_bundle(
         let bundle = bundle_for(&read_bundle(source)?, &origin)?;
         must_pass(&snapshot_of(&bundle)?, domain, source)?;
         let mut signed = bundle.signed().to_vec();
+        must_be_others(&signed, &keys, source)?;
         for key in &keys {
             signed = Signed::decode(&signed).map_err(CliError::Refused)?.signed_too(key);
         }
@@ -249,6 +264,29 @@ fn must_pass(snapshot: &Snapshot, domain: &Domain, source: &Path) -> Result<Poli
     line(format_args!("  gates       {}", gates_line(&gated)))?;
     let found = counted(gated.findings().count() as u64, "finding", "findings");
     Err(CliError::Found(format!("{found}: {} was not signed", source.display())))
+}
+
+/// A second signature of one author counts as one: whoever asks for it takes the bundle for further than it is.
+fn must_be_others(signed: &[u8], keys: &[SigningKey], source: &Path) -> Result<(), CliError> {
+    let signed = Signed::decode(signed).map_err(CliError::Refused)?;
+    for key in keys {
+        let mine = Key::from(key.verifying_key()).fingerprint();
+        if signed.signers().any(|one| one == mine) {
+            return Err(CliError::Usage(format!(
+                "{}: {mine} has signed it already; another author signs it, with --author FILE",
+                source.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// How many of the pinned authors have signed, and how many must; nothing where there is no store that says who they are.
+fn enough(bundle: &PolicyBundle, domain: &Domain) -> Result<Option<(usize, usize)>, CliError> {
+    let Some(authors) = authors(domain) else { return Ok(None) };
+    let signed = Signed::decode(bundle.signed()).map_err(CliError::Refused)?;
+    let counts = |one: &Fingerprint| authors.keys().iter().any(|key| key.key().fingerprint() == *one);
+    Ok(Some((signed.signers().filter(counts).count(), authors.threshold())))
 }
 
 /// The epoch a set is for, and what it replaces: as said, or as the node says.

@@ -31,8 +31,9 @@ pub(crate) struct Up {
     /// Mode of the local socket, in octal: who on this machine may ask
     #[arg(long, default_value = "666", value_name = "MODE", value_parser = octal)]
     pub(crate) socket_mode: u32,
-    /// Address to listen on too; beyond this machine only with TLS
-    #[arg(long, value_name = "ADDRESS")]
+    /// Address to listen on too, such as 127.0.0.1:8733; beyond this machine only with TLS. Whoever reaches it can read without showing who
+    /// they are: status, entries, bundles, holds, mandates, the feed, metrics. --tls-clients-only keeps it to clients with a certificate
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub(crate) listen: Option<std::net::SocketAddr>,
     /// Certificate chain, as PEM
     #[arg(long, value_name = "FILE", requires = "listen")]
@@ -80,6 +81,12 @@ fn also(text: &str) -> Result<(Host, PathBuf), String> {
         "expected HOST=DIR, the name by which that domain is asked for and its folder, like bolt.localhost=/srv/bolt";
     let (host, dir) = split.ok_or(expected)?;
     Ok((Host::parse(host).map_err(|error| error.to_string())?, dir.into()))
+}
+
+/// What the kernel listens on: no name, since a name may be several addresses.
+pub(crate) fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address in digits and a port, such as 127.0.0.1:8733 or [::1]:8733".to_owned())
 }
 
 /// Bytes, or so many KiB, MiB, GiB or TiB.

@@ -101,6 +101,29 @@ fn whoever_does_not_exist_is_revoked_only_on_purpose() {
 }
 
 #[test]
+fn nobody_who_does_not_exist_is_sent_but_on_purpose() {
+    let site = Site::new();
+    let policy = "@id(\"sends\")\npermit (principal == User::\"ada\", action == Action::\"mandate\", resource);\n";
+    std::fs::write(site.path("acme/policy/sends.cedar"), policy).unwrap();
+    let mut site = site;
+    site.start();
+    let grant = |more: &[&str]| site.writ(&[&["--json", "mandate", "grant"], more].concat());
+    let refused = grant(&["--to", "Agent::typo"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("there is no principal Agent::typo"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--unknown-ok to give it in advance"), "{}", stderr(&refused));
+    json(&grant(&["--to", "Agent::typo", "--unknown-ok"]));
+    let above = json(&grant(&["--to", "Agent::builder", "--for", "168h"]))["index"].to_string();
+    let handed = site.writ(&["mandate", "delegate", &above, "--as", "Agent::builder", "--to", "Agent::typo"]);
+    assert!(stderr(&handed).contains("there is no principal Agent::typo"), "{}", stderr(&handed));
+    for (long, says) in [("400h", "from 1s to 7 days (168h)"), ("0s", "from 1s"), ("4d", "such as 30s, 10m or 1h")] {
+        let refused = grant(&["--to", "Agent::builder", "--for", long]);
+        assert_eq!(refused.status.code(), Some(2), "{long}");
+        assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
+    }
+}
+
+#[test]
 fn a_halt_ends_when_enough_root_members_sign() {
     let mut site = Site::up();
     json(&site.writ(&["--json", "halt"]));

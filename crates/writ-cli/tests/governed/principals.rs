@@ -18,7 +18,7 @@ fn a_new_principal_is_added_and_runs_what_its_group_may() {
         (&["Agent::scout"][..], 2, "exists already"),
         (&["scout"], 2, "expected TYPE::ID"),
         (&["Agent::lost", "--group", "no-such-group", "--add"], 2, "nothing was added"),
-        (&["Agent::builder", "--add"], 2, "exists already"),
+        (&["Agent::builder", "--add"], 2, "principals.json has this principal"),
     ] {
         let refused = new(arguments);
         assert_eq!(refused.status.code(), Some(code), "{}", stderr(&refused));
@@ -33,6 +33,15 @@ fn a_new_principal_is_added_and_runs_what_its_group_may() {
         "{told}"
     );
     assert_eq!(fs::read(site.path("acme/policy/principals.json")).unwrap(), before);
+    // Whoever looked first adds the key that there is, and loses it to no mistake.
+    let seed = site.path("acme/keys/principals/Workload/ci.seed");
+    let kept = fs::read(&seed).unwrap();
+    assert!(stderr(&new(&["Workload::ci"])).contains("--add puts it into the policy folder"));
+    assert_eq!(new(&["Workload::ci", "--group", "no-such-group", "--add"]).status.code(), Some(2));
+    let added = json(&new(&["Workload::ci", "--group", "agents", "--add"]));
+    assert!(told.contains(added["key"].as_str().unwrap()), "{added}");
+    assert_eq!(fs::read(&seed).unwrap(), kept);
+    assert!(fs::read_to_string(site.path("acme/policy/principals.json")).unwrap().contains("Workload::ci"));
     assert!(made["key"].as_str().unwrap().starts_with("01"), "{made}");
 }
 

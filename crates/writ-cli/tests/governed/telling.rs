@@ -90,6 +90,12 @@ fn the_domain_of_another_user_is_called_that() {
     let binary = site.path("writ");
     fs::copy(env!("CARGO_BIN_EXE_writ"), &binary).unwrap();
     fs::set_permissions(site.home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let owned = site.path("acme/run");
+    std::os::unix::fs::chown(&owned, Some(NOBODY), Some(NOBODY)).unwrap();
+    let started = site.writ(&["up"]);
+    assert_eq!(started.status.code(), Some(3), "{}", stderr(&started));
+    let told = stderr(&started);
+    assert!(told.contains("it belongs to nobody") && told.contains("work as that user"), "{told}");
     for command in [&["status"][..], &["run", "--", "true"], &["doctor"], &["log", "tail"]] {
         let mut nobody = Command::new(&binary);
         nobody.args(command).uid(NOBODY).gid(NOBODY).env_clear().current_dir("/").env("HOME", "/");

@@ -122,6 +122,64 @@ fn a_policy_that_can_fail_is_refused_and_so_is_one_past_a_guardrail() {
     assert!(stdout(&unsound).contains("written as a permit"), "{}", stdout(&unsound));
 }
 
+/// Near the end of time the sum is more than a datetime can say.
+const OVERFLOWS: &str = "@id(\"soon\")\npermit (principal in Group::\"operators\", action == Action::\"mandate\", resource)\nwhen { context.until < context.now.offset(duration(\"1d\")) };\n";
+
+#[test]
+fn a_policy_in_force_that_can_fail_is_mended_with_an_acceptance_that_names_it() {
+    let mut site = Site::new();
+    fs::write(site.path("acme/policy/soon.cedar"), OVERFLOWS).unwrap();
+    json(&site.writ(&["--json", "policy", "author", "a1.seed"]));
+    let pin = ["--json", "root", "policy-authors", "--author", "a1.seed"];
+    let unproved = json(&site.writ(&[&pin[..], &["--solver", "/nowhere/cvc5"]].concat()))["warnings"].to_string();
+    assert!(unproved.contains("not proved that no policy") && unproved.contains("/nowhere/cvc5"), "{unproved}");
+    let pinned = json(&site.writ(&pin));
+    let warned = pinned["warnings"].to_string();
+    assert!(
+        warned.contains("`soon` of the set in force can fail") && warned.contains("--accept policy:soon"),
+        "{warned}"
+    );
+    site.start();
+    let mended = OVERFLOWS.replace("context.until <", "context.now < datetime(\"2200-01-01\") && context.until <");
+    folder(&site, "same", &forbid("deploy"));
+    let why =
+        ["the gate `never_errors` is not passed", "soon.cedar:1:1: `soon` can fail", "bound the number or the time"];
+    refused_by_one(&site, "same", &[], &why);
+    folder(&site, "next", "");
+    fs::write(site.path("next/soon.cedar"), &mended).unwrap();
+    let told = refused_by_one(
+        &site,
+        "next",
+        &[],
+        &[
+            "the gate `no_wider` is not passed",
+            "soon.cedar:1:1: `soon` of the set in force can fail",
+            "--accept policy:<id>",
+        ],
+    );
+    assert!(!told.contains(".:1:1") && !told.contains("cvc5") && !told.contains("makes the set wider"), "{told}");
+    // Accepting that is not accepting what else is wider.
+    folder(&site, "wider", WIDER);
+    fs::write(site.path("wider/soon.cedar"), mended.replace("operators", "agents")).unwrap();
+    let told = refused_by_one(&site, "wider", &["policy:soon"], &["`date` makes the set wider"]);
+    assert!(!told.contains("`soon`"), "{told}");
+    let published =
+        site.writ(&["--json", "policy", "publish", "next", "--author", "a1.seed", "--accept", "policy:soon"]);
+    assert_eq!(json(&published)["epoch"], 2);
+    assert_eq!(gates(&site, 2)[7..], ["never_errors", "guardrails", "no_wider", "backtest"]);
+    site.audit();
+}
+
+fn refused_by_one(site: &Site, folder: &str, accepts: &[&str], why: &[&str]) -> String {
+    let mut arguments = vec!["--json", "policy", "publish", folder, "--author", "a1.seed"];
+    arguments.extend(accepts.iter().flat_map(|accept| ["--accept", accept]));
+    let told = error(&site.writ(&arguments))["why"].as_str().unwrap().to_owned();
+    for part in why {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    told
+}
+
 #[test]
 fn a_guardrail_stays_until_its_authors_let_it_go() {
     let site = signed_site();
@@ -208,7 +266,7 @@ fn without_a_solver_nothing_is_published() {
     site.kill_node();
     site.start_with(&["--solver", "/nowhere/cvc5"]);
     folder(&site, "next", &forbid("deploy"));
-    refused(&site, "next", &["wider"], &["the gate `never_errors` is not passed", "not proved", "/nowhere/cvc5"]);
+    refused(&site, "next", &["wider"], &["is not passed: not proved: no solver", "/nowhere/cvc5"]);
     // It runs all the same: what is in force was proved when it came into force.
     assert_eq!(site.run(&["/usr/bin/true"]).status.code(), Some(0));
 }

@@ -130,6 +130,32 @@ fn authors_are_pinned_by_the_root_alone_and_a_domain_may_begin_with_them() {
 }
 
 #[test]
+fn whoever_signs_is_told_how_many_have_and_whoever_checks_that_the_folder_does_not_count() {
+    let site = super::signed_site();
+    let checked = stdout(&site.writ(&["policy", "check"]));
+    assert!(checked.contains("sound") && checked.contains("followed    by nobody"), "{checked}");
+    assert_eq!(json(&site.writ(&["--json", "policy", "check"]))["followed"], false);
+    super::folder(&site, "next", &super::forbid("deploy"));
+    // A folder that is not the domain's is nobody's in any case.
+    assert!(!stdout(&site.writ(&["policy", "check", "next"])).contains("followed"));
+    let sign = |from: &str, to: &str, author: &str| site.writ(&["policy", "sign", from, "-o", to, "--author", author]);
+    let first = stdout(&sign("next", "one", "a1.seed"));
+    assert!(first.contains("authors     1 of 2 that must sign"), "{first}");
+    assert!(first.contains("proofs      not run") && first.contains("next: another author"), "{first}");
+    let again = sign("one", "same", "a1.seed");
+    assert_eq!(again.status.code(), Some(2), "{}", stdout(&again));
+    assert!(stderr(&again).contains("has signed it already"), "{}", stderr(&again));
+    assert!(!site.path("same").exists());
+    // Whoever is no author does not count.
+    json(&site.writ(&["--json", "policy", "author", "stranger.seed"]));
+    assert!(stdout(&sign("one", "strange", "stranger.seed")).contains("1 of 2"));
+    let second = stdout(&sign("one", "two", "a2.seed"));
+    assert!(second.contains("2 of 2 that must sign") && second.contains("next: writ policy publish two"), "{second}");
+    let denied = stderr(&site.writ(&["run", "--as", "Agent::builder", "--", "/usr/bin/id"]));
+    assert!(denied.contains("policy  none of those in force, which `writ policy history`"), "{denied}");
+}
+
+#[test]
 fn a_folder_that_is_watched_is_checked_at_each_change() {
     let site = Site::empty();
     site.writ(&["policy", "new", "pol", "--user", "ada"]);

@@ -75,6 +75,7 @@ fn too_much_is_refused() {
     given.insert("a.cedar".to_owned(), vec![b' '; 100_000_000]);
     let findings = Snapshot::new(given).unwrap_err();
     assert!(matches!(findings[0].problem, Problem::TooManyBytes { .. }));
+    assert!(findings[0].to_string().starts_with("expected at most"), "{}", findings[0]);
     let mut given = files(&[]);
     let used: usize = given.values().map(Vec::len).sum();
     given.insert("a.cedar".to_owned(), vec![b' '; SNAPSHOT_BYTES_MAX - used]);

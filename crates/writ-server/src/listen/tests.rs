@@ -105,5 +105,8 @@ fn an_address_that_others_reach_is_refused_without_tls() {
         assert!(error.to_string().contains("give a certificate and a key"), "{error}");
     }
     let listeners = run(Listeners::new().with_tcp("127.0.0.1:0".parse().unwrap(), None)).unwrap();
-    assert_ne!(listeners.tcp_address().unwrap().port(), 0);
+    let taken = listeners.tcp_address().unwrap();
+    assert_ne!(taken.port(), 0);
+    let error = run(Listeners::new().with_tcp(taken, None)).err().unwrap();
+    assert!(error.to_string().starts_with(&format!("cannot listen on {taken}: ")), "{error}");
 }
