@@ -188,7 +188,7 @@ fn mark(domain: &Domain) -> Finding {
     }
     match Reader::open(&domain.store()).and_then(|reader| reader.agrees_with(&path)) {
         Ok(()) => Finding::ok(what, format!("{}, and the store is as new", path.display())),
-        Err(error) => Finding::bad(what, format!("{error}; {} says so, and no node starts", path.display())),
+        Err(error) => Finding::bad(what, format!("no node starts: {error}")),
     }
 }
 
