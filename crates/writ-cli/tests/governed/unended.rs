@@ -77,7 +77,7 @@ fn what_runs_is_listed_by_whom_and_where_and_its_command_for_whoever_asks() {
     }
     let text = stdout(&site.writ(&["ps", "--disclose"]));
     assert!(text.starts_with("2 executions have begun and not ended on the record\nexecution "), "{text}");
-    assert!(text.lines().nth(3).unwrap().contains("Agent::builder") && text.contains("sh -c touch"), "{text}");
+    assert!(text.lines().nth(3).unwrap().contains("Agent::builder") && text.contains("sh -c 'touch "), "{text}");
     // Without a node too.
     site.kill_node();
     assert_eq!(listed(&site), all);
