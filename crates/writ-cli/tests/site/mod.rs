@@ -104,7 +104,9 @@ impl Site {
     /// What the node says of itself.
     pub(crate) fn start_with(&mut self, options: &[&str]) -> Json {
         let told = self.path("up.out");
-        let mut up = self.command(&[&["--json", "up"], options].concat());
+        // Whatever signals the tests were told to ignore, a node takes as it would from a shell.
+        let mut up = self.program("env");
+        up.arg("--default-signal=HUP,INT,TERM").arg(&self.binary).args(["--json", "up"]).args(options);
         up.stdout(fs::File::create(&told).unwrap()).stderr(fs::File::create(self.path("up.err")).unwrap());
         *self.node.0.lock().unwrap() = Some(up.spawn().unwrap());
         wait("the node to listen", || fs::read_to_string(&told).unwrap().contains('\n'));
@@ -120,7 +122,9 @@ impl Site {
     /// Ends the node well, by a signal that it takes for that.
     pub(crate) fn end_node(&mut self, signal: &str) {
         self.node.signal(signal);
-        let ended = self.node.0.lock().unwrap().take().unwrap().wait().unwrap();
+        let mut node = self.node.0.lock().unwrap().take().unwrap();
+        wait("the node to end", || node.try_wait().unwrap().is_some());
+        let ended = node.wait().unwrap();
         assert_eq!(ended.code(), Some(0), "{signal}: {}", fs::read_to_string(self.path("up.err")).unwrap());
     }
 
@@ -137,8 +141,15 @@ impl Site {
     }
 
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.home.path()).env_clear().stdin(Stdio::null());
+        let mut command = self.program(&self.binary);
+        command.args(arguments);
+        command
+    }
+
+    /// Any program, in this place and as this user.
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.home.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin");
         command.env("WRIT_DOMAIN", self.path("acme"));
         command.env("WRIT_SOLVER", concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/cvc5"));
