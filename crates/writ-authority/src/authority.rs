@@ -416,7 +416,9 @@ fn sound(
     let is_in_force = control.policy().is_some_and(|active| active.set == *set.digest());
     match control.revoked(&Target::Policy(*set.digest())) {
         Some(at) if !is_in_force => {
-            Err(Refusal::new(Code::Revoked, format!("this policy set is revoked by entry {at}")).into())
+            // As the ledger itself would say it.
+            let refusal = Refusal::new(Code::Revoked, format!("this policy set is revoked by entry {at}"));
+            Err(LedgerError::Refused(refusal).into())
         }
         Some(_) | None => Ok((set, gates)),
     }
